@@ -1,0 +1,3 @@
+"""Dragoman: a self-hosted AI platform server."""
+
+__version__ = "0.1.0"

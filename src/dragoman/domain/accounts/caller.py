@@ -1,0 +1,19 @@
+"""Who is calling: the scope that every repository function takes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["owner", "admin", "editor", "viewer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An authenticated user. ``key_id`` is the API key used, None for a 24-hour token or the command line."""
+
+    organisation_id: str
+    user_id: str
+    user_number: int
+    email: str
+    role: Role
+    key_id: str | None = None
+    key_kind: Literal["private", "public"] = "private"

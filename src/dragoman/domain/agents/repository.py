@@ -1,0 +1,94 @@
+"""All SQL of stored agents."""
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.agents.model import AgentKind, StoredAgent
+from dragoman.domain.agents.spec import AgentSpec
+from dragoman.domain.agents.tables import agents
+from dragoman.kit.errors import NotFound
+
+_LISTED = 10_000
+
+
+def _row(row: sa.Row[tuple[object, ...]]) -> StoredAgent:
+    values = dict(row._mapping)
+    values["spec"] = AgentSpec.model_validate(values["spec"])
+    return StoredAgent(**values)
+
+
+def _values(agent: StoredAgent) -> dict[str, object]:
+    values = {name: getattr(agent, name) for name in StoredAgent.__slots__}
+    values["spec"] = agent.spec.model_dump(mode="json")
+    values["extensions"] = dict(agent.extensions)
+    return values
+
+
+def insert(connection: Connection, agent: StoredAgent) -> None:
+    """Stores a new agent."""
+    connection.execute(sa.insert(agents).values(**_values(agent)))
+
+
+def update(connection: Connection, agent: StoredAgent) -> None:
+    """Replaces an agent's name, slug, settings and secrets."""
+    values = _values(agent)
+    connection.execute(sa.update(agents).where(agents.c.id == agent.id).values(**values))
+
+
+def get(connection: Connection, caller: Caller, agent_id: str, kind: AgentKind) -> StoredAgent:
+    """One agent of the caller's own, by id.
+
+    Raises:
+        NotFound: the caller has no such agent.
+    """
+    statement = sa.select(agents).where(
+        agents.c.id == agent_id, agents.c.owner_id == caller.user_id, agents.c.kind == kind
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no {kind} with this id.", code=f"{kind}_not_found")
+    return _row(row)
+
+
+def select(connection: Connection, caller: Caller, kind: AgentKind, wanted: str | None) -> list[StoredAgent]:
+    """The caller's agents, oldest first; ``wanted`` is contained in name, slug, id or model."""
+    statement = sa.select(agents).where(agents.c.owner_id == caller.user_id, agents.c.kind == kind)
+    if wanted:
+        model = sa.cast(agents.c.spec["model"].as_string(), sa.Text)
+        statement = statement.where(
+            sa.or_(
+                agents.c.name.icontains(wanted, autoescape=True),
+                agents.c.slug.icontains(wanted, autoescape=True),
+                agents.c.id.icontains(wanted, autoescape=True),
+                model.icontains(wanted, autoescape=True),
+            )
+        )
+    return [_row(row) for row in connection.execute(statement.order_by(agents.c.id).limit(_LISTED))]
+
+
+def by_name(connection: Connection, caller: Caller, name: str) -> StoredAgent | None:
+    """The caller's agent of that id, slug, or name; a slug keeps working by its tail after the agent was renamed."""
+    mine = agents.c.owner_id == caller.user_id
+    _, _, tail = name.rpartition(":")
+    rules = [agents.c.id == name, agents.c.slug == name, agents.c.name == name]
+    if ":" in name and len(tail) >= 4 and tail.isalnum():
+        rules.append(agents.c.id.endswith(tail.lower(), autoescape=True))
+    for rule in rules:
+        row = connection.execute(
+            sa.select(agents).where(mine, rule).order_by(agents.c.created_at).limit(1)
+        ).one_or_none()
+        if row is not None:
+            return _row(row)
+    return None
+
+
+def slug_taken(connection: Connection, caller: Caller, slug: str) -> bool:
+    """Whether one of the caller's agents has the slug."""
+    statement = sa.select(agents.c.id).where(agents.c.owner_id == caller.user_id, agents.c.slug == slug)
+    return connection.execute(statement).first() is not None
+
+
+def delete(connection: Connection, agent_id: str) -> None:
+    """Removes an agent."""
+    connection.execute(sa.delete(agents).where(agents.c.id == agent_id))

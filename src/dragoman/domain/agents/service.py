@@ -1,0 +1,178 @@
+"""Stored agents for callers: create, list, change, delete, and find by the name a client uses as its model."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import orjson
+from sqlalchemy import Connection
+
+from dragoman.db.database import Database
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.agents import repository
+from dragoman.domain.agents.model import AgentKind, AgentSecrets, ResolvedAgent, StoredAgent
+from dragoman.domain.agents.spec import AgentSpec
+from dragoman.kit.clock import now_ms
+from dragoman.kit.crypto import Sealer
+from dragoman.kit.ids import uuid7
+from dragoman.kit.jsontypes import JsonValue
+
+_CACHED_NAMES = 20_000
+_SEAL_CONTEXT = "agent"
+
+
+def slug_of(name: str, agent_id: str, *, tail: int = 4) -> str:
+    """The name in slug form, a colon, and the last characters of the id: ``support-bot:50c3``."""
+    words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "agent"
+    return f"{words[:200]}:{agent_id.replace('-', '')[-tail:]}"
+
+
+class AgentsService:
+    """What a dialect may do with stored agents.
+
+    ``find`` answers from memory: names are cached until ``forget`` is told that some agent of the database changed.
+    """
+
+    def __init__(
+        self, *, database: Database, sealer: Sealer, announce: Callable[[Connection, str], None]
+    ) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._announce = announce
+        self._cache: OrderedDict[tuple[str, str], ResolvedAgent | None] = OrderedDict()
+        self._generation = 0
+
+    async def create(
+        self,
+        caller: Caller,
+        kind: AgentKind,
+        name: str,
+        spec: AgentSpec,
+        *,
+        secrets: AgentSecrets,
+        extensions: Mapping[str, JsonValue],
+    ) -> StoredAgent:
+        """A new agent of the caller's own."""
+        now, agent_id = now_ms(), uuid7()
+        agent = StoredAgent(
+            id=agent_id,
+            organisation_id=caller.organisation_id,
+            owner_id=caller.user_id,
+            kind=kind,
+            name=name,
+            slug="",
+            spec=spec,
+            sealed=self._seal(agent_id, secrets),
+            extensions=extensions,
+            created_at=now,
+            updated_at=now,
+        )
+
+        def store(connection: Connection) -> StoredAgent:
+            named = replace(agent, slug=_free_slug(connection, caller, name, agent_id))
+            repository.insert(connection, named)
+            self._announce(connection, "agents")
+            return named
+
+        stored = await self._database.write(store)
+        self.forget()
+        return stored
+
+    async def get(self, caller: Caller, kind: AgentKind, agent_id: str) -> StoredAgent:
+        """One agent of the caller's own.
+
+        Raises:
+            NotFound: the caller has no such agent.
+        """
+        return await self._database.read(repository.get, caller, agent_id, kind)
+
+    async def select(self, caller: Caller, kind: AgentKind, wanted: str | None = None) -> list[StoredAgent]:
+        """The caller's agents, oldest first; ``wanted`` is contained in name, slug, id or model."""
+        return await self._database.read(repository.select, caller, kind, wanted)
+
+    async def update(self, caller: Caller, agent: StoredAgent, *, secrets: AgentSecrets | None) -> StoredAgent:
+        """Stores changed settings; ``secrets`` None keeps those there are.
+
+        Raises:
+            NotFound: the agent is gone.
+        """
+        sealed = agent.sealed if secrets is None else self._seal(agent.id, secrets)
+
+        def store(connection: Connection) -> StoredAgent:
+            before = repository.get(connection, caller, agent.id, agent.kind)
+            slug = before.slug
+            if before.name != agent.name:
+                slug = _free_slug(connection, caller, agent.name, agent.id)
+            changed = replace(agent, slug=slug, sealed=sealed, updated_at=now_ms())
+            repository.update(connection, changed)
+            self._announce(connection, "agents")
+            return changed
+
+        changed = await self._database.write(store)
+        self.forget()
+        return changed
+
+    async def delete(self, caller: Caller, kind: AgentKind, agent_id: str) -> None:
+        """Removes an agent of the caller's own.
+
+        Raises:
+            NotFound: the caller has no such agent.
+        """
+
+        def remove(connection: Connection) -> None:
+            repository.get(connection, caller, agent_id, kind)
+            repository.delete(connection, agent_id)
+            self._announce(connection, "agents")
+
+        await self._database.write(remove)
+        self.forget()
+
+    def secrets(self, agent: StoredAgent) -> AgentSecrets:
+        """The agent's secrets in clear, for use and never for show."""
+        if agent.sealed is None:
+            return AgentSecrets()
+        values = orjson.loads(self._sealer.open(agent.sealed, f"{_SEAL_CONTEXT}:{agent.id}"))
+        return AgentSecrets(values.get("endpoint_key"), values.get("headers") or {})
+
+    def cached(self, caller: Caller, name: str) -> tuple[bool, ResolvedAgent | None]:
+        """Whether the name is in memory and, if so, its agent (None = the caller has no agent of that name)."""
+        key = (caller.user_id, name)
+        if key in self._cache:
+            return True, self._cache[key]
+        return False, None
+
+    async def find(self, caller: Caller, name: str) -> ResolvedAgent | None:
+        """The caller's agent by id, slug or name; None when there is none."""
+        known, agent = self.cached(caller, name)
+        if known:
+            return agent
+        generation = self._generation
+        stored = await self._database.read(repository.by_name, caller, name)
+        resolved = None
+        if stored is not None:
+            resolved = ResolvedAgent(stored.id, stored.slug, stored.spec, self.secrets(stored).endpoint_key)
+        if generation == self._generation:
+            self._cache[(caller.user_id, name)] = resolved
+        while len(self._cache) > _CACHED_NAMES:
+            self._cache.popitem(last=False)
+        return resolved
+
+    def forget(self) -> None:
+        """Drops what is remembered; the next ``find`` looks into the database."""
+        self._generation += 1
+        self._cache.clear()
+
+    def _seal(self, agent_id: str, secrets: AgentSecrets) -> bytes | None:
+        if secrets.endpoint_key is None and not secrets.headers:
+            return None
+        plain = orjson.dumps({"endpoint_key": secrets.endpoint_key, "headers": dict(secrets.headers)})
+        return self._sealer.seal(plain, f"{_SEAL_CONTEXT}:{agent_id}")
+
+
+def _free_slug(connection: Connection, caller: Caller, name: str, agent_id: str) -> str:
+    for tail in range(4, 33):
+        slug = slug_of(name, agent_id, tail=tail)
+        if not repository.slug_taken(connection, caller, slug):
+            return slug
+    return slug_of(name, agent_id, tail=32)

@@ -1,0 +1,24 @@
+"""Stored agents (gateways, personas): who answers, with what prompt, model, tools and knowledge."""
+
+import sqlalchemy as sa
+
+from dragoman.db.schema import EpochMs, Json, metadata
+
+# ``spec`` is the AgentSpec as JSON without secrets; ``sealed`` holds its secrets, encrypted.
+# ``extensions`` keeps, by dialect, keys that have no meaning here, so that they are echoed.
+agents = sa.Table(
+    "agents",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("organisation_id", sa.ForeignKey("organisations.id"), nullable=False),
+    sa.Column("owner_id", sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("slug", sa.String(230), nullable=False),
+    sa.Column("spec", Json, nullable=False),
+    sa.Column("sealed", sa.LargeBinary),
+    sa.Column("extensions", Json, nullable=False),
+    sa.Column("created_at", EpochMs, nullable=False),
+    sa.Column("updated_at", EpochMs, nullable=False),
+    sa.UniqueConstraint("owner_id", "slug"),
+)

@@ -1,0 +1,330 @@
+"""Ingestion: a document is accepted in one transaction with its job, read, made findable by words, then by meaning.
+
+Every job names the document's version; work for an older version does nothing, so a job may run twice without harm.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from anyio import to_thread
+from sqlalchemy import Connection
+
+from dragoman.db.database import Database
+from dragoman.domain.inference.embed import EmbedService
+from dragoman.domain.knowledge import jobs
+from dragoman.domain.knowledge.chunk import ChunkedDocument, chunk, embedding_text
+from dragoman.domain.knowledge.indexing import Indexing
+from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft, Stored, StoredPassage
+from dragoman.domain.knowledge.ports import Block, BlobStore, Page, ParsedDocument, Parser
+from dragoman.domain.knowledge.repository import collections, documents
+from dragoman.kit.clock import now_ms
+from dragoman.kit.digest import text_digest
+from dragoman.kit.errors import DragomanError
+from dragoman.kit.ids import uuid7
+from dragoman.kit.jsontypes import JsonValue
+
+log = structlog.get_logger(__name__)
+
+# A text up to this length is cut and indexed while its caller waits, some tens of milliseconds.
+_INLINE_CHARACTERS = 200_000
+_EMBED_BATCH = 32
+_JOB_DOCUMENTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSizes:
+    """Target and overlap of passages, in tokens as ``count_tokens`` counts them."""
+
+    target_tokens: int
+    overlap_tokens: int
+    count_tokens: Callable[[str], int]
+
+
+def parsed_text(text: str) -> ParsedDocument:
+    """A document given as plain text, as a parser would have read it."""
+    return ParsedDocument((Page(None, (Block("paragraph", text),)),), "text/plain")
+
+
+class Ingestion:
+    """Accepts documents and carries out the background work on them."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        indexing: Indexing,
+        blobs: BlobStore,
+        parser: Parser,
+        embed: EmbedService,
+        sizes: ChunkSizes,
+        wake: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._indexing = indexing
+        self._blobs = blobs
+        self._parser = parser
+        self._embed = embed
+        self._sizes = sizes
+        self._wake = wake
+
+    # Accepting
+
+    async def accept_text(self, collection: Collection, draft: DocumentDraft, text: str, *, sha256: str) -> Stored:
+        """Stores one text; unchanged content costs nothing, changed description is only noted."""
+        before = await self._database.read(documents.find, collection.key, draft.external_id)
+        if before is not None and before.sha256 == sha256 and before.state not in ("failed", "cancelled"):
+            return await self._described(before, draft)
+        inline = len(text) <= _INLINE_CHARACTERS
+        chunked = await self._chunk(parsed_text(text)) if inline else None
+
+        def store(connection: Connection) -> Document:
+            document = self._row(connection, collection, draft, size=len(text.encode()), sha256=sha256)
+            if chunked is None:
+                documents.put_text(connection, document.key, text=text, page_starts=(), warnings=())
+                jobs.enqueue_index(connection, [document])
+            else:
+                self._indexing.replace(connection, document, chunked, embeds=self._embed.available, at=now_ms())
+                jobs.enqueue_embed(connection, [document])
+            return documents.by_keys(connection, [document.key])[document.key]
+
+        document = await self._database.write(store)
+        self._wake()
+        return Stored(document, "created" if before is None else "modified")
+
+    async def accept_file(
+        self,
+        collection: Collection,
+        draft: DocumentDraft,
+        path: Path,
+        *,
+        media_type: str | None,
+        size: int,
+        sha256: str,
+    ) -> Stored:
+        """Stores one file, then its row and job in one transaction."""
+        before = await self._database.read(documents.find, collection.key, draft.external_id)
+        if before is not None and before.sha256 == sha256 and before.state not in ("failed", "cancelled"):
+            return await self._described(before, draft)
+        blob_key = f"documents/{collection.id}/{uuid7()}"
+        await self._blobs.put_file(blob_key, path)
+
+        def store(connection: Connection) -> Document:
+            document = self._row(
+                connection, collection, draft, size=size, sha256=sha256, blob_key=blob_key, media_type=media_type
+            )
+            jobs.enqueue_read(connection, document)
+            return document
+
+        document = await self._database.write(store)
+        if before is not None and before.blob_key is not None:
+            await self._blobs.delete(before.blob_key)
+        self._wake()
+        return Stored(document, "created" if before is None else "modified")
+
+    async def accept_batch(
+        self, collection: Collection, batch: Sequence[tuple[DocumentDraft, str]]
+    ) -> int:
+        """Stores many texts in one transaction with the jobs that index them; gives how many were new or changed."""
+        digests = await to_thread.run_sync(lambda: [text_digest(text) for _, text in batch])
+
+        def store(connection: Connection) -> int:
+            known = documents.find_many(connection, collection.key, [draft.external_id for draft, _ in batch])
+            work: list[Document] = []
+            described = 0
+            for (draft, text), sha256 in zip(batch, digests, strict=True):
+                before = known.get(draft.external_id)
+                if before is not None and before.sha256 == sha256 and before.state not in ("failed", "cancelled"):
+                    if _description(before) != draft:
+                        documents.describe(connection, before.key, draft, at=now_ms())
+                        described += 1
+                    continue
+                document = self._row(connection, collection, draft, size=len(text.encode()), sha256=sha256)
+                documents.put_text(connection, document.key, text=text, page_starts=(), warnings=())
+                work.append(document)
+            for start in range(0, len(work), _JOB_DOCUMENTS):
+                jobs.enqueue_index(connection, work[start : start + _JOB_DOCUMENTS])
+            return len(work) + described
+
+        changed = await self._database.write(store)
+        self._wake()
+        return changed
+
+    async def _described(self, before: Document, draft: DocumentDraft) -> Stored:
+        if _description(before) == draft:
+            return Stored(before, "unmodified")
+        await self._database.write(documents.describe, before.key, draft, at=now_ms())
+        after = await self._database.read(documents.by_keys, [before.key])
+        return Stored(after[before.key], "modified")
+
+    def _row(
+        self,
+        connection: Connection,
+        collection: Collection,
+        draft: DocumentDraft,
+        *,
+        size: int,
+        sha256: str,
+        blob_key: str | None = None,
+        media_type: str | None = "text/plain",
+    ) -> Document:
+        now = now_ms()
+        before = documents.find(connection, collection.key, draft.external_id)
+        values: dict[str, JsonValue] = {
+            "size": size,
+            "sha256": sha256,
+            "blob_key": blob_key,
+            "media_type": media_type,
+            "state": "queued",
+            "state_detail": None,
+            "updated_at": now,
+        }
+        if before is None:
+            described = {
+                "name": draft.name,
+                "reference": draft.reference,
+                "tags": list(draft.tags),
+                "metadata": dict(draft.metadata),
+                "context": draft.context,
+            }
+            identity = {"id": uuid7(), "collection_key": collection.key, "external_id": draft.external_id}
+            documents.insert(connection, [{**values, **described, **identity, "version": 1, "created_at": now}])
+        else:
+            documents.describe(connection, before.key, draft, at=now)
+            documents.change(connection, before.key, **{**values, "version": before.version + 1})
+        stored = documents.find(connection, collection.key, draft.external_id)
+        assert stored is not None
+        return stored
+
+    # Background work
+
+    async def read_file(self, document_key: int, version: int) -> None:
+        """Reads an uploaded file and makes it findable by its words."""
+        document = await self._current(document_key, version)
+        if document is None or document.blob_key is None:
+            return
+        await self._database.write(documents.change, document.key, state="parsing")
+        with tempfile.TemporaryDirectory(prefix="dragoman-read-") as folder:
+            path = Path(folder) / "content"
+            await self._blobs.fetch_to(document.blob_key, path)
+            try:
+                parsed = await self._parser.parse(path, name=document.name, media_type=document.media_type)
+            except DragomanError as error:
+                if error.status < 500:
+                    await self.fail(document_key, version, error.detail)
+                    return
+                raise
+        await self._index(document, parsed)
+
+    async def index_texts(self, wanted: Sequence[tuple[int, int]]) -> None:
+        """Cuts and indexes documents that were stored as text."""
+        for document_key, version in wanted:
+            document = await self._current(document_key, version)
+            if document is not None and document.state in ("queued", "parsing"):
+                text = await self._database.read(documents.text, document_key)
+                await self._index(document, parsed_text(text))
+
+    async def embed(self, document_keys: Sequence[int]) -> None:
+        """Makes the vectors that these documents' passages still lack."""
+        profile = self._embed.profile
+        if profile is None:
+            return
+        while waiting := await self._database.read(documents.waiting_passages, document_keys, limit=_EMBED_BATCH):
+            names = await self._names(waiting)
+            texts = [
+                embedding_text(passage.text, passage.heading_path, name)
+                for passage, name in zip(waiting, names, strict=True)
+            ]
+            vectors = await self._embed.passages(texts)
+            await self._database.write(
+                self._indexing.store_vectors, waiting, names, vectors, fingerprint=profile.fingerprint, at=now_ms()
+            )
+        await self._database.write(documents.settle, document_keys, at=now_ms())
+
+    async def reembed(self, collection_key: int) -> None:
+        """Drops a collection's vectors and queues all its documents for new ones."""
+
+        def requeue(connection: Connection) -> None:
+            self._indexing.forget_vectors(connection, collection_key)
+            after = 0
+            while batch := documents.keys_after(connection, collection_key, after, limit=_JOB_DOCUMENTS):
+                jobs.enqueue_embed(connection, [document for document in batch if document.passage_count])
+                after = batch[-1].key
+
+        await self._database.write(requeue)
+        self._wake()
+
+    async def catch_up(self) -> None:
+        """At start: queues what an earlier run could not do, for want of an embedder or because it has been exchanged."""
+        profile = self._embed.profile
+        if profile is None:
+            return
+        for collection in await self._database.read(collections.with_other_embedder, profile.fingerprint):
+            log.warning("knowledge.reembed", collection=collection.id, was=collection.embedder)
+            await self.reembed(collection.key)
+
+        def requeue(connection: Connection) -> None:
+            lacking = documents.without_vectors(connection, limit=10_000)
+            for document in lacking:
+                documents.change(connection, document.key, state="embedding")
+            for start in range(0, len(lacking), _JOB_DOCUMENTS):
+                jobs.enqueue_embed(connection, lacking[start : start + _JOB_DOCUMENTS])
+
+        await self._database.write(requeue)
+        self._wake()
+
+    async def fail(self, document_key: int, version: int, reason: str) -> None:
+        """Marks a document failed with the reason, unless it has changed meanwhile."""
+        document = await self._current(document_key, version)
+        if document is not None:
+            await self._database.write(
+                documents.change, document_key, state="failed", state_detail=reason, updated_at=now_ms()
+            )
+
+    async def _index(self, document: Document, parsed: ParsedDocument) -> None:
+        chunked = await self._chunk(parsed)
+        if not chunked.passages:
+            await self.fail(document.key, document.version, "The file holds no readable text.")
+            return
+
+        def store(connection: Connection) -> None:
+            current = documents.by_keys(connection, [document.key]).get(document.key)
+            if current is None or current.version != document.version:
+                return
+            self._indexing.replace(connection, current, chunked, embeds=self._embed.available, at=now_ms())
+            jobs.enqueue_embed(connection, [current])
+
+        await self._database.write(store)
+        self._wake()
+
+    async def _chunk(self, parsed: ParsedDocument) -> ChunkedDocument:
+        sizes = self._sizes
+        return await to_thread.run_sync(
+            lambda: chunk(
+                parsed,
+                target_tokens=sizes.target_tokens,
+                overlap_tokens=sizes.overlap_tokens,
+                count_tokens=sizes.count_tokens,
+            )
+        )
+
+    async def _current(self, document_key: int, version: int) -> Document | None:
+        document = (await self._database.read(documents.by_keys, [document_key])).get(document_key)
+        return document if document is not None and document.version == version else None
+
+    async def _names(self, passages: Sequence[StoredPassage]) -> list[str]:
+        found = await self._database.read(documents.by_keys, {passage.document_key for passage in passages})
+        return [found[passage.document_key].name if passage.document_key in found else "" for passage in passages]
+
+
+def _description(document: Document) -> DocumentDraft:
+    return DocumentDraft(
+        document.external_id,
+        document.name,
+        document.reference,
+        document.tags,
+        dict(document.metadata),
+        document.context,
+    )

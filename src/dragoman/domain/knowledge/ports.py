@@ -1,0 +1,154 @@
+"""What knowledge needs from outside: parsers, the passage index, file storage."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a document in reading order. ``level`` is 1..6 for headings, else 0."""
+
+    kind: Literal["heading", "paragraph", "list", "table", "code", "caption"]
+    text: str
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Blocks of one page, slide, sheet or part. ``number`` counts from 1; None for formats without pages."""
+
+    number: int | None
+    blocks: tuple[Block, ...]
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """What a parser read. ``warnings`` say in plain words what was left out and why."""
+
+    pages: tuple[Page, ...]
+    media_type: str
+    title: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    warnings: tuple[str, ...] = ()
+
+
+class Parser(Protocol):
+    """Reads files into pages of blocks, in a process of its own with bounds on time and memory."""
+
+    async def parse(self, path: Path, *, name: str, media_type: str | None) -> ParsedDocument:
+        """The document's text by page.
+
+        The kind is decided by the content first, then by ``name`` and ``media_type``.
+
+        Raises:
+            Unsupported: no parser for this kind of file.
+            InvalidInput: empty, encrypted, truncated, over a bound, or not what it claims to be; the message says which.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One passage as the index stores it. ``passage_key`` is the integer primary key of the passage's row."""
+
+    passage_key: int
+    collection_key: int
+    document_key: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexQuery:
+    """A search. Only passages of ``collection_keys`` are ever looked at.
+
+    ``terms`` are the questions; ``vectors`` their unit vectors ``float32 [len(terms), d]``, or None for keywords only.
+    ``document_keys``, when given, narrows to those documents. A passage's similarity is the best over the terms;
+    passages below ``minimum_similarity`` do not come back when vectors are given (a passage without a vector yet is judged by
+    words alone). ``fuse``: ``hybrid`` = reciprocal rank fusion of keyword and vector ranks; the other two are single legs.
+    """
+
+    collection_keys: tuple[int, ...]
+    terms: tuple[str, ...]
+    vectors: NDArray[np.float32] | None
+    limit: int
+    minimum_similarity: float = 0.0
+    fuse: Literal["hybrid", "vector", "keyword"] = "hybrid"
+    document_keys: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IndexHit:
+    """``similarity`` is the cosine with the nearest term, None when only words matched a passage without a vector."""
+
+    passage_key: int
+    score: float
+    similarity: float | None
+
+
+class PassageIndex(Protocol):
+    """Keyword and vector index that lives in the database, inside the caller's transaction."""
+
+    def prepare(self, connection: Connection, dimensions: int) -> None:
+        """Creates what is needed for vectors of that length; harmless when it is there."""
+        ...
+
+    def add_text(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
+        """Makes passages findable by their words."""
+        ...
+
+    def add_vectors(
+        self, connection: Connection, entries: Sequence[IndexEntry], vectors: NDArray[np.float32]
+    ) -> None:
+        """Makes passages findable by meaning; replaces earlier vectors of the same passages."""
+        ...
+
+    def remove(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
+        """Forgets passages, words and vectors."""
+        ...
+
+    def remove_vectors(self, connection: Connection, collection_key: int) -> None:
+        """Forgets all vectors of a collection; words stay findable."""
+        ...
+
+    def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
+        """The best passages, best first, at most ``limit``."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Files by opaque key; written whole or not at all."""
+
+    async def put_file(self, key: str, path: Path) -> None:
+        """Stores the file's bytes under the key."""
+        ...
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Stores bytes under the key."""
+        ...
+
+    def open(self, key: str) -> AsyncIterator[bytes]:
+        """The bytes, in pieces.
+
+        Raises:
+            NotFound: no such key.
+        """
+        ...
+
+    async def fetch_to(self, key: str, path: Path) -> None:
+        """Writes the bytes to a local file.
+
+        Raises:
+            NotFound: no such key.
+        """
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forgets the key; harmless when it is not there."""
+        ...

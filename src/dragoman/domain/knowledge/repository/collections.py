@@ -1,0 +1,142 @@
+"""Collections and who may see or change them."""
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.knowledge.model import Collection, DocumentCounts
+from dragoman.domain.knowledge.tables import collection_grants, collections, documents
+from dragoman.kit.errors import NotFound
+
+_WAITING = ("queued", "parsing", "embedding")
+_EDITING = ("edit", "admin")
+
+
+def _visible(caller: Caller) -> sa.ColumnElement[bool]:
+    granted = sa.select(collection_grants.c.collection_key).where(collection_grants.c.user_id == caller.user_id)
+    return sa.or_(
+        collections.c.owner_id == caller.user_id,
+        sa.and_(
+            collections.c.organisation_id == caller.organisation_id, collections.c.visibility == "organisation"
+        ),
+        collections.c.visibility == "public",
+        collections.c.key.in_(granted),
+    )
+
+
+def _editable(caller: Caller) -> sa.ColumnElement[bool]:
+    granted = sa.select(collection_grants.c.collection_key).where(
+        collection_grants.c.user_id == caller.user_id, collection_grants.c.permission.in_(_EDITING)
+    )
+    return sa.or_(collections.c.owner_id == caller.user_id, collections.c.key.in_(granted))
+
+
+def _row(row: sa.Row[tuple[object, ...]]) -> Collection:
+    values = dict(row._mapping)
+    values["tags"] = tuple(values["tags"])
+    return Collection(**values)
+
+
+def insert(connection: Connection, collection: Collection) -> Collection:
+    """Stores a new collection and gives it its key."""
+    values = {name: getattr(collection, name) for name in Collection.__slots__ if name != "key"}
+    values["tags"] = list(collection.tags)
+    result = connection.execute(sa.insert(collections).values(**values).returning(collections.c.key))
+    key = result.scalar_one()
+    return _row(connection.execute(sa.select(collections).where(collections.c.key == key)).one())
+
+
+def visible(connection: Connection, caller: Caller) -> list[Collection]:
+    """Every collection the caller may search, oldest first."""
+    statement = sa.select(collections).where(_visible(caller)).order_by(collections.c.key)
+    return [_row(row) for row in connection.execute(statement)]
+
+
+def get(connection: Connection, caller: Caller, collection_id: str, *, edit: bool = False) -> Collection:
+    """One collection that the caller may see, or change.
+
+    Raises:
+        NotFound: no such collection for this caller.
+    """
+    rule = _editable(caller) if edit else _visible(caller)
+    row = connection.execute(sa.select(collections).where(collections.c.id == collection_id, rule)).one_or_none()
+    if row is None:
+        raise NotFound("There is no collection with this id.", code="collection_not_found")
+    return _row(row)
+
+
+def get_owned(connection: Connection, caller: Caller, collection_id: str) -> Collection:
+    """One collection of the caller's own.
+
+    Raises:
+        NotFound: the caller owns no such collection.
+    """
+    collection = get(connection, caller, collection_id)
+    if collection.owner_id != caller.user_id:
+        raise NotFound("There is no collection with this id.", code="collection_not_found")
+    return collection
+
+
+def named(connection: Connection, caller: Caller, name: str) -> list[Collection]:
+    """The visible collections of that name, the caller's own first."""
+    statement = (
+        sa.select(collections)
+        .where(collections.c.name == name, _visible(caller))
+        .order_by(sa.case((collections.c.owner_id == caller.user_id, 0), else_=1), collections.c.key)
+    )
+    return [_row(row) for row in connection.execute(statement)]
+
+
+def update(
+    connection: Connection, collection: Collection, *, name: str, context: str | None, tags: tuple[str, ...], at: int
+) -> None:
+    """Changes what people wrote about a collection."""
+    connection.execute(
+        sa.update(collections)
+        .where(collections.c.key == collection.key)
+        .values(name=name, context=context, tags=list(tags), updated_at=at)
+    )
+
+
+def set_embedder(connection: Connection, collection_key: int, fingerprint: str | None) -> None:
+    """Remembers what makes the collection's vectors."""
+    connection.execute(
+        sa.update(collections).where(collections.c.key == collection_key).values(embedder=fingerprint)
+    )
+
+
+def delete(connection: Connection, collection_key: int) -> None:
+    """Removes the row; documents and passages must be gone from the index before."""
+    connection.execute(sa.delete(collections).where(collections.c.key == collection_key))
+
+
+def counts(connection: Connection, collection_keys: list[int]) -> dict[int, DocumentCounts]:
+    """Document counts of many collections in one statement."""
+    waiting = sa.case((documents.c.state.in_(_WAITING), 1), else_=0)
+    indexed = sa.case((documents.c.state == "indexed", 1), else_=0)
+    statement = (
+        sa.select(
+            documents.c.collection_key, sa.func.count(), sa.func.sum(indexed), sa.func.sum(waiting)
+        )
+        .where(documents.c.collection_key.in_(collection_keys))
+        .group_by(documents.c.collection_key)
+    )
+    found = {
+        row[0]: DocumentCounts(int(row[1]), int(row[2]), int(row[3]), int(row[1]) - int(row[2]) - int(row[3]))
+        for row in connection.execute(statement)
+    }
+    return {key: found.get(key, DocumentCounts()) for key in collection_keys}
+
+
+def with_other_embedder(connection: Connection, fingerprint: str) -> list[Collection]:
+    """Collections whose vectors were made by something else than this embedder."""
+    statement = sa.select(collections).where(
+        collections.c.embedder.is_not(None), collections.c.embedder != fingerprint
+    )
+    return [_row(row) for row in connection.execute(statement)]
+
+
+def by_key(connection: Connection, key: int) -> Collection | None:
+    """A collection by its internal key, for background work that has no caller."""
+    row = connection.execute(sa.select(collections).where(collections.c.key == key)).one_or_none()
+    return None if row is None else _row(row)

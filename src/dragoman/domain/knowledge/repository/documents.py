@@ -1,0 +1,320 @@
+"""Documents, their text and passages, and the jobs that index them.
+
+Functions that take a ``collection_key`` rely on the collection having been resolved for the caller in the same transaction.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from dragoman.domain.knowledge.model import Document, DocumentDraft, DocumentState, PassageDraft, StoredPassage
+from dragoman.domain.knowledge.tables import document_texts, documents, passages
+from dragoman.kit.errors import NotFound
+from dragoman.kit.jsontypes import JsonValue
+
+_COLUMNS = [documents.c[name] for name in Document.__slots__]
+_PASSAGE_COLUMNS = [passages.c[name] for name in StoredPassage.__slots__]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFilter:
+    """Which documents to list; every condition must hold. Texts are contained, case folded; ``tag`` and ``reference`` exact."""
+
+    name_or_text: str | None = None
+    name: str | None = None
+    text: str | None = None
+    id: str | None = None
+    tag: str | None = None
+    reference: str | None = None
+    states: tuple[DocumentState, ...] = ()
+    order_by: str = "created_at"
+    descending: bool = False
+    limit: int = 10_000
+    offset: int = 0
+
+
+def _row(row: sa.Row[tuple[object, ...]]) -> Document:
+    values = dict(row._mapping)
+    values["tags"] = tuple(values["tags"])
+    return Document(**values)
+
+
+def _passage(row: sa.Row[tuple[object, ...]]) -> StoredPassage:
+    values = dict(row._mapping)
+    values["heading_path"] = tuple(values["heading_path"])
+    return StoredPassage(**values)
+
+
+def find(connection: Connection, collection_key: int, external_id: str) -> Document | None:
+    """The document with the caller's own id, or None."""
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(
+            documents.c.collection_key == collection_key, documents.c.external_id == external_id
+        )
+    ).one_or_none()
+    return None if row is None else _row(row)
+
+
+def find_many(connection: Connection, collection_key: int, external_ids: Sequence[str]) -> dict[str, Document]:
+    """Documents by the caller's own ids."""
+    statement = sa.select(*_COLUMNS).where(
+        documents.c.collection_key == collection_key, documents.c.external_id.in_(external_ids)
+    )
+    found = [_row(row) for row in connection.execute(statement)]
+    return {document.external_id: document for document in found}
+
+
+def get(connection: Connection, collection_key: int, document_id: str) -> Document:
+    """One document of the collection.
+
+    Raises:
+        NotFound: the collection has no such document.
+    """
+    row = connection.execute(
+        sa.select(*_COLUMNS).where(documents.c.collection_key == collection_key, documents.c.id == document_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("There is no document with this id in the collection.", code="document_not_found")
+    return _row(row)
+
+
+def by_keys(connection: Connection, keys: Iterable[int]) -> dict[int, Document]:
+    """Documents by internal key."""
+    statement = sa.select(*_COLUMNS).where(documents.c.key.in_(list(keys)))
+    return {document.key: document for document in (_row(row) for row in connection.execute(statement))}
+
+
+def insert(connection: Connection, values: Sequence[dict[str, JsonValue]]) -> None:
+    """Stores new documents, many in one statement."""
+    connection.execute(sa.insert(documents), list(values))
+
+
+def describe(connection: Connection, document_key: int, draft: DocumentDraft, *, at: int) -> None:
+    """Changes what is said about a document without touching its content."""
+    connection.execute(
+        sa.update(documents)
+        .where(documents.c.key == document_key)
+        .values(
+            name=draft.name,
+            reference=draft.reference,
+            tags=list(draft.tags),
+            metadata=dict(draft.metadata),
+            context=draft.context,
+            updated_at=at,
+        )
+    )
+
+
+def change(connection: Connection, document_key: int, **values: JsonValue) -> None:
+    """Sets columns of one document."""
+    connection.execute(sa.update(documents).where(documents.c.key == document_key).values(**values))
+
+
+def _conditions(collection_key: int, wanted: DocumentFilter) -> list[sa.ColumnElement[bool]]:
+    has_text = sa.exists().where(
+        document_texts.c.document_key == documents.c.key,
+        document_texts.c.text.icontains(wanted.text or wanted.name_or_text or "", autoescape=True),
+    )
+    conditions: list[sa.ColumnElement[bool]] = [documents.c.collection_key == collection_key]
+    if wanted.name_or_text:
+        conditions.append(sa.or_(documents.c.name.icontains(wanted.name_or_text, autoescape=True), has_text))
+    if wanted.text:
+        conditions.append(has_text)
+    if wanted.name:
+        conditions.append(documents.c.name.icontains(wanted.name, autoescape=True))
+    if wanted.id:
+        conditions.append(documents.c.id.icontains(wanted.id, autoescape=True))
+    if wanted.reference:
+        conditions.append(documents.c.reference == wanted.reference)
+    if wanted.tag:
+        quoted = '"' + wanted.tag.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        conditions.append(sa.cast(documents.c.tags, sa.Text).contains(quoted, autoescape=True))
+    if wanted.states:
+        conditions.append(documents.c.state.in_(wanted.states))
+    return conditions
+
+
+def select(connection: Connection, collection_key: int, wanted: DocumentFilter) -> list[Document]:
+    """The documents that match, ordered by a time column and then by age."""
+    column = documents.c[wanted.order_by]
+    order = (column.desc().nulls_last(), documents.c.key.desc()) if wanted.descending else (
+        column.asc().nulls_last(), documents.c.key.asc()
+    )
+    statement = (
+        sa.select(*_COLUMNS)
+        .where(*_conditions(collection_key, wanted))
+        .order_by(*order)
+        .limit(wanted.limit)
+        .offset(wanted.offset)
+    )
+    return [_row(row) for row in connection.execute(statement)]
+
+
+def siblings(connection: Connection, collection_key: int, reference: str, *, limit: int) -> list[Document]:
+    """Documents of the collection that share a reference."""
+    statement = (
+        sa.select(*_COLUMNS)
+        .where(documents.c.collection_key == collection_key, documents.c.reference == reference)
+        .order_by(documents.c.key)
+        .limit(limit)
+    )
+    return [_row(row) for row in connection.execute(statement)]
+
+
+def text(connection: Connection, document_key: int) -> str:
+    """The document's extracted text, empty while it has none."""
+    found = connection.execute(
+        sa.select(document_texts.c.text).where(document_texts.c.document_key == document_key)
+    ).scalar_one_or_none()
+    return found or ""
+
+
+def previews(connection: Connection, document_keys: Sequence[int], *, length: int) -> dict[int, str]:
+    """The first characters of many documents' texts."""
+    statement = sa.select(
+        document_texts.c.document_key, sa.func.substr(document_texts.c.text, 1, length)
+    ).where(document_texts.c.document_key.in_(document_keys))
+    return {int(row[0]): str(row[1]) for row in connection.execute(statement)}
+
+
+def put_text(
+    connection: Connection,
+    document_key: int,
+    *,
+    text: str,
+    page_starts: Sequence[tuple[int | None, int]],
+    warnings: Sequence[str],
+) -> None:
+    """Replaces the document's text."""
+    connection.execute(sa.delete(document_texts).where(document_texts.c.document_key == document_key))
+    connection.execute(
+        sa.insert(document_texts).values(
+            document_key=document_key,
+            text=text,
+            page_starts=[list(start) for start in page_starts],
+            warnings=list(warnings),
+        )
+    )
+
+
+def add_passages(
+    connection: Connection, collection_key: int, document_key: int, drafts: Sequence[PassageDraft]
+) -> list[StoredPassage]:
+    """Stores passages and gives them their keys, in order."""
+    if drafts:
+        connection.execute(
+            sa.insert(passages),
+            [
+                {
+                    "document_key": document_key,
+                    "collection_key": collection_key,
+                    "ordinal": draft.ordinal,
+                    "text": draft.text,
+                    "page": draft.page,
+                    "heading_path": list(draft.heading_path),
+                    "char_start": draft.char_start,
+                    "char_end": draft.char_end,
+                    "token_count": draft.token_count,
+                    "embedded": False,
+                }
+                for draft in drafts
+            ],
+        )
+    return passages_of(connection, document_key)
+
+
+def passages_of(connection: Connection, document_key: int) -> list[StoredPassage]:
+    """All passages of a document in order."""
+    statement = (
+        sa.select(*_PASSAGE_COLUMNS).where(passages.c.document_key == document_key).order_by(passages.c.ordinal)
+    )
+    return [_passage(row) for row in connection.execute(statement)]
+
+
+def passages_by_keys(connection: Connection, keys: Sequence[int]) -> dict[int, StoredPassage]:
+    """Passages by key."""
+    statement = sa.select(*_PASSAGE_COLUMNS).where(passages.c.key.in_(keys))
+    return {passage.key: passage for passage in (_passage(row) for row in connection.execute(statement))}
+
+
+def delete_passages(connection: Connection, document_key: int) -> None:
+    """Removes a document's passages; they must be gone from the index before."""
+    connection.execute(sa.delete(passages).where(passages.c.document_key == document_key))
+
+
+def waiting_passages(connection: Connection, document_keys: Sequence[int], *, limit: int) -> list[StoredPassage]:
+    """Passages of these documents that have no vector yet."""
+    statement = (
+        sa.select(*_PASSAGE_COLUMNS)
+        .where(passages.c.document_key.in_(document_keys), passages.c.embedded.is_(False))
+        .order_by(passages.c.document_key, passages.c.ordinal)
+        .limit(limit)
+    )
+    return [_passage(row) for row in connection.execute(statement)]
+
+
+def mark_embedded(connection: Connection, keys: Sequence[int]) -> None:
+    """Notes that passages have their vectors."""
+    connection.execute(sa.update(passages).where(passages.c.key.in_(keys)).values(embedded=True))
+
+
+def existing(connection: Connection, keys: Sequence[int]) -> set[int]:
+    """Which of these passages still exist."""
+    return set(connection.execute(sa.select(passages.c.key).where(passages.c.key.in_(keys))).scalars())
+
+
+def settle(connection: Connection, document_keys: Sequence[int], *, at: int) -> None:
+    """Counts embedded passages and marks documents indexed that have none waiting."""
+    done = (
+        sa.select(sa.func.count())
+        .where(passages.c.document_key == documents.c.key, passages.c.embedded.is_(True))
+        .scalar_subquery()
+    )
+    mine = documents.c.key.in_(document_keys)
+    connection.execute(sa.update(documents).where(mine).values(embedded_count=done))
+    connection.execute(
+        sa.update(documents)
+        .where(mine, documents.c.state == "embedding", documents.c.embedded_count >= documents.c.passage_count)
+        .values(state="indexed", state_detail=None, indexed_at=at)
+    )
+
+
+def delete(connection: Connection, document_key: int) -> None:
+    """Removes the row and its text."""
+    connection.execute(sa.delete(document_texts).where(document_texts.c.document_key == document_key))
+    connection.execute(sa.delete(documents).where(documents.c.key == document_key))
+
+
+def keys_after(connection: Connection, collection_key: int, after: int, *, limit: int) -> list[Document]:
+    """Documents of a collection in key order, after a key: for walking through all of them in bounded pieces."""
+    statement = (
+        sa.select(*_COLUMNS)
+        .where(documents.c.collection_key == collection_key, documents.c.key > after)
+        .order_by(documents.c.key)
+        .limit(limit)
+    )
+    return [_row(row) for row in connection.execute(statement)]
+
+
+def forget_vectors(connection: Connection, collection_key: int) -> None:
+    """Puts every document with passages back to the state before its vectors were made."""
+    connection.execute(
+        sa.update(passages).where(passages.c.collection_key == collection_key).values(embedded=False)
+    )
+    connection.execute(
+        sa.update(documents)
+        .where(documents.c.collection_key == collection_key, documents.c.passage_count > 0)
+        .values(state="embedding", embedded_count=0, indexed_at=None)
+    )
+
+
+def without_vectors(connection: Connection, *, limit: int) -> list[Document]:
+    """Indexed documents whose vectors are missing, because there was no embedder when they came."""
+    statement = (
+        sa.select(*_COLUMNS)
+        .where(documents.c.state == "indexed", documents.c.embedded_count < documents.c.passage_count)
+        .limit(limit)
+    )
+    return [_row(row) for row in connection.execute(statement)]

@@ -1,0 +1,212 @@
+"""Retrieval: from questions to the passages that answer them, only ever inside what the caller may see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from sqlalchemy import Connection
+
+from dragoman.db.database import Database
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.inference.embed import EmbedService
+from dragoman.domain.inference.ports import Reranker, Vectors
+from dragoman.domain.knowledge.model import Collection, Document, StoredPassage
+from dragoman.domain.knowledge.ports import IndexHit, IndexQuery, PassageIndex
+from dragoman.domain.knowledge.repository import collections, documents
+from dragoman.domain.messages.citations import Citation
+from dragoman.kit.errors import DragomanError
+
+log = structlog.get_logger(__name__)
+
+RerankMode = Literal["none", "rrf", "lexical", "smart"]
+_RERANK_DEPTH = 20
+_FUSE_K = 10
+_REFERENCE_CAP = 20
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalQuery:
+    """What to look for. ``collection_ids`` None = everything the caller may see.
+
+    ``rerank``: ``none`` = by meaning alone, ``rrf`` = words and meaning fused, ``lexical`` = fused with more weight on words,
+    ``smart`` = fused with a cross-encoder's order. ``one_per_document`` keeps only the best passage of each document.
+    """
+
+    terms: tuple[str, ...]
+    collection_ids: tuple[str, ...] | None
+    limit: int = 5
+    minimum_similarity: float = 0.0
+    rerank: RerankMode = "rrf"
+    one_per_document: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage found. ``score`` falls along the list and is never below the similarity asked for, except for word-only hits."""
+
+    passage: StoredPassage
+    document: Document
+    collection: Collection
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """What was found, and which stages could not take part."""
+
+    hits: tuple[Hit, ...]
+    embedding_down: bool = False
+    vectors_down: bool = False
+
+    def citations(self) -> tuple[Citation, ...]:
+        """The hits as numbered references, in order."""
+        return tuple(citation_of(number, hit) for number, hit in enumerate(self.hits, 1))
+
+
+def citation_of(number: int, hit: Hit) -> Citation:
+    """The hit as the reference of that number."""
+    passage, document = hit.passage, hit.document
+    return Citation(
+        number=number,
+        collection_id=hit.collection.id,
+        document_id=document.id,
+        document_name=document.name,
+        passage_id=f"{document.id}:{passage.ordinal}",
+        text=passage.text,
+        char_start=passage.char_start,
+        char_end=passage.char_end,
+        page=passage.page,
+        heading_path=passage.heading_path,
+        score=hit.score,
+        metadata=document.metadata,
+        reference=document.reference,
+        context=document.context,
+    )
+
+
+class Retriever:
+    """Searches the collections of a caller."""
+
+    def __init__(
+        self, *, database: Database, index: PassageIndex, embed: EmbedService, reranker: Reranker | None
+    ) -> None:
+        self._database = database
+        self._index = index
+        self._embed = embed
+        self._reranker = reranker
+
+    async def retrieve(self, caller: Caller, query: RetrievalQuery) -> Retrieval:
+        """The best passages, best first.
+
+        Raises:
+            NotFound: a named collection does not exist for this caller.
+        """
+        found = await self._database.read(self._collections, caller, query.collection_ids)
+        if not found or not any(term.strip() for term in query.terms):
+            return Retrieval(())
+        profile = self._embed.profile
+        comparable = profile is not None and any(c.embedder == profile.fingerprint for c in found)
+        stale = profile is not None and any(c.embedder not in (None, profile.fingerprint) for c in found)
+        vectors, embedding_down = await self._vectors(query.terms) if comparable else (None, False)
+        hits = await self._search(found, query, vectors)
+        if query.rerank == "smart":
+            hits = await self._reranked(query, hits)
+        return Retrieval(tuple(hits[: query.limit]), embedding_down, stale)
+
+    async def siblings(self, caller: Caller, hit: Hit) -> list[tuple[Document, str]]:
+        """Other documents of the hit's collection that share its reference, with their texts; at most 20."""
+        reference = hit.document.reference
+        if not reference:
+            return []
+
+        def load(connection: Connection) -> list[tuple[Document, str]]:
+            collection = collections.get(connection, caller, hit.collection.id)
+            found = documents.siblings(connection, collection.key, reference, limit=_REFERENCE_CAP + 1)
+            others = [document for document in found if document.key != hit.document.key][:_REFERENCE_CAP]
+            return [(document, documents.text(connection, document.key)) for document in others]
+
+        return await self._database.read(load)
+
+    @staticmethod
+    def _collections(
+        connection: Connection, caller: Caller, ids: tuple[str, ...] | None
+    ) -> list[Collection]:
+        if ids is None:
+            return collections.visible(connection, caller)
+        return [collections.get(connection, caller, collection_id) for collection_id in dict.fromkeys(ids)]
+
+    async def _vectors(self, terms: Sequence[str]) -> tuple[Vectors | None, bool]:
+        try:
+            return await self._embed.queries(terms), False
+        except DragomanError as error:
+            # Words alone still answer most questions; the caller is told that meaning took no part.
+            log.warning("retrieve.embedding_down", reason=error.detail)
+            return None, True
+
+    async def _search(
+        self, found: Sequence[Collection], query: RetrievalQuery, vectors: Vectors | None
+    ) -> list[Hit]:
+        depth = max(query.limit * (4 if query.one_per_document else 1), _RERANK_DEPTH)
+        wanted = IndexQuery(
+            collection_keys=tuple(collection.key for collection in found),
+            terms=query.terms,
+            vectors=vectors,
+            limit=depth,
+            minimum_similarity=query.minimum_similarity,
+            fuse="keyword" if vectors is None else "vector" if query.rerank == "none" else "hybrid",
+        )
+        by_key = {collection.key: collection for collection in found}
+
+        def load(connection: Connection) -> list[Hit]:
+            ranked = self._index.search(connection, wanted)
+            passages = documents.passages_by_keys(connection, [hit.passage_key for hit in ranked])
+            owners = documents.by_keys(connection, {passage.document_key for passage in passages.values()})
+            return _assemble(ranked, passages, owners, by_key, one_per_document=query.one_per_document)
+
+        return await self._database.read(load)
+
+    async def _reranked(self, query: RetrievalQuery, hits: list[Hit]) -> list[Hit]:
+        if self._reranker is None or len(hits) < 2:
+            return hits
+        head = hits[:_RERANK_DEPTH]
+        scores = await self._reranker.score(" ".join(query.terms), [hit.passage.text for hit in head])
+        order = sorted(range(len(head)), key=lambda position: -scores[position])
+        rank = {position: place for place, position in enumerate(order)}
+        fused = sorted(
+            range(len(head)),
+            key=lambda position: -(1 / (_FUSE_K + position) + 1 / (_FUSE_K + rank[position])),
+        )
+        return _falling([head[position] for position in fused]) + hits[_RERANK_DEPTH:]
+
+
+def _assemble(
+    ranked: Sequence[IndexHit],
+    passages: dict[int, StoredPassage],
+    owners: dict[int, Document],
+    by_key: dict[int, Collection],
+    *,
+    one_per_document: bool,
+) -> list[Hit]:
+    best_word_score = max((hit.score for hit in ranked), default=0.0) or 1.0
+    hits: list[Hit] = []
+    seen: set[int] = set()
+    for found in ranked:
+        passage = passages.get(found.passage_key)
+        document = owners.get(passage.document_key) if passage else None
+        if passage is None or document is None or (one_per_document and document.key in seen):
+            continue
+        seen.add(document.key)
+        score = found.similarity if found.similarity is not None else found.score / best_word_score
+        hits.append(Hit(passage, document, by_key[passage.collection_key], score))
+    return _falling(hits)
+
+
+def _falling(hits: Sequence[Hit]) -> list[Hit]:
+    """The same order with scores that fall along it: each is the best score from there on."""
+    result: list[Hit] = []
+    best = 0.0
+    for hit in reversed(hits):
+        best = max(best, hit.score)
+        result.append(Hit(hit.passage, hit.document, hit.collection, min(1.0, best)))
+    return result[::-1]

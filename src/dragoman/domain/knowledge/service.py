@@ -1,0 +1,297 @@
+"""Collections and documents for callers: create, list, change, delete, and hand content to ingestion."""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from anyio import to_thread
+from sqlalchemy import Connection
+
+from dragoman.db.database import Database
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.knowledge.indexing import Indexing
+from dragoman.domain.knowledge.ingest import Ingestion
+from dragoman.domain.knowledge.model import (
+    Collection,
+    Document,
+    DocumentCounts,
+    DocumentDraft,
+    Stored,
+    StoredPassage,
+    Visibility,
+)
+from dragoman.domain.knowledge.ports import BlobStore
+from dragoman.domain.knowledge.repository import collections, documents
+from dragoman.domain.knowledge.repository.documents import DocumentFilter
+from dragoman.kit.clock import now_ms
+from dragoman.kit.digest import file_digest, text_digest
+from dragoman.kit.errors import InvalidInput
+from dragoman.kit.ids import uuid7
+
+_IMPORT_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import of many documents did."""
+
+    enqueued: int
+    skipped: int
+    deleted: int = 0
+
+
+class KnowledgeService:
+    """What a dialect may do with collections and documents."""
+
+    def __init__(self, *, database: Database, indexing: Indexing, ingestion: Ingestion, blobs: BlobStore) -> None:
+        self._database = database
+        self._indexing = indexing
+        self._ingestion = ingestion
+        self._blobs = blobs
+
+    async def create_collection(
+        self,
+        caller: Caller,
+        name: str,
+        *,
+        context: str | None = None,
+        tags: tuple[str, ...] = (),
+        visibility: Visibility = "private",
+        label: str | None = None,
+    ) -> Collection:
+        """A new, empty collection owned by the caller."""
+        now = now_ms()
+        collection = Collection(
+            key=0,
+            id=uuid7(),
+            organisation_id=caller.organisation_id,
+            owner_id=caller.user_id,
+            name=name,
+            context=context,
+            tags=tags,
+            label=label,
+            visibility=visibility,
+            embedder=None,
+            created_at=now,
+            updated_at=now,
+        )
+        return await self._database.write(collections.insert, collection)
+
+    async def collections(self, caller: Caller) -> list[Collection]:
+        """Every collection the caller may search."""
+        return await self._database.read(collections.visible, caller)
+
+    async def collection(self, caller: Caller, collection_id: str) -> Collection:
+        """One collection.
+
+        Raises:
+            NotFound: no such collection for this caller.
+        """
+        return await self._database.read(collections.get, caller, collection_id)
+
+    async def collections_named(self, caller: Caller, name: str) -> list[Collection]:
+        """The caller's visible collections of that name, own ones first."""
+        return await self._database.read(collections.named, caller, name)
+
+    async def counts(self, found: Sequence[Collection]) -> dict[int, DocumentCounts]:
+        """Document counts by collection key."""
+        return await self._database.read(collections.counts, [collection.key for collection in found])
+
+    async def update_collection(
+        self,
+        caller: Caller,
+        collection_id: str,
+        *,
+        name: str | None,
+        context: str | None,
+        tags: tuple[str, ...] | None,
+    ) -> None:
+        """Changes name, context and tags; None leaves a value as it is.
+
+        Raises:
+            NotFound: no such collection that the caller may change.
+        """
+
+        def change(connection: Connection) -> None:
+            found = collections.get(connection, caller, collection_id, edit=True)
+            collections.update(
+                connection,
+                found,
+                name=found.name if name is None else name,
+                context=found.context if context is None else context,
+                tags=found.tags if tags is None else tags,
+                at=now_ms(),
+            )
+
+        await self._database.write(change)
+
+    async def delete_collection(self, caller: Caller, collection_id: str) -> None:
+        """Removes a collection of the caller's own with everything in it.
+
+        Raises:
+            NotFound: the caller owns no such collection.
+        """
+        found = await self._database.read(collections.get_owned, caller, collection_id)
+        await self._empty(found.key)
+        await self._database.write(collections.delete, found.key)
+
+    async def reset_collection(self, caller: Caller, collection_id: str) -> None:
+        """Removes all documents and keeps the collection.
+
+        Raises:
+            NotFound: no such collection that the caller may change.
+        """
+        found = await self._editable(caller, collection_id)
+        await self._empty(found.key)
+
+    async def reindex_collection(self, caller: Caller, collection_id: str) -> None:
+        """Drops the vectors and makes them anew in the background; words stay findable meanwhile.
+
+        Raises:
+            NotFound: no such collection that the caller may change.
+        """
+        found = await self._editable(caller, collection_id)
+        await self._ingestion.reembed(found.key)
+
+    async def put_text(self, caller: Caller, collection_id: str, draft: DocumentDraft, text: str) -> Stored:
+        """Stores or updates one document given as text; findable by its words when this returns.
+
+        Raises:
+            NotFound: no such collection that the caller may change.
+        """
+        found = await self._editable(caller, collection_id)
+        return await self._ingestion.accept_text(found, draft, text, sha256=text_digest(text))
+
+    async def put_file(
+        self, caller: Caller, collection_id: str, draft: DocumentDraft, path: Path, *, media_type: str | None
+    ) -> Stored:
+        """Stores or updates one uploaded file; reading and indexing follow in the background.
+
+        Raises:
+            NotFound: no such collection that the caller may change.
+            InvalidInput: the file is empty.
+        """
+        found = await self._editable(caller, collection_id)
+        size = (await to_thread.run_sync(path.stat)).st_size
+        if size == 0:
+            raise InvalidInput(f"The file {draft.name!r} is empty.", param="file")
+        sha256 = await to_thread.run_sync(file_digest, path)
+        return await self._ingestion.accept_file(
+            found, draft, path, media_type=media_type, size=size, sha256=sha256
+        )
+
+    async def import_texts(
+        self,
+        caller: Caller,
+        collection_id: str,
+        items: Iterable[tuple[DocumentDraft, str]],
+        *,
+        delete_absent: bool = False,
+    ) -> ImportResult:
+        """Stores many documents given as text, in bounded batches; ``items`` has each ``external_id`` at most once.
+
+        Raises:
+            NotFound: no such collection that the caller may change.
+        """
+        found = await self._editable(caller, collection_id)
+        enqueued = skipped = 0
+        seen: set[str] = set()
+        source = iter(items)
+        while batch := await to_thread.run_sync(lambda: list(itertools.islice(source, _IMPORT_BATCH))):
+            changed = await self._ingestion.accept_batch(found, batch)
+            enqueued += changed
+            skipped += len(batch) - changed
+            if delete_absent:
+                seen.update(draft.external_id for draft, _ in batch)
+        deleted = await self._delete_others(found.key, seen) if delete_absent else 0
+        return ImportResult(enqueued, skipped, deleted)
+
+    async def documents(self, caller: Caller, collection_id: str, wanted: DocumentFilter) -> list[Document]:
+        """The collection's documents that match.
+
+        Raises:
+            NotFound: no such collection for this caller.
+        """
+
+        def select(connection: Connection) -> list[Document]:
+            found = collections.get(connection, caller, collection_id)
+            return documents.select(connection, found.key, wanted)
+
+        return await self._database.read(select)
+
+    async def document(self, caller: Caller, collection_id: str, document_id: str) -> tuple[Document, str]:
+        """A document and its extracted text.
+
+        Raises:
+            NotFound: no such collection or document for this caller.
+        """
+
+        def load(connection: Connection) -> tuple[Document, str]:
+            found = collections.get(connection, caller, collection_id)
+            document = documents.get(connection, found.key, document_id)
+            return document, documents.text(connection, document.key)
+
+        return await self._database.read(load)
+
+    async def passages(self, caller: Caller, collection_id: str, document_id: str) -> list[StoredPassage]:
+        """A document's passages in order.
+
+        Raises:
+            NotFound: no such collection or document for this caller.
+        """
+
+        def load(connection: Connection) -> list[StoredPassage]:
+            found = collections.get(connection, caller, collection_id)
+            return documents.passages_of(connection, documents.get(connection, found.key, document_id).key)
+
+        return await self._database.read(load)
+
+    async def previews(self, found: Sequence[Document], *, length: int) -> Mapping[int, str]:
+        """The first characters of documents that were listed for the caller before."""
+        return await self._database.read(
+            documents.previews, [document.key for document in found], length=length
+        )
+
+    async def delete_document(self, caller: Caller, collection_id: str, document_id: str) -> None:
+        """Removes a document at once from search and storage.
+
+        Raises:
+            NotFound: no such document that the caller may change.
+        """
+
+        def remove(connection: Connection) -> str | None:
+            found = collections.get(connection, caller, collection_id, edit=True)
+            document = documents.get(connection, found.key, document_id)
+            self._indexing.delete_document(connection, document)
+            return document.blob_key
+
+        blob_key = await self._database.write(remove)
+        if blob_key is not None:
+            await self._blobs.delete(blob_key)
+
+    async def _editable(self, caller: Caller, collection_id: str) -> Collection:
+        return await self._database.read(collections.get, caller, collection_id, edit=True)
+
+    async def _empty(self, collection_key: int) -> None:
+        while blob_keys := await self._database.write(self._indexing.delete_documents, collection_key):
+            for blob_key in blob_keys:
+                if blob_key:
+                    await self._blobs.delete(blob_key)
+
+    async def _delete_others(self, collection_key: int, kept: set[str]) -> int:
+        def remove(connection: Connection, after: int) -> tuple[int, int]:
+            batch = documents.keys_after(connection, collection_key, after, limit=_IMPORT_BATCH)
+            absent = [document for document in batch if document.external_id not in kept]
+            for document in absent:
+                self._indexing.delete_document(connection, document)
+            return (batch[-1].key if batch else -1), len(absent)
+
+        after, total = 0, 0
+        while True:
+            after, removed = await self._database.write(remove, after)
+            total += removed
+            if after < 0:
+                return total
+
+
