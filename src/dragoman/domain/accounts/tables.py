@@ -19,7 +19,9 @@ users = sa.Table(
     metadata,
     sa.Column("number", RowKey, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String(36), nullable=False, unique=True),
-    sa.Column("organisation_id", sa.ForeignKey("organisations.id"), nullable=False, index=True),
+    sa.Column(
+        "organisation_id", sa.String(36), sa.ForeignKey("organisations.id"), nullable=False, index=True
+    ),
     sa.Column("email", sa.String(320), nullable=False, unique=True),
     sa.Column("name", sa.String(200)),
     sa.Column("role", sa.String(16), nullable=False),
@@ -33,7 +35,7 @@ api_keys = sa.Table(
     "api_keys",
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("user_id", sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False, index=True),
     sa.Column("digest", sa.LargeBinary(32), nullable=False, unique=True),
     sa.Column("last_six", sa.String(6), nullable=False),
     sa.Column("label", sa.String(200), nullable=False),
@@ -47,7 +49,7 @@ api_keys = sa.Table(
 secrets = sa.Table(
     "secrets",
     metadata,
-    sa.Column("user_id", sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("name", sa.String(100), primary_key=True),
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Column("created_at", EpochMs, nullable=False),
@@ -57,7 +59,7 @@ logins = sa.Table(
     "logins",
     metadata,
     sa.Column("number", RowKey, primary_key=True, autoincrement=True),
-    sa.Column("user_id", sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False, index=True),
     sa.Column("address", sa.String(64), nullable=False),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("succeeded", sa.Boolean, nullable=False),

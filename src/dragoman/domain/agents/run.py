@@ -106,7 +106,8 @@ class AgentRunner:
         retrieval = await self._retrieve(caller, agent, request)
         report.embedding_down, report.vectors_down = retrieval.embedding_down, retrieval.vectors_down
         citations = report.citations = retrieval.citations()
-        grounded = bool(agent.spec.knowledge.collection_ids)
+        knowledge = agent.spec.knowledge
+        grounded = bool(knowledge.collection_ids) and (knowledge.grounding == "strict" or bool(citations))
         model = self._model(agent, grounded=grounded)
         report.model = model.name
         call = _chat_request(agent.spec, request, citations)

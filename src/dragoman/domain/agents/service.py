@@ -158,6 +158,10 @@ class AgentsService:
             self._cache.popitem(last=False)
         return resolved
 
+    async def forgotten(self) -> None:
+        """``forget`` for those who tell of another process's change."""
+        self.forget()
+
     def forget(self) -> None:
         """Drops what is remembered; the next ``find`` looks into the database."""
         self._generation += 1

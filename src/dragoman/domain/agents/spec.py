@@ -2,15 +2,18 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from dragoman.kit.jsontypes import JsonValue
+_STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
 class KnowledgeSpec(BaseModel):
-    """What the agent may look up. ``collection_ids`` empty = nothing is retrieved."""
+    """What the agent may look up. ``collection_ids`` empty = nothing is retrieved.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    ``grounding``: ``strict`` = answer from the passages and nothing else, ``open`` = the passages may help.
+    """
+
+    model_config = _STRICT
 
     collection_ids: tuple[str, ...] = ()
     maximum_results: int = Field(default=5, ge=1, le=128)
@@ -21,12 +24,13 @@ class KnowledgeSpec(BaseModel):
     rewrite_window: int = Field(default=3, ge=1, le=100)
     concatenate_window: int = Field(default=3, ge=1, le=100)
     rerank: Literal["none", "rrf", "lexical", "smart"] = "rrf"
+    grounding: Literal["strict", "open"] = "strict"
 
 
 class SamplingSpec(BaseModel):
     """Sampling defaults of the agent; null = not sent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _STRICT
 
     temperature: float | None = None
     top_p: float | None = None
@@ -38,25 +42,150 @@ class SamplingSpec(BaseModel):
     verbosity: str | None = None
 
 
-class AgentSpec(BaseModel):
-    """An agent's settings. ``endpoint`` None = a model of the catalogue, else an OpenAI-compatible base address.
+class SkillsSpec(BaseModel):
+    """Instruction sets the agent can open, by id or name.
 
-    ``user_prompt_template`` replaces ``{prompt}`` in every user turn. ``prefill`` starts the assistant's turn.
+    With ``hide_tools``, until one is open the model is offered only ``always_visible_tools`` and what opens
+    skills.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = _STRICT
+
+    skills: tuple[str, ...] = ()
+    hide_tools: bool = False
+    always_visible_tools: tuple[str, ...] = ()
+
+
+class ShellOptions(BaseModel):
+    """How the shell is set up. ``moves``: the ``tools`` become shell commands, or all but these do."""
+
+    model_config = _STRICT
+
+    persistent: bool = False
+    tools: tuple[str, ...] = ()
+    moves: Literal["listed", "unlisted"] = "listed"
+
+
+class RemoteSource(BaseModel):
+    """Something read from an address: a tool server or a text of instructions."""
+
+    model_config = _STRICT
+
+    name: str
+    description: str | None = None
+    url: str
+    headers: dict[str, str] = Field(default_factory=dict)
+    cache_seconds: int = 600
+
+
+class CallbackTool(BaseModel):
+    """A tool carried out by calling the user's own address. ``parameters`` is its arguments' JSON Schema."""
+
+    model_config = _STRICT
+
+    name: str
+    description: str
+    headers: dict[str, str] = Field(default_factory=dict)
+    url: str
+    parameters: JsonValue = None
+
+
+class BuiltinToolOptions(BaseModel):
+    """Settings of the platform's own tools."""
+
+    model_config = _STRICT
+
+    web_search_mode: Literal["full", "summarized"] = "full"
+    web_search_results: int = Field(default=10, ge=1, le=25)
+    image_results: int = Field(default=1, ge=1, le=4)
+    image_quality: Literal["low", "medium", "high", "highest"] = "medium"
+    image_mature_content: bool = False
+    image_references: bool = True
+    image_model: str | None = None
+    all_memories: bool = False
+
+
+class ToolsSpec(BaseModel):
+    """Tools beside those a caller brings along.
+
+    ``client`` are OpenAI tool objects that the caller carries out. ``builtin`` names tools of the platform,
+    None = never set. ``protocol``: None or ``native`` = the provider's own tool calls, else a text protocol.
+    ``explain`` asks the model why it calls a tool.
+    """
+
+    model_config = _STRICT
+
+    client: tuple[JsonValue, ...] = ()
+    callbacks: tuple[CallbackTool, ...] = ()
+    callback_sources: tuple[str, ...] = ()
+    mcp_sources: tuple[RemoteSource, ...] = ()
+    builtin: tuple[str, ...] | None = None
+    builtin_options: BuiltinToolOptions | None = None
+    shell: bool = False
+    shell_options: ShellOptions | None = None
+    protocol: str | None = None
+    explain: bool = False
+
+
+class ModerationSpec(BaseModel):
+    """Scores from 1 to 100 at which a request is withheld, by category; 0 = not looked at."""
+
+    model_config = _STRICT
+
+    violence: int = Field(default=0, ge=0, le=100)
+    sexual: int = Field(default=0, ge=0, le=100)
+    political: int = Field(default=0, ge=0, le=100)
+    dangerous: int = Field(default=0, ge=0, le=100)
+    jailbreak: int = Field(default=0, ge=0, le=100)
+
+
+class RoutedModel(BaseModel):
+    """The model for one level of difficulty."""
+
+    model_config = _STRICT
+
+    model: str
+    reasoning_effort: str | None = None
+
+
+class RoutingSpec(BaseModel):
+    """Models by the difficulty of the latest request."""
+
+    model_config = _STRICT
+
+    low: RoutedModel
+    medium: RoutedModel
+    high: RoutedModel
+
+
+class AgentSpec(BaseModel):
+    """An agent's settings. ``endpoint`` None = a model of the catalogue, else an OpenAI-compatible address.
+
+    ``user_prompt_template`` replaces ``{prompt}`` in every user turn. ``prefill`` starts the assistant's.
+    ``worker`` is the address, or the script, that sees messages and tool calls before they go on.
+    ``media_to_text`` names kinds of media that become text for the model. ``flags`` name habits of the model
+    and its provider.
+    """
+
+    model_config = _STRICT
 
     model: str
     endpoint: str | None = None
     system_prompt: str | None = None
+    instruction_sources: tuple[RemoteSource, ...] = ()
     user_prompt_template: str | None = None
     prefill: str | None = None
     include_prefill: bool = False
     sampling: SamplingSpec = SamplingSpec()
     knowledge: KnowledgeSpec = KnowledgeSpec()
+    skills: SkillsSpec = SkillsSpec()
+    tools: ToolsSpec = ToolsSpec()
+    moderation: ModerationSpec | None = None
+    routing: RoutingSpec | None = None
+    worker: str | None = None
+    media_to_text: tuple[Literal["image", "audio", "video", "file", "other", "all"], ...] = ()
     context_tokens: int | None = None
     overflow: Literal["refuse", "truncate"] = "refuse"
     tool_context_count: int | None = None
-    tools: tuple[dict[str, JsonValue], ...] = ()
-    flags: frozenset[str] = frozenset()
+    flags: tuple[str, ...] = ()
     provider_settings: dict[str, JsonValue] = Field(default_factory=dict)

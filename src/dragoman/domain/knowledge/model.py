@@ -1,8 +1,9 @@
 """Collections, documents and passages as values."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 DocumentState = Literal["queued", "parsing", "embedding", "indexed", "failed", "cancelled"]
 Visibility = Literal["private", "organisation", "public"]
@@ -21,12 +22,16 @@ class DocumentCounts:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """A set of documents that is searched together. ``key`` is internal, ``id`` is what callers see."""
+    """A set of documents that is searched together. ``key`` is internal, ``id`` is what callers see.
+
+    ``owner_number`` is the owner's decimal id.
+    """
 
     key: int
     id: str
     organisation_id: str
     owner_id: str
+    owner_number: int
     name: str
     context: str | None
     tags: tuple[str, ...]
@@ -48,7 +53,7 @@ class Document:
     name: str
     reference: str | None
     tags: tuple[str, ...]
-    metadata: Mapping[str, str]
+    metadata: JsonObject
     context: str | None
     media_type: str | None
     size: int
@@ -74,7 +79,7 @@ class DocumentDraft:
     name: str
     reference: str | None = None
     tags: tuple[str, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    metadata: JsonObject = field(default_factory=dict[str, JsonValue])
     context: str | None = None
 
 

@@ -1,7 +1,7 @@
 """What knowledge needs from outside: parsers, the passage index, file storage."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -9,34 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A piece of a document in reading order. ``level`` is 1..6 for headings, else 0."""
-
-    kind: Literal["heading", "paragraph", "list", "table", "code", "caption"]
-    text: str
-    level: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Blocks of one page, slide, sheet or part. ``number`` counts from 1; None for formats without pages."""
-
-    number: int | None
-    blocks: tuple[Block, ...]
-    label: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedDocument:
-    """What a parser read. ``warnings`` say in plain words what was left out and why."""
-
-    pages: tuple[Page, ...]
-    media_type: str
-    title: str | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
-    warnings: tuple[str, ...] = ()
+from dragoman.domain.knowledge.document import Block as Block
+from dragoman.domain.knowledge.document import Page as Page
+from dragoman.domain.knowledge.document import ParsedDocument as ParsedDocument
 
 
 class Parser(Protocol):

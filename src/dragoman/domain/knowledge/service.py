@@ -1,7 +1,7 @@
 """Collections and documents for callers: create, list, change, delete, and hand content to ingestion."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from dragoman.kit.errors import InvalidInput
 from dragoman.kit.ids import uuid7
 
 _IMPORT_BATCH = 200
+_EXPORT_BATCH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class KnowledgeService:
             id=uuid7(),
             organisation_id=caller.organisation_id,
             owner_id=caller.user_id,
+            owner_number=caller.user_number,
             name=name,
             context=context,
             tags=tags,
@@ -233,6 +235,27 @@ class KnowledgeService:
             return document, documents.text(connection, document.key)
 
         return await self._database.read(load)
+
+    async def export(self, caller: Caller, collection_id: str) -> AsyncIterator[tuple[Document, str]]:
+        """All documents of a collection with their texts, in the order they came, read in bounded batches.
+
+        Raises:
+            NotFound: no such collection for this caller; raised before the first document.
+        """
+        found = await self.collection(caller, collection_id)
+        return self._walk(found.key)
+
+    async def _walk(self, collection_key: int) -> AsyncIterator[tuple[Document, str]]:
+        def load(connection: Connection, after: int) -> list[tuple[Document, str]]:
+            batch = documents.keys_after(connection, collection_key, after, limit=_EXPORT_BATCH)
+            texts = documents.texts(connection, [document.key for document in batch])
+            return [(document, texts.get(document.key, "")) for document in batch]
+
+        after = 0
+        while batch := await self._database.read(load, after):
+            for pair in batch:
+                yield pair
+            after = batch[-1][0].key
 
     async def passages(self, caller: Caller, collection_id: str, document_id: str) -> list[StoredPassage]:
         """A document's passages in order.

@@ -1,7 +1,8 @@
 """A citation: the number in the answer and the place in a document it stands for."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,6 @@ class Citation:
     page: int | None
     heading_path: tuple[str, ...]
     score: float
-    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    metadata: JsonObject = field(default_factory=dict[str, JsonValue])
     reference: str | None = None
     context: str | None = None

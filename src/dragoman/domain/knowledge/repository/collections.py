@@ -4,12 +4,16 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.tables import users
 from dragoman.domain.knowledge.model import Collection, DocumentCounts
 from dragoman.domain.knowledge.tables import collection_grants, collections, documents
 from dragoman.kit.errors import NotFound
 
 _WAITING = ("queued", "parsing", "embedding")
 _EDITING = ("edit", "admin")
+_SELECT = sa.select(collections, users.c.number.label("owner_number")).join(
+    users, users.c.id == collections.c.owner_id
+)
 
 
 def _visible(caller: Caller) -> sa.ColumnElement[bool]:
@@ -39,16 +43,16 @@ def _row(row: sa.Row[tuple[object, ...]]) -> Collection:
 
 def insert(connection: Connection, collection: Collection) -> Collection:
     """Stores a new collection and gives it its key."""
-    values = {name: getattr(collection, name) for name in Collection.__slots__ if name != "key"}
+    values = {name: getattr(collection, name) for name in Collection.__slots__ if name not in ("key", "owner_number")}
     values["tags"] = list(collection.tags)
     result = connection.execute(sa.insert(collections).values(**values).returning(collections.c.key))
     key = result.scalar_one()
-    return _row(connection.execute(sa.select(collections).where(collections.c.key == key)).one())
+    return _row(connection.execute(_SELECT.where(collections.c.key == key)).one())
 
 
 def visible(connection: Connection, caller: Caller) -> list[Collection]:
     """Every collection the caller may search, oldest first."""
-    statement = sa.select(collections).where(_visible(caller)).order_by(collections.c.key)
+    statement = _SELECT.where(_visible(caller)).order_by(collections.c.key)
     return [_row(row) for row in connection.execute(statement)]
 
 
@@ -59,7 +63,7 @@ def get(connection: Connection, caller: Caller, collection_id: str, *, edit: boo
         NotFound: no such collection for this caller.
     """
     rule = _editable(caller) if edit else _visible(caller)
-    row = connection.execute(sa.select(collections).where(collections.c.id == collection_id, rule)).one_or_none()
+    row = connection.execute(_SELECT.where(collections.c.id == collection_id, rule)).one_or_none()
     if row is None:
         raise NotFound("There is no collection with this id.", code="collection_not_found")
     return _row(row)
@@ -80,8 +84,7 @@ def get_owned(connection: Connection, caller: Caller, collection_id: str) -> Col
 def named(connection: Connection, caller: Caller, name: str) -> list[Collection]:
     """The visible collections of that name, the caller's own first."""
     statement = (
-        sa.select(collections)
-        .where(collections.c.name == name, _visible(caller))
+        _SELECT.where(collections.c.name == name, _visible(caller))
         .order_by(sa.case((collections.c.owner_id == caller.user_id, 0), else_=1), collections.c.key)
     )
     return [_row(row) for row in connection.execute(statement)]
@@ -130,7 +133,7 @@ def counts(connection: Connection, collection_keys: list[int]) -> dict[int, Docu
 
 def with_other_embedder(connection: Connection, fingerprint: str) -> list[Collection]:
     """Collections whose vectors were made by something else than this embedder."""
-    statement = sa.select(collections).where(
+    statement = _SELECT.where(
         collections.c.embedder.is_not(None), collections.c.embedder != fingerprint
     )
     return [_row(row) for row in connection.execute(statement)]
@@ -138,5 +141,5 @@ def with_other_embedder(connection: Connection, fingerprint: str) -> list[Collec
 
 def by_key(connection: Connection, key: int) -> Collection | None:
     """A collection by its internal key, for background work that has no caller."""
-    row = connection.execute(sa.select(collections).where(collections.c.key == key)).one_or_none()
+    row = connection.execute(_SELECT.where(collections.c.key == key)).one_or_none()
     return None if row is None else _row(row)

@@ -171,6 +171,14 @@ def text(connection: Connection, document_key: int) -> str:
     return found or ""
 
 
+def texts(connection: Connection, document_keys: Sequence[int]) -> dict[int, str]:
+    """The extracted texts of many documents, by key; those without one are left out."""
+    statement = sa.select(document_texts.c.document_key, document_texts.c.text).where(
+        document_texts.c.document_key.in_(document_keys)
+    )
+    return {int(row[0]): str(row[1]) for row in connection.execute(statement)}
+
+
 def previews(connection: Connection, document_keys: Sequence[int], *, length: int) -> dict[int, str]:
     """The first characters of many documents' texts."""
     statement = sa.select(

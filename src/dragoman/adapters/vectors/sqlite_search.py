@@ -1,0 +1,180 @@
+"""The search statement for SQLite: filters, exact comparison, words and rank fusion in one."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from sqlalchemy import Connection
+
+from dragoman.adapters.vectors.codes import Codes, Probe, nearest, width
+from dragoman.adapters.vectors.sqlite_words import word_leg
+from dragoman.adapters.vectors.words import MAX_TERMS, WINDOW, WORD_WINDOW
+from dragoman.domain.knowledge.ports import IndexHit, IndexQuery
+from dragoman.kit.errors import InvalidInput
+
+_TABLE_NAME = re.compile(r"passage_vectors_(\d+)")
+
+# A rank counts 1 / (60 + rank), as usual for reciprocal rank fusion. Similarities are materialized, as SQLite
+# would compare each vector again for every mention of the result.
+_SEARCH = """
+with {words},
+best_words(k, s) as (select k, max(s) from words group by k order by 2 desc, 1 limit :word_window),
+judged(k, s, x) as materialized ({judged}),
+meaning(k, x) as materialized ({meaning}),
+by_words(k, s, x) as (select k, s, x from judged where x is null or x >= :floor),
+by_meaning(k, x) as (select k, x from meaning where x >= :floor order by x desc, k limit :window),
+ranked(k, s, x, r) as (
+  select k, s, x, row_number() over (order by s desc, k) from by_words
+  union all
+  select k, x, x, row_number() over (order by x desc, k) from by_meaning)
+select k, {score} as score, max(x) from ranked where r <= :window
+group by k order by score desc, k limit :limit
+"""
+_NO_WORDS = "words(k, s) as (select null, null where 0)"
+_NO_MEANING = "select null, null where 0"
+_UNJUDGED = "select k, s, null from best_words"
+_JUDGED = "select b.k, b.s, {similarity} from best_words b left join {vectors} v on v.passage_key = b.k"
+# Where every vector of the scope is compared anyway, the word matches take theirs from there.
+_JUDGED_ALREADY = "select b.k, b.s, m.x from best_words b left join meaning m on m.k = b.k"
+_MEANING = "select v.passage_key, {similarity} from {vectors} v where {scope}{candidates}"
+_COLLECTIONS = "v.collection_key in (select value from json_each(:collections))"
+_DOCUMENTS = " and v.document_key in (select value from json_each(:documents))"
+_CANDIDATES = " and v.passage_key in (select value from json_each(:candidates))"
+_COUNT_VECTORS = "select count(*) from (select 1 from {vectors} v where {scope} limit :most)"
+_CODES = "select passage_keys, document_keys, bits from {codes} v where {scope}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What limits the work of a search; see ``SqliteIndex``."""
+
+    exact_rows: int
+    rescored: int
+    scored_rows: int
+
+
+@dataclass(slots=True)
+class _Statement:
+    """A search statement being put together: its conditions on ``v``, its parts and its parameters."""
+
+    scope: str
+    params: dict[str, object] = field(default_factory=dict[str, object])
+    words: str = _NO_WORDS
+    judged: str = _UNJUDGED
+    meaning: str = _NO_MEANING
+
+    @classmethod
+    def of(cls, query: IndexQuery) -> "_Statement":
+        statement = cls(_COLLECTIONS)
+        statement.params = {
+            "collections": json.dumps(query.collection_keys),
+            "floor": query.minimum_similarity,
+            "limit": query.limit,
+            "window": max(WINDOW, query.limit),
+            "word_window": max(WORD_WINDOW, query.limit),
+        }
+        if query.document_keys is not None:
+            statement.scope += _DOCUMENTS
+            statement.params["documents"] = json.dumps(query.document_keys)
+        return statement
+
+    def sql(self, fuse: str) -> str:
+        return (
+            _SEARCH.replace("{words}", self.words)
+            .replace("{judged}", self.judged)
+            .replace("{meaning}", self.meaning)
+            .replace("{score}", "sum(1.0 / (60 + r))" if fuse == "hybrid" else "max(s)")
+        )
+
+
+def search(connection: Connection, query: IndexQuery, bounds: Bounds) -> list[IndexHit]:
+    """The best passages of one search.
+
+    Raises:
+        InvalidInput: more terms than one statement can hold.
+    """
+    if len(query.terms) > MAX_TERMS:
+        raise InvalidInput(f"a search takes at most {MAX_TERMS} terms", param="terms")
+    if not query.collection_keys or query.document_keys == () or query.limit < 1:
+        return []
+    statement = _Statement.of(query)
+    if query.fuse != "vector":
+        leg = word_leg(connection, query, bounds.scored_rows)
+        if leg is not None:
+            statement.words = leg.sql
+            statement.params.update(leg.params)
+    vectors = query.vectors
+    if vectors is not None and len(vectors) and vectors.shape[1] in vector_lengths(connection):
+        _compare(connection, query, bounds, statement)
+    rows = connection.exec_driver_sql(statement.sql(query.fuse), statement.params)
+    return [IndexHit(key, float(score), similarity) for key, score, similarity in rows]
+
+
+def vector_lengths(connection: Connection) -> list[int]:
+    """Lengths of vectors that the index has tables for."""
+    names = connection.exec_driver_sql(
+        "select name from sqlite_master where type = 'table' and name glob 'passage_vectors_[0-9]*'"
+    ).scalars()
+    return sorted(int(found.group(1)) for name in names if (found := _TABLE_NAME.fullmatch(name)))
+
+
+def named(statement: str, dimensions: int) -> str:
+    """The statement with the tables of vectors of that length."""
+    return statement.replace("{vectors}", f"passage_vectors_{dimensions:d}").replace(
+        "{codes}", f"passage_codes_{dimensions:d}"
+    )
+
+
+def codes_of(row: Sequence[bytes], code_width: int) -> Codes:
+    """Codes from a stored row of passage keys, document keys and bits."""
+    passage_keys, document_keys, bits = row
+    keys = np.frombuffer(passage_keys, np.int64)
+    return Codes(
+        keys,
+        np.frombuffer(document_keys, np.int64),
+        np.frombuffer(bits, np.uint64).reshape(code_width // 64, len(keys)),
+    )
+
+
+def _compare(connection: Connection, query: IndexQuery, bounds: Bounds, statement: _Statement) -> None:
+    """Adds the vectors: word matches are judged by them, and the nearest passages are found."""
+    assert query.vectors is not None
+    vectors = np.ascontiguousarray(query.vectors, dtype=np.float32)
+    dimensions = vectors.shape[1]
+    statement.params.update({f"vector{number}": vector.tobytes() for number, vector in enumerate(vectors)})
+    similarity = _similarity(len(vectors))
+    statement.judged = named(_JUDGED, dimensions).replace("{similarity}", similarity)
+    if query.fuse == "keyword":
+        return
+    counting = named(_COUNT_VECTORS, dimensions).replace("{scope}", statement.scope)
+    most = {**statement.params, "most": bounds.exact_rows + 1}
+    candidates = ""
+    if connection.exec_driver_sql(counting, most).scalar_one() <= bounds.exact_rows:
+        statement.judged = _JUDGED_ALREADY
+    else:
+        candidates = _CANDIDATES
+        chunks = connection.exec_driver_sql(
+            named(_CODES, dimensions).replace("{scope}", _COLLECTIONS), statement.params
+        )
+        found = nearest(
+            (codes_of(row, width(dimensions)) for row in chunks),
+            [Probe(vector) for vector in vectors],
+            document_keys=query.document_keys,
+            at_least=max(bounds.rescored, query.limit),
+        )
+        statement.params["candidates"] = json.dumps(found.tolist())
+    statement.meaning = (
+        named(_MEANING, dimensions)
+        .replace("{similarity}", similarity)
+        .replace("{scope}", statement.scope)
+        .replace("{candidates}", candidates)
+    )
+
+
+def _similarity(terms: int) -> str:
+    # A zero vector has no direction and its cosine is null: it is like nothing. No vector at all stays null.
+    each = [f"coalesce(1 - vec_distance_cosine(v.vector, :vector{number}), 0.0)" for number in range(terms)]
+    best = each[0] if terms == 1 else "max(" + ", ".join(each) + ")"
+    return f"case when v.vector is not null then {best} end"

@@ -1,0 +1,88 @@
+"""The ASGI application: every dialect over the services, under its prefix."""
+
+from contextlib import AsyncExitStack
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from sqlalchemy import Connection
+
+from dragoman.bootstrap.asgi import Front, HttpMetrics, Receive, Scope, Send
+from dragoman.bootstrap.relaying import RelayPlan
+from dragoman.bootstrap.services import Running
+from dragoman.dialects.aivax.app import create_app as create_aivax
+from dragoman.dialects.asksage.app import create_app as create_asksage
+from dragoman.dialects.openai.app import create_app as create_openai
+from dragoman.dialects.openai.hot import HotLimits, HotRoute
+from dragoman.dialects.operations.app import create_app as create_operations
+from dragoman.domain.inference.relay import Relay
+from dragoman.kit.egress import EgressPolicy, resolve_checked
+from dragoman.kit.errors import DragomanError
+from dragoman.kit.http1 import Http1Client
+
+_COMPLETIONS = "/v1/chat/completions"
+_COMPLETIONS_ALIAS = "/api/v1/chat/completions"
+_COUNTING_MODEL = "gpt-4o"
+
+
+def _http_client(policy: EgressPolicy, stack: AsyncExitStack) -> Http1Client:
+    async def checked(host: str, port: int) -> list[str]:
+        return [str(address) for address in await resolve_checked(policy, host, port)]
+
+    client = Http1Client(resolver=checked)
+    stack.callback(client.close)
+    return client
+
+
+def build_application(running: Running, stack: AsyncExitStack) -> Front:
+    """The application; what needs closing is given to the stack."""
+    services = running.services
+    registry = CollectorRegistry()
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    token = services.settings.server.metrics_token
+
+    async def ready() -> list[str]:
+        try:
+            await running.database.read(_alive)
+        except DragomanError as error:
+            return [error.detail]
+        return []
+
+    asksage = create_asksage(services)
+    front = Front(
+        mounts={
+            "/v1": ("openai", create_openai(services)),
+            "/api/v1": ("aivax", create_aivax(services)),
+            "/server": ("asksage", asksage),
+            "/user": ("asksage", asksage),
+        },
+        fallback=create_operations(
+            ready=ready, registry=registry, metrics_token=token.get_secret_value() if token else None
+        ),
+        metrics=HttpMetrics(registry),
+    )
+    hot = HotRoute(
+        keys=services.accounts.keys,
+        plan=RelayPlan(services.catalogue, services.agents, running.models.relayed),
+        relay=Relay(
+            _http_client(running.policy.for_operator(), stack),
+            services.meter,
+            tasks=running.tasks,
+            count=lambda text: services.tokens.count(text, _COUNTING_MODEL).tokens,
+            guarded=_http_client(running.policy, stack),
+        ),
+        fallback=front.mounted,
+        tasks=running.tasks,
+        limits=HotLimits(body_bytes=services.settings.server.max_body_bytes),
+    )
+
+    async def aliased(scope: Scope, receive: Receive, send: Send) -> None:
+        await hot({**scope, "path": _COMPLETIONS, "raw_path": _COMPLETIONS.encode()}, receive, send)
+
+    front.route("POST", _COMPLETIONS, hot)
+    front.route("POST", _COMPLETIONS_ALIAS, aliased)
+    return front
+
+
+def _alive(connection: Connection) -> None:
+    connection.execute(sa.text("select 1"))

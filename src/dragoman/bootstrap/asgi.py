@@ -1,0 +1,103 @@
+"""The outermost ASGI application: finds the dialect by its prefix, gives each request an id, counts it."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from dragoman.kit.ids import uuid7
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class HttpMetrics:
+    """Requests and their durations by dialect."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._requests = Counter(
+            "dragoman_http_requests_total", "Requests answered", ["dialect", "status"], registry=registry
+        )
+        self._seconds = Histogram(
+            "dragoman_http_request_seconds", "Time to the end of the answer", ["dialect"], registry=registry
+        )
+
+    def count(self, dialect: str, status: int, seconds: float) -> None:
+        """Takes one answered request."""
+        self._requests.labels(dialect, f"{status // 100}xx").inc()
+        self._seconds.labels(dialect).observe(seconds)
+
+
+class Front:
+    """Dispatches by the longest prefix; exact routes (the hot path) come first and see the request untouched."""
+
+    def __init__(
+        self,
+        *,
+        mounts: Mapping[str, tuple[str, Application]],
+        fallback: Application,
+        metrics: HttpMetrics,
+    ) -> None:
+        self._exact: dict[tuple[str, str], Application] = {}
+        self._mounts = sorted(mounts.items(), key=lambda item: -len(item[0]))
+        self._fallback = fallback
+        self._metrics = metrics
+
+    def route(self, method: str, path: str, application: Application) -> None:
+        """Gives one path to an application that is called before all others, without any wrapping."""
+        self._exact[(method, path)] = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._refuse_other(scope, receive, send)
+            return
+        if scope["path"].startswith("//"):
+            scope["path"] = "/" + scope["path"].lstrip("/")
+        hot = self._exact.get((scope["method"], scope["path"]))
+        if hot is not None:
+            await hot(scope, receive, send)
+            return
+        await self.mounted(scope, receive, send)
+
+    async def mounted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers by the application under the path's longest prefix."""
+        prefix, name, application = self._find(scope["path"])
+        inner = {**scope, "root_path": scope.get("root_path", "") + prefix}
+        await self._observed(name, application, inner, receive, send)
+
+    def _find(self, path: str) -> tuple[str, str, Application]:
+        for prefix, (name, application) in self._mounts:
+            if path == prefix or path.startswith(prefix + "/"):
+                return prefix, name, application
+        return "", "operations", self._fallback
+
+    async def _observed(
+        self, name: str, application: Application, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        request_id = uuid7()
+        status = 500
+        started = time.perf_counter()
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id, dialect=name):
+            try:
+                await application(scope, receive, sending)
+            finally:
+                self._metrics.count(name, status, time.perf_counter() - started)
+
+    @staticmethod
+    async def _refuse_other(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 4404})

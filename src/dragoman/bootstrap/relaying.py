@@ -1,0 +1,116 @@
+"""Which requests may take the fast line: those in which nothing is injected and nothing inspected."""
+
+from collections.abc import Mapping
+
+from dragoman.adapters.models.upstream import Endpoint
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.agents.model import ResolvedAgent
+from dragoman.domain.agents.service import AgentsService
+from dragoman.domain.agents.spec import AgentSpec, SamplingSpec
+from dragoman.domain.inference.catalogue import Catalogue
+from dragoman.domain.inference.relay import RelayTarget
+from dragoman.kit.jsontypes import JsonObject, JsonValue
+
+# Body fields that mean something to this server, so that it must read the answer or change the question.
+_OURS = frozenset(
+    {
+        "prompt",
+        "reference",
+        "metadata",
+        "idempotency_key",
+        "response_schema",
+        "json_only",
+        "builtin_tools",
+        "multimodal_preprocess",
+        "tool_invocation_explanations",
+        "rendering_mode",
+        "extra_body",
+    }
+)
+
+
+def is_plain(spec: AgentSpec) -> bool:
+    """Whether an agent only chooses a model and its sampling settings."""
+    bare = AgentSpec(model=spec.model, endpoint=spec.endpoint)
+    return spec.model_copy(update={"sampling": SamplingSpec(), "provider_settings": {}}) == bare
+
+
+def _settings(spec: AgentSpec) -> dict[str, JsonValue]:
+    sampling = spec.sampling
+    given: dict[str, JsonValue] = {
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "presence_penalty": sampling.presence_penalty,
+        "frequency_penalty": sampling.frequency_penalty,
+        "stop": list(sampling.stop) or None,
+        "max_tokens": sampling.max_tokens,
+        "reasoning_effort": sampling.reasoning_effort,
+        "verbosity": sampling.verbosity,
+    }
+    return {**spec.provider_settings, **{name: value for name, value in given.items() if value is not None}}
+
+
+class RelayPlan:
+    """Answers from memory where a request is relayed to, or that it is not."""
+
+    def __init__(self, catalogue: Catalogue, agents: AgentsService, relayed: Mapping[str, Endpoint]) -> None:
+        self._catalogue = catalogue
+        self._agents = agents
+        self._models = {name: _target(endpoint) for name, endpoint in relayed.items()}
+        self._targets: dict[str, tuple[ResolvedAgent, RelayTarget | None]] = {}
+
+    def __call__(self, caller: Caller, name: str, body: JsonObject) -> RelayTarget | None:
+        """The target, or None when the request takes the domain's way.
+
+        Raises:
+            NotFound: the caller has no such agent and there is no such model.
+        """
+        if not isinstance(body.get("messages"), list) or not _OURS.isdisjoint(body):
+            return None
+        known, agent = self._agents.cached(caller, name)
+        if not known:
+            # The domain's way looks it up, and it is known from then on.
+            return None
+        if agent is None:
+            return self._models.get(self._catalogue.resolve(name).name)
+        return self._of_agent(agent)
+
+    def _of_agent(self, agent: ResolvedAgent) -> RelayTarget | None:
+        assert agent.id is not None
+        cached = self._targets.get(agent.id)
+        if cached is None or cached[0] is not agent:
+            cached = self._targets[agent.id] = (agent, self._made(agent))
+        return cached[1]
+
+    def _made(self, agent: ResolvedAgent) -> RelayTarget | None:
+        spec = agent.spec
+        if not is_plain(spec):
+            return None
+        extra = _settings(spec)
+        if spec.endpoint is not None:
+            return RelayTarget(
+                base_url=spec.endpoint,
+                model=spec.model,
+                name=spec.model,
+                api_key=agent.endpoint_key,
+                extra=extra,
+                agent_id=agent.id,
+                user_given=True,
+            )
+        found = self._models.get(self._catalogue.resolve(spec.model).name)
+        if found is None:
+            return None
+        return RelayTarget(
+            base_url=found.base_url,
+            model=found.model,
+            name=found.name,
+            api_key=found.api_key,
+            extra=extra,
+            agent_id=agent.id,
+        )
+
+
+def _target(endpoint: Endpoint) -> RelayTarget:
+    return RelayTarget(
+        base_url=endpoint.base_url, model=endpoint.model, name=endpoint.name, api_key=endpoint.key
+    )

@@ -1,0 +1,165 @@
+"""All services over one data folder, for the server and for commands alike."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from anyio import to_thread
+
+from dragoman.adapters.blobs.obstore import local_blobs
+from dragoman.adapters.models.extractive import EmbedderJudge, ExtractiveModel
+from dragoman.adapters.tokenizers.estimate import EstimateTokenizer
+from dragoman.adapters.tokenizers.loader import TokenizerLoader
+from dragoman.bootstrap.accounts import open_database_and_key
+from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
+from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
+from dragoman.db.database import Database
+from dragoman.db.jobs import JobRunner, process_owner
+from dragoman.domain.accounts.service import AccountsService
+from dragoman.domain.agents.run import AgentRunner
+from dragoman.domain.agents.service import AgentsService
+from dragoman.domain.inference.embed import EmbedService
+from dragoman.domain.inference.tokenize import TokenCounter
+from dragoman.domain.knowledge import jobs
+from dragoman.domain.knowledge.indexing import Indexing
+from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
+from dragoman.domain.knowledge.retrieve import Retriever
+from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.services import Services
+from dragoman.domain.usage.journal import Journal
+from dragoman.domain.usage.loader import JournalLoader
+from dragoman.domain.usage.meter import Meter
+from dragoman.kit.egress import EgressPolicy
+from dragoman.kit.tasks import TaskOwner
+from dragoman.settings import Settings
+
+_QUEUE_CONCURRENCY = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The services with what only the composition root needs of them."""
+
+    services: Services
+    database: Database
+    models: Models
+    policy: EgressPolicy
+    tasks: TaskOwner
+    ingestion: Ingestion
+    runner: JobRunner
+
+
+class _Wake:
+    """Wakes the job runner, which is made after those who need to wake it."""
+
+    def __init__(self) -> None:
+        self.runner: JobRunner | None = None
+
+    def __call__(self) -> None:
+        if self.runner is not None:
+            self.runner.wake()
+
+
+@asynccontextmanager
+async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Running]:
+    """Everything, started; stopped and closed in the opposite order at the end.
+
+    Args:
+        work: whether background jobs are carried out here.
+
+    Raises:
+        Unavailable: the data folder or the database cannot be used.
+        InvalidInput: the settings contradict themselves.
+    """
+    async with AsyncExitStack() as stack:
+        database, root_key = await stack.enter_async_context(open_database_and_key(settings))
+        tasks = TaskOwner()
+        stack.push_async_callback(tasks.close)
+        policy = EgressPolicy.parse(settings.egress.allow, offline=settings.offline)
+        accounts = AccountsService(database, root_key)
+        journal = await to_thread.run_sync(Journal, settings.data_dir / "journal")
+        stack.push_async_callback(to_thread.run_sync, journal.close)
+        loader = JournalLoader(journal, database)
+        meter = Meter(journal)
+        counter = TokenCounter(TokenizerLoader(settings.weights_dir))
+        embedder, reason = open_embedder(settings, policy, stack)
+        embed = EmbedService(embedder, counter=counter, reason=reason)
+        extractive = ExtractiveModel(judge=EmbedderJudge(embedder) if embedder is not None else None)
+        catalogue, models = open_catalogue(settings, policy, extractive, stack)
+        index = passage_index(database)
+        blobs = local_blobs(settings.data_dir / "blobs")
+        indexing, wake = Indexing(index), _Wake()
+        sizes = ChunkSizes(
+            settings.knowledge.passage_tokens, settings.knowledge.passage_overlap_tokens, EstimateTokenizer().count
+        )
+        ingestion = Ingestion(
+            database=database,
+            indexing=indexing,
+            blobs=blobs,
+            parser=open_parser(settings, stack),
+            embed=embed,
+            sizes=sizes,
+            wake=wake,
+        )
+        retriever = Retriever(
+            database=database, index=index, embed=embed, reranker=open_reranker(settings, stack)
+        )
+        agents = AgentsService(
+            database=database, sealer=root_key.sealer("agents"), announce=accounts.versions.announce
+        )
+        accounts.versions.subscribe("agents", agents.forgotten)
+        uploads = settings.data_dir / "uploads"
+        await to_thread.run_sync(lambda: uploads.mkdir(parents=True, exist_ok=True))
+        await database.write(index.prepare, embed.profile.dimensions if embed.profile else 0)
+        services = Services(
+            settings=settings,
+            accounts=accounts,
+            catalogue=catalogue,
+            agents=agents,
+            runner=AgentRunner(
+                catalogue=catalogue,
+                agents=agents,
+                retriever=retriever,
+                endpoints=EndpointModels(policy, stack),
+                meter=meter,
+            ),
+            knowledge=KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs),
+            retriever=retriever,
+            embed=embed,
+            tokens=counter,
+            meter=meter,
+            uploads=uploads,
+        )
+        work_here = jobs.KnowledgeJobs(ingestion)
+        limit = settings.knowledge.ingest_concurrency
+        runner = JobRunner(
+            database,
+            work_here.handlers(),
+            owner=process_owner(),
+            concurrency=_QUEUE_CONCURRENCY,
+            limits={jobs.READ: limit, jobs.INDEX: limit, jobs.EMBED: 1},
+            on_failed=work_here.failed,
+        )
+        wake.runner = runner if work else None
+        await accounts.versions.check()
+        if work:
+            await runner.start()
+            stack.push_async_callback(runner.stop)
+        stack.push_async_callback(loader.load)
+        tasks.start(loader.run(), name="usage.loader")
+        yield Running(services, database, models, policy, tasks, ingestion, runner)
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, *, work: bool = False) -> AsyncIterator[Services]:
+    """The services, for a command; also while a server runs over the same data folder.
+
+    Args:
+        work: whether the command carries out background jobs until it ends.
+
+    Raises:
+        Unavailable: the data folder or the database cannot be used.
+        InvalidInput: the settings contradict themselves.
+    """
+    async with open_running(settings, work=work) as running:
+        yield running.services

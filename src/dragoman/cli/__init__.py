@@ -1,0 +1,5 @@
+"""The command line: ``dragoman``."""
+
+from dragoman.cli.program import main
+
+__all__ = ["main"]

@@ -1,0 +1,18 @@
+"""Durable background jobs: rows of our own, put in with the change that needs the work."""
+
+from dragoman.db.jobs.owner import process_owner
+from dragoman.db.jobs.queue import Counts, JobRequest, counts, enqueue, enqueue_many
+from dragoman.db.jobs.runner import FailedHook, JobHandler, JobRunner, JobTiming
+
+__all__ = [
+    "Counts",
+    "FailedHook",
+    "JobHandler",
+    "JobRequest",
+    "JobRunner",
+    "JobTiming",
+    "counts",
+    "enqueue",
+    "enqueue_many",
+    "process_owner",
+]

@@ -1,0 +1,105 @@
+"""Checks of a gateway that need more than the value itself: addresses, tool names, collections."""
+
+from collections.abc import Iterator, Sequence
+
+from dragoman.dialects.aivax.fields import wrong
+from dragoman.dialects.aivax.parameters import INTEGRATED
+from dragoman.domain.knowledge.model import Collection
+from dragoman.kit.addresses import AllowList, is_disguised_address, is_loopback_name, is_public, parse_address
+from dragoman.kit.egress import parse_url
+from dragoman.kit.errors import InvalidInput
+from dragoman.kit.jsontypes import JsonObject, JsonValue
+
+_OWN_SCHEME = "aivax://query-collection"
+
+
+def check_addresses(parameters: JsonObject, allow: AllowList) -> None:
+    """Refuses what is no http(s) URL or plainly leads inside; the egress guard looks names up at use.
+
+    Raises:
+        InvalidInput: ``param`` names the offending one.
+    """
+    for path, url in _addresses(parameters):
+        try:
+            host = parse_url(url).host
+        except InvalidInput as error:
+            raise InvalidInput(f"{path}: {error.detail}", param=path, code=error.code) from error
+        if not _may_be_called(host, allow):
+            raise InvalidInput(
+                f"{path}: the address {host!r} may not be called from here; "
+                "the operator can let it through in egress.allow.",
+                param=path,
+                code="egress_refused",
+            )
+
+
+def _may_be_called(host: str, allow: AllowList) -> bool:
+    if allow.has_name(host):
+        return True
+    literal = parse_address(host)
+    if literal is not None:
+        return allow.has_address(literal) or is_public(literal)
+    return not (is_disguised_address(host) or (is_loopback_name(host) and not allow.networks))
+
+
+def _addresses(parameters: JsonObject) -> Iterator[tuple[str, str]]:
+    base = parameters.get("baseAddress")
+    if isinstance(base, str) and base.strip().lower() != INTEGRATED:
+        yield "parameters.baseAddress", base
+    worker = parameters.get("workerScriptSource")
+    if isinstance(worker, str) and worker.strip().lower().startswith(("http://", "https://")):
+        yield "parameters.workerScriptSource", worker.strip()
+    for position, url in enumerate(_list(parameters, "protocolFunctionSources")):
+        yield f"parameters.protocolFunctionSources[{position}]", str(url)
+    for name, member in (
+        ("protocolFunctions", "callbackUrl"),
+        ("mcpSources", "url"),
+        ("systemInstructionsSources", "url"),
+    ):
+        for position, entry in enumerate(_list(parameters, name)):
+            url = str(entry[member]) if isinstance(entry, dict) else ""
+            if not (name == "protocolFunctions" and url.startswith(_OWN_SCHEME)):
+                yield f"parameters.{name}[{position}].{member}", url
+
+
+def _list(parameters: JsonObject, name: str) -> Sequence[JsonValue]:
+    value = parameters.get(name)
+    return value if isinstance(value, list) else []
+
+
+def check_tool_names(parameters: JsonObject) -> None:
+    """Refuses two tools of one name; a model could not tell them apart.
+
+    Raises:
+        InvalidInput: the message names both owners.
+    """
+    owners: dict[str, str] = {}
+    for path, name in _tool_names(parameters):
+        if name in owners:
+            raise wrong(path, f"repeats the tool name {name!r} of {owners[name]}")
+        owners[name] = path
+
+
+def _tool_names(parameters: JsonObject) -> Iterator[tuple[str, str]]:
+    for position, tool in enumerate(_list(parameters, "tools")):
+        function = tool.get("function") if isinstance(tool, dict) else None
+        if isinstance(function, dict) and isinstance(function.get("name"), str):
+            yield f"parameters.tools[{position}].function.name", str(function["name"])
+    for position, function in enumerate(_list(parameters, "protocolFunctions")):
+        if isinstance(function, dict):
+            yield f"parameters.protocolFunctions[{position}].name", str(function["name"])
+
+
+def known_collections(parameters: JsonObject, found: Sequence[Collection]) -> None:
+    """Refuses ids of collections that the caller cannot search.
+
+    Raises:
+        InvalidInput: ``param`` names the first such id.
+    """
+    ids = {collection.id for collection in found}
+    for position, collection_id in enumerate(_list(parameters, "knowledgeCollections")):
+        if collection_id not in ids:
+            raise wrong(
+                f"parameters.knowledgeCollections[{position}]",
+                f"names no collection of yours: {collection_id}",
+            )

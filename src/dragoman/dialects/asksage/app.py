@@ -1,0 +1,97 @@
+"""The Ask Sage dialect as one application, mounted under ``/server`` and ``/user``.
+
+Every operation is served under both, with ``_`` and ``-`` alike, and with doubled or trailing slashes, never by a redirect:
+a redirect turns a POST into a GET.
+"""
+
+import re
+
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from dragoman.dialects.asksage.decode import coerce, collect
+from dragoman.dialects.asksage.endpoints import datasets, models, query, tokens, train
+from dragoman.dialects.asksage.errors import render
+from dragoman.dialects.asksage.operation import OPERATIONS, Call, Operation
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.credentials import parse_credentials
+from dragoman.domain.services import Services
+from dragoman.kit.errors import DragomanError, NotFound, Unauthenticated
+
+log = structlog.get_logger(__name__)
+
+ENDPOINTS = (tokens, models, datasets, train, query)
+_METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
+
+
+class _MethodNotAllowed(DragomanError):
+    code = "method_not_allowed"
+    status = 405
+
+
+def operation_name(path: str) -> str:
+    """The operation that a path names: slashes folded, underscores as dashes."""
+    return re.sub(r"/+", "/", path).strip("/").replace("_", "-").lower()
+
+
+async def _caller(request: Request, services: Services) -> Caller:
+    credential = parse_credentials(request.headers, request.query_params)
+    if credential is None:
+        raise Unauthenticated("A token is needed in the header x-access-tokens.")
+    return await services.accounts.keys.authenticate_slow(credential)
+
+
+def _found(request: Request) -> Operation:
+    name = operation_name(request.path_params["path"])
+    found = OPERATIONS.get(name)
+    if found is None:
+        raise NotFound(f"There is no operation {name!r} here.", code="unknown_url")
+    method = "GET" if request.method == "HEAD" else request.method
+    if method not in found.methods:
+        raise _MethodNotAllowed(f"{name} takes {' or '.join(sorted(found.methods))}.")
+    return found
+
+
+async def _dispatch(request: Request) -> Response:
+    services: Services = request.app.state.services
+    try:
+        found = _found(request)
+        # The caller is known before the body is read, so that a stranger cannot make the server take one in.
+        caller = None if found.public else await _caller(request, services)
+        values, files = await collect(request)
+        inputs = coerce(found.fields, values, files)
+        answer = await found.handler(Call(request, services, inputs, caller, values))
+        return answer if isinstance(answer, Response) else JSONResponse({**answer, "status": 200})
+    except DragomanError as error:
+        return render(request, error, auth_error_status=services.settings.asksage.auth_error_status)
+    except ClientDisconnect:
+        return Response(status_code=499)
+
+
+async def _crashed(request: Request, error: Exception) -> Response:
+    log.error("asksage.crashed", path=request.url.path, exc_info=error)
+    failure = DragomanError("The server failed to carry this out; the request id names the log entry.")
+    return render(request, failure, auth_error_status=400)
+
+
+def create_app(services: Services) -> Starlette:
+    """The application with its own errors; answers from any origin are readable by scripts."""
+    app = Starlette(
+        routes=[Route("/{path:path}", _dispatch, methods=_METHODS)],
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=["*"],
+                allow_methods=["*"],
+                allow_headers=["x-access-tokens", "x-api-key", "content-type", "authorization", "x-error-mode"],
+            )
+        ],
+        exception_handlers={Exception: _crashed},
+    )
+    app.state.services = services
+    return app

@@ -1,0 +1,55 @@
+"""The answer object and its parts."""
+
+import orjson
+
+from dragoman.domain.agents.run import RunReport
+from dragoman.domain.messages.citations import Citation
+from dragoman.domain.messages.fold import Answer
+
+
+def references(citations: tuple[Citation, ...]) -> str:
+    """One line a reference, numbered as the marks in the answer, in rank order."""
+    return "\n".join(_reference(citation) for citation in citations)
+
+
+def _reference(citation: Citation) -> str:
+    metadata: dict[str, object] = dict(citation.metadata)
+    if citation.context:
+        metadata["context"] = citation.context
+    elif "filename" not in metadata:
+        metadata["filename"] = citation.document_name
+    if citation.page is not None:
+        metadata["page_number"] = citation.page
+    flat = " ".join(citation.text.split())
+    return f"[{citation.number}] {flat} - Metadata: {orjson.dumps(metadata).decode()}"
+
+
+def answer_object(
+    answer: Answer, report: RunReport, *, uuid: str, with_usage: bool, added: dict[str, object] | None
+) -> dict[str, object]:
+    """The answer in this dialect's form, without ``status``."""
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+        for call in answer.tool_calls
+    ]
+    usage = answer.usage
+    counts = {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    return {
+        "response": "OK",
+        "message": answer.text,
+        "uuid": uuid,
+        "references": references(answer.citations),
+        "embedding_down": report.embedding_down,
+        "vectors_down": report.vectors_down,
+        "type": "text",
+        "added_obj": added,
+        "tool_calls": calls or None,
+        "tool_calls_unified": calls or None,
+        "tool_responses": [],
+        "usage": {"model_tokens": counts, "asksage_tokens": usage.total_tokens, **counts} if with_usage else None,
+        "teach": False,
+    }

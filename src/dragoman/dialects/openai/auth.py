@@ -1,0 +1,27 @@
+"""Who is calling, for the routes of this dialect."""
+
+from fastapi import Request
+
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.credentials import parse_credentials
+from dragoman.domain.services import Services
+from dragoman.kit.errors import Unauthenticated
+
+
+def services_of(request: Request) -> Services:
+    """The services that the composition root gave to this application."""
+    services = request.app.state.services
+    assert isinstance(services, Services)
+    return services
+
+
+async def caller_of(request: Request) -> Caller:
+    """The authenticated caller.
+
+    Raises:
+        Unauthenticated: no credential, or one that does not hold.
+    """
+    credential = parse_credentials(request.headers, request.query_params)
+    if credential is None:
+        raise Unauthenticated("An API key is needed: send it as 'Authorization: Bearer sk-...'.")
+    return await services_of(request).accounts.keys.authenticate_slow(credential)

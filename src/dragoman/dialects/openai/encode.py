@@ -1,0 +1,154 @@
+"""From the domain's events to the OpenAI shapes, whole and streamed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+from typing_extensions import assert_never
+
+from dragoman.domain.messages.citations import Citation
+from dragoman.domain.messages.events import (
+    CitationsFound,
+    Event,
+    Finished,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from dragoman.domain.messages.fold import Answer
+
+Json = dict[str, object]
+DONE = b"data: [DONE]\n\n"
+
+
+def usage_object(usage: Usage) -> Json:
+    """Token counts; cached tokens are counted apart from the prompt's, the total is the same either way."""
+    return {
+        "prompt_tokens": usage.prompt_tokens - usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens, "audio_tokens": 0},
+    }
+
+
+def annotation(citation: Citation) -> Json:
+    """A citation: the number in the text and the place it stands for."""
+    return {
+        "type": "document_citation",
+        "number": citation.number,
+        "collection_id": citation.collection_id,
+        "document_id": citation.document_id,
+        "name": citation.document_name,
+        "passage_id": citation.passage_id,
+        "page": citation.page,
+        "heading_path": list(citation.heading_path),
+        "char_start": citation.char_start,
+        "char_end": citation.char_end,
+        "text": citation.text,
+        "score": round(citation.score, 4),
+    }
+
+
+def completion(answer: Answer, *, id: str, created: int) -> Json:
+    """The whole answer as a ``chat.completion``."""
+    message: Json = {
+        "role": "assistant",
+        "content": answer.text if answer.text or not answer.tool_calls else None,
+        "refusal": None,
+        "annotations": [annotation(citation) for citation in answer.citations],
+    }
+    if answer.reasoning:
+        message["reasoning"] = answer.reasoning
+    if answer.tool_calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in answer.tool_calls
+        ]
+    return {
+        "id": id,
+        "object": "chat.completion",
+        "created": created,
+        "model": answer.model,
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}],
+        "usage": usage_object(answer.usage),
+        "service_tier": "default",
+        "system_fingerprint": None,
+    }
+
+
+def frame(payload: Mapping[str, object]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + orjson.dumps(payload) + b"\n\n"
+
+
+@dataclass(slots=True)
+class StreamEncoder:
+    """Turns events into ``chat.completion.chunk`` frames. The first frame carries the role, the last the finish reason."""
+
+    id: str
+    created: int
+    model: str
+    include_usage: bool
+    _started: bool = False
+    _citations: tuple[Citation, ...] = ()
+
+    def encode(self, event: Event) -> bytes:
+        """The frames of one event, possibly none."""
+        match event:
+            case CitationsFound(citations):
+                self._citations = citations
+                return b""
+            case TextDelta(text):
+                return self._delta({"content": text})
+            case ReasoningDelta(text):
+                return self._delta({"reasoning": text})
+            case ToolCallDelta():
+                return self._delta({"tool_calls": [_call_delta(event)]})
+            case Finished():
+                return self._finish(event)
+            case _:
+                assert_never(event)
+
+    def _chunk(self, delta: Json, *, finish_reason: str | None = None) -> Json:
+        if not self._started:
+            self._started = True
+            delta = {"role": "assistant", **delta}
+        chunk: Json = {
+            "id": self.id,
+            "object": "chat.completion.chunk",
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": None,
+            "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}],
+        }
+        if self.include_usage:
+            chunk["usage"] = None
+        return chunk
+
+    def _delta(self, delta: Json) -> bytes:
+        return frame(self._chunk(delta))
+
+    def _finish(self, event: Finished) -> bytes:
+        self.model = event.model
+        delta: Json = {}
+        if self._citations:
+            delta["annotations"] = [annotation(citation) for citation in self._citations]
+        frames = frame(self._chunk(delta, finish_reason=event.reason))
+        if self.include_usage:
+            last = self._chunk({})
+            last["choices"] = []
+            last["usage"] = usage_object(event.usage)
+            frames += frame(last)
+        return frames
+
+
+def _call_delta(event: ToolCallDelta) -> Json:
+    function: Json = {"arguments": event.arguments}
+    call: Json = {"index": event.index, "function": function}
+    if event.name is not None:
+        function["name"] = event.name
+    if event.id is not None:
+        call |= {"id": event.id, "type": "function"}
+    return call

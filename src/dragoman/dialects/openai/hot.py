@@ -1,0 +1,270 @@
+"""``POST /v1/chat/completions`` without a framework: key, plan, relay, in one line of plain calls.
+
+What the relay cannot pass through untouched goes to the dialect's application with its body put back.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, cast
+from urllib.parse import parse_qsl
+
+import orjson
+import structlog
+
+from dragoman.dialects.openai.encode import DONE, frame
+from dragoman.dialects.openai.errors import error_body, render
+from dragoman.dialects.openai.presence import Presence
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.credentials import parse_credentials
+from dragoman.domain.inference.relay import Relay, RelayCall, RelayStream, RelayTarget, WholeAnswer
+from dragoman.domain.usage.meter import UsageContext
+from dragoman.kit.clock import now_ms
+from dragoman.kit.errors import DragomanError, InvalidInput, TooLarge, Unauthenticated
+from dragoman.kit.ids import uuid7
+from dragoman.kit.jsontypes import JsonObject
+from dragoman.kit.tasks import TaskOwner
+
+log = structlog.get_logger(__name__)
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Scope: TypeAlias = MutableMapping[str, Any]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_CREDENTIAL_HEADERS = (b"authorization", b"x-access-tokens", b"x-api-key")
+_DIALECT = "openai"
+_LAST_WORD_SECONDS = 5.0
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Authenticator(Protocol):
+    """What knows the keys in force; ``domain.accounts.keytable.KeyTable`` is one."""
+
+    def authenticate(self, credential: str) -> Caller:
+        """The caller, from memory."""
+        ...
+
+    async def authenticate_slow(self, credential: str) -> Caller:
+        """The caller, looked up anew where memory knows none."""
+        ...
+
+
+Plan: TypeAlias = Callable[[Caller, str, JsonObject], RelayTarget | None]
+
+
+@dataclass(frozen=True, slots=True)
+class HotLimits:
+    """Bounds of one request."""
+
+    body_bytes: int = 32 * 1024 * 1024
+    deadline_seconds: float = 3600.0
+
+
+class ClientGone(Exception):  # noqa: N818 - no error: nobody is left to tell
+    """The client hung up before its request was whole."""
+
+
+class HotRoute:
+    """The ASGI application of the one hot route.
+
+    Args:
+        keys: tells who calls.
+        plan: where a model of that name is relayed to, None when something has to be injected or inspected.
+            It answers from memory; a DragomanError it raises is the answer.
+        relay: carries it out.
+        fallback: answers what is not relayed; mounted as for its own route.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Authenticator,
+        plan: Plan,
+        relay: Relay,
+        fallback: App,
+        tasks: TaskOwner,
+        limits: HotLimits | None = None,
+    ) -> None:
+        self._keys = keys
+        self._plan = plan
+        self._relay = relay
+        self._fallback = fallback
+        self._tasks = tasks
+        self._limits = limits or HotLimits()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        answer = _Answer(send)
+        try:
+            caller = await self._caller(scope)
+            raw = await _read_body(scope, receive, self._limits.body_bytes)
+            call = self._call_of(caller, _decode(raw))
+            if call is None:
+                await self._fallback(scope, _replay(raw, receive), send)
+                return
+            await self._relayed(call, answer, receive)
+        except DragomanError as error:
+            await answer.fail(error)
+        except ClientGone:
+            return
+        except Exception as error:
+            log.exception("openai.crashed", request_id=answer.request_id, error=type(error).__name__)
+            await answer.fail(DragomanError("The server failed to carry this out.", code="internal_error"))
+
+    async def _caller(self, scope: Scope) -> Caller:
+        credential = _credential(scope)
+        if credential is None:
+            raise Unauthenticated("An API key is needed: send it as 'Authorization: Bearer sk-...'.")
+        try:
+            return self._keys.authenticate(credential)
+        except Unauthenticated:
+            # Another process may have made the key a moment ago.
+            return await self._keys.authenticate_slow(credential)
+
+    def _call_of(self, caller: Caller, body: JsonObject) -> RelayCall | None:
+        model = body.get("model")
+        if not isinstance(model, str):
+            return None
+        target = self._plan(caller, model, body)
+        if target is None:
+            return None
+        user = body.get("user")
+        context = UsageContext(
+            caller=caller,
+            dialect=_DIALECT,
+            kind="chat",
+            started_at=now_ms(),
+            agent_id=target.agent_id,
+            end_user=user if isinstance(user, str) else None,
+        )
+        return RelayCall(target, body, context)
+
+    async def _relayed(self, call: RelayCall, answer: "_Answer", receive: Receive) -> None:
+        presence = Presence(receive, self._tasks, deadline_seconds=self._limits.deadline_seconds)
+        with presence:
+            result = await self._relay.answer(call)
+            if isinstance(result, WholeAnswer):
+                await answer.whole(result)
+            else:
+                await _pass_on(result, answer)
+
+
+async def _pass_on(stream: RelayStream, answer: "_Answer") -> None:
+    try:
+        # What fails before any output still gets its own status.
+        block = await stream.next_block()
+        await answer.begin(_STREAM_HEADERS)
+        while block:
+            await answer.send_block(block)
+            block = await stream.next_block()
+        await answer.end()
+    finally:
+        stream.close()
+
+
+class _Answer:
+    """The way back to the client."""
+
+    def __init__(self, send: Send) -> None:
+        self.request_id = uuid7()
+        self._send = send
+        self._begun = False
+        self._ended = False
+
+    async def begin(self, headers: list[tuple[bytes, bytes]], status: int = 200) -> None:
+        self._begun = True
+        own = (b"x-request-id", self.request_id.encode("ascii"))
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own]})
+
+    async def send_block(self, block: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": block, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        self._ended = True
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def whole(self, result: WholeAnswer) -> None:
+        length = (b"content-length", b"%d" % len(result.body))
+        await self.begin([(b"content-type", b"application/json"), length], result.status)
+        await self.end(result.body)
+
+    async def fail(self, error: DragomanError) -> None:
+        """The error as the answer; once a stream has begun, as its last event before the terminator."""
+        if self._ended:
+            return
+        if self._begun:
+            # A client that does not read must not hold this up; the server then closes the connection.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORD_SECONDS):
+                    await self.end(frame(error_body(error)) + DONE)
+            return
+        status, headers, body = render(error)
+        encoded = orjson.dumps(body)
+        lines = [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+        lines += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(encoded))]
+        await self.begin(lines, status)
+        await self.end(encoded)
+
+
+def _credential(scope: Scope) -> str | None:
+    headers = {
+        name.decode("ascii"): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in _CREDENTIAL_HEADERS
+    }
+    query = scope["query_string"]
+    return parse_credentials(headers, dict(parse_qsl(query.decode("latin-1"))) if query else {})
+
+
+async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit:
+            raise _too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece = cast("bytes", message.get("body", b""))
+        size += len(piece)
+        if size > limit:
+            raise _too_large(limit)
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"The body is larger than {limit} bytes.")
+
+
+def _decode(raw: bytes) -> JsonObject:
+    try:
+        body = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"The body is not valid JSON: {error}.", code="invalid_json") from error
+    if not isinstance(body, dict):
+        raise InvalidInput("The body must be a JSON object.", code="invalid_json")
+    return body
+
+
+def _replay(raw: bytes, receive: Receive) -> Receive:
+    """A ``receive`` that gives the body that was read already, then goes on."""
+    given = False
+
+    async def replayed() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": raw, "more_body": False}
+
+    return replayed

@@ -1,0 +1,72 @@
+"""Noticing that a client has hung up while its answer is being made."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from types import TracebackType
+from typing import Any
+
+from dragoman.kit.errors import DeadlineExceeded
+from dragoman.kit.tasks import TaskOwner
+
+# Most answers are out by then, and need no second task.
+_GRACE_SECONDS = 0.25
+
+
+class Presence:
+    """Cancels the work inside its ``with`` when the client hangs up, or when the deadline is over.
+
+    A hang-up ends the block quietly, since nobody is left to answer.
+    """
+
+    def __init__(
+        self,
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        tasks: TaskOwner,
+        *,
+        deadline_seconds: float,
+    ) -> None:
+        self._receive = receive
+        self._tasks = tasks
+        self._deadline_seconds = deadline_seconds
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._gone = False
+        self._late = False
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._start)
+
+    def _start(self) -> None:
+        self._watch = self._tasks.start(self._wait(), name="openai.presence")
+
+    async def _wait(self) -> None:
+        assert self._task is not None
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                while (await self._receive())["type"] != "http.disconnect":
+                    pass
+            self._gone = True
+        except TimeoutError:
+            self._late = True
+        self._task.cancel()
+
+    def release(self) -> None:
+        """Stops watching; the answer is complete."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.release()
+        if not isinstance(error, asyncio.CancelledError) or not (self._gone or self._late):
+            return False
+        assert self._task is not None
+        self._task.uncancel()
+        if self._late:
+            raise DeadlineExceeded("The answer took longer than this server allows.") from error
+        return True

@@ -1,0 +1,81 @@
+"""Vectors for texts, by the embedder in force, or the reason why there is none."""
+
+from collections.abc import Sequence
+
+from dragoman.domain.inference.ports import Embedder, EmbedderProfile, Vectors
+from dragoman.domain.inference.tokenize import TokenCount, TokenCounter
+from dragoman.kit.errors import Unavailable
+
+
+class EmbedService:
+    """The one place that texts become vectors.
+
+    Args:
+        embedder: None when there is none; words alone are searched then.
+        reason: why there is none, in a sentence with what to do.
+        counter: counts the tokens that vectors cost.
+    """
+
+    def __init__(
+        self, embedder: Embedder | None, *, counter: TokenCounter, reason: str | None = None
+    ) -> None:
+        self._embedder = embedder
+        self._counter = counter
+        self._reason = None if embedder is not None else reason or "No embedder is configured."
+
+    @property
+    def profile(self) -> EmbedderProfile | None:
+        """Facts about the embedder, None when there is none."""
+        return None if self._embedder is None else self._embedder.profile
+
+    @property
+    def available(self) -> bool:
+        """Whether vectors can be made at all."""
+        return self._embedder is not None
+
+    @property
+    def reason(self) -> str | None:
+        """Why no vectors can be made; None when they can."""
+        return self._reason
+
+    def require(self) -> EmbedderProfile:
+        """Facts about the embedder.
+
+        Raises:
+            Unavailable: there is none; the message says why.
+        """
+        return self._present().profile
+
+    async def queries(self, terms: Sequence[str]) -> Vectors:
+        """Unit vectors ``float32 [n, dimensions]`` of questions.
+
+        Raises:
+            Unavailable: there is no embedder.
+            ProviderError: it failed.
+        """
+        return await self._present().embed_queries(terms)
+
+    async def passages(self, texts: Sequence[str]) -> Vectors:
+        """Unit vectors ``float32 [n, dimensions]`` of passages.
+
+        Raises:
+            Unavailable: there is no embedder.
+            ProviderError: it failed.
+        """
+        return await self._present().embed_documents(texts)
+
+    async def tokens(self, texts: Sequence[str]) -> TokenCount:
+        """What vectors of these texts cost, in tokens; what is beyond the embedder's length is not counted.
+
+        Raises:
+            Unavailable: there is no embedder.
+        """
+        profile = self.require()
+        counts = await self._counter.count_each(texts, profile.name)
+        total = sum(min(count.tokens, profile.max_tokens) for count in counts)
+        return TokenCount(total, any(count.estimated for count in counts))
+
+    def _present(self) -> Embedder:
+        if self._embedder is None:
+            raise Unavailable(f"No vectors can be made: {self._reason}", code="embedder_unavailable")
+        return self._embedder

@@ -1,0 +1,134 @@
+"""All SQL of usage: taking in journal lines, sums, the latest records."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
+
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.usage.journal import UsageRecord
+from dragoman.domain.usage.tables import journal_offsets, usage_records
+from dragoman.kit.errors import Conflict
+
+_LISTED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFilter:
+    """Which records: from ``since`` to before ``until`` (milliseconds since 1970), None = all.
+
+    ``whole_organisation`` takes the records of everybody in the caller's organisation.
+    """
+
+    since: int | None = None
+    until: int | None = None
+    kind: str | None = None
+    application: str | None = None
+    model: str | None = None
+    whole_organisation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UsageTotals:
+    """Sums over records. ``prompt_tokens`` includes ``cached_tokens``."""
+
+    answers: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost_micro_usd: int
+
+    @property
+    def total_tokens(self) -> int:
+        """Prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+def offset(connection: Connection, segment: str) -> int:
+    """How many bytes of the segment have been loaded."""
+    statement = sa.select(journal_offsets.c.offset).where(journal_offsets.c.segment == segment)
+    return connection.execute(statement).scalar_one_or_none() or 0
+
+
+def load(
+    connection: Connection, segment: str, records: Sequence[UsageRecord], *, loaded: int, end: int
+) -> None:
+    """Takes in a segment's records between the two offsets; one that is there already changes nothing.
+
+    Raises:
+        Conflict: the segment has been loaded to another offset than ``loaded``.
+    """
+    if offset(connection, segment) != loaded:
+        raise Conflict(f"Journal segment {segment} is being loaded by somebody else.")
+    if records:
+        connection.execute(_insert_new(connection), [asdict(record) for record in records])
+    moved = connection.execute(
+        sa.update(journal_offsets)
+        .where(journal_offsets.c.segment == segment, journal_offsets.c.offset == loaded)
+        .values(offset=end)
+    )
+    if moved.rowcount == 0:
+        # A second loader of a new segment fails here on the primary key.
+        connection.execute(sa.insert(journal_offsets).values(segment=segment, offset=end))
+
+
+def _insert_new(connection: Connection) -> sa.Insert:
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(usage_records).on_conflict_do_nothing(index_elements=["id"])
+    return sqlite.insert(usage_records).on_conflict_do_nothing(index_elements=["id"])
+
+
+def forget_segment(connection: Connection, segment: str) -> None:
+    """Drops the offset of a segment whose file is gone."""
+    connection.execute(sa.delete(journal_offsets).where(journal_offsets.c.segment == segment))
+
+
+def totals(connection: Connection, caller: Caller, wanted: UsageFilter) -> UsageTotals:
+    """Sums over the caller's records that the filter lets through."""
+    columns = usage_records.c
+    row = connection.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(columns.prompt_tokens), 0),
+            sa.func.coalesce(sa.func.sum(columns.completion_tokens), 0),
+            sa.func.coalesce(sa.func.sum(columns.cached_tokens), 0),
+            sa.func.coalesce(sa.func.sum(columns.cost_micro_usd), 0),
+        ).where(*_conditions(caller, wanted))
+    ).one()
+    return UsageTotals(*(int(value) for value in row))
+
+
+def latest(connection: Connection, caller: Caller, wanted: UsageFilter, count: int) -> list[UsageRecord]:
+    """The caller's newest records that the filter lets through, newest first, at most 1,000."""
+    statement = (
+        sa.select(usage_records)
+        .where(*_conditions(caller, wanted))
+        .order_by(usage_records.c.at.desc(), usage_records.c.number.desc())
+        .limit(min(count, _LISTED))
+    )
+    return [_record(row) for row in connection.execute(statement).mappings()]
+
+
+def _conditions(caller: Caller, wanted: UsageFilter) -> list[sa.ColumnElement[bool]]:
+    columns = usage_records.c
+    conditions: list[sa.ColumnElement[bool]] = [columns.organisation_id == caller.organisation_id]
+    if not wanted.whole_organisation:
+        conditions.append(columns.user_id == caller.user_id)
+    if wanted.since is not None:
+        conditions.append(columns.at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(columns.at < wanted.until)
+    for column, value in (
+        (columns.kind, wanted.kind),
+        (columns.application, wanted.application),
+        (columns.model, wanted.model),
+    ):
+        if value is not None:
+            conditions.append(column == value)
+    return conditions
+
+
+def _record(row: sa.RowMapping) -> UsageRecord:
+    return UsageRecord(**{name: row[name] for name in UsageRecord.__slots__})

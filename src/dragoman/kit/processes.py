@@ -1,0 +1,293 @@
+"""An owned pool of child processes for work that is heavy or handles hostile input.
+
+A child costs nothing until the first call, is used again, and never outlives its parent. It is killed with
+its whole group when a call takes too long or is cancelled; a crash is an error of that one call.
+"""
+
+import asyncio
+import contextlib
+import enum
+import io
+import os
+import pickle
+import signal
+import sys
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import Callable, Mapping
+from typing import IO, Any, TypeVar, cast
+
+import structlog
+
+from dragoman.kit.child import HEADER
+from dragoman.kit.errors import DeadlineExceeded, Unavailable
+
+R = TypeVar("R")
+
+log = structlog.get_logger(__name__)
+
+_REPLY_BYTES = 512 << 20
+_REPORT_BYTES = 2000
+# Nothing else of the parent's environment reaches a child: provider keys and database addresses live there.
+_PASSED_ON = (
+    "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
+    "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE",
+)  # fmt: skip
+_PLAIN_CLASSES = {
+    "builtins": {"set", "frozenset", "complex", "bytearray", "range", "slice"},
+    "datetime": {"datetime", "date", "time", "timedelta", "timezone"},
+    "decimal": {"Decimal"},
+    "pathlib": {"Path", "PosixPath", "PurePosixPath"},
+    "numpy": {"ndarray", "dtype"},
+    "numpy._core.numeric": {"_frombuffer"},
+    "numpy._core.multiarray": {"_reconstruct", "scalar"},
+}
+
+
+class ChildCrashed(Unavailable):
+    """The child process ended in the middle of the call: a crash, or its memory bound."""
+
+    code = "child_crashed"
+
+
+class ChildTimeout(DeadlineExceeded):
+    """The call did not end in its time; its process has been killed."""
+
+    code = "child_timeout"
+
+
+class ChildPool:
+    """Runs module-level functions in at most ``size`` child processes.
+
+    Args:
+        size: the most calls that run at the same time; more wait for their turn.
+        memory_mb: bound on a child's private memory; None = unbounded.
+        idle_seconds: a child without work for so long is let go.
+        name: for the log.
+        env: added to the few variables a child gets.
+        max_calls: a child is replaced after so many calls, so that what its libraries leak is given back.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        memory_mb: int | None,
+        idle_seconds: float,
+        name: str,
+        env: Mapping[str, str] | None = None,
+        max_calls: int = 500,
+    ) -> None:
+        self._slots = asyncio.Semaphore(size)
+        self._memory_mb = memory_mb or 0
+        self._idle_seconds = idle_seconds
+        self._name = name
+        self._env = dict(env or {})
+        self._max_calls = max_calls
+        self._idle: list[_Child] = []
+        self._children: set[_Child] = set()
+        self._closed = False
+
+    @property
+    def children(self) -> int:
+        """How many processes there are now."""
+        return sum(child.alive for child in self._children)
+
+    async def call(self, fn: Callable[..., R], *args: Any, timeout_seconds: float) -> R:
+        """What ``fn(*args)`` returns in a child; its exceptions come with the child's traceback as a note.
+
+        ``fn`` is importable by name; arguments and result are pickled, the result is made of plain values,
+        dataclasses, enums and arrays. The time counts from when a process is free. Cancelling kills it.
+
+        Raises:
+            ChildTimeout: the time is over.
+            ChildCrashed: the process ended, or its answer could not be read.
+        """
+        message = pickle.dumps((fn, args, timeout_seconds), protocol=5)
+        async with self._slots:
+            if self._closed:
+                raise Unavailable(f"The {self._name} processes are shut down.")
+            child: _Child | None = None
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    child = await self._take()
+                    reply = await child.exchange(message)
+            except TimeoutError:
+                await self._discard(child)
+                raise ChildTimeout(
+                    f"The work was stopped: it took longer than {timeout_seconds:g} seconds."
+                ) from None
+            except BaseException:
+                await self._discard(child)
+                raise
+            await self._give_back(child)
+        return cast("R", _result(reply))
+
+    async def close(self) -> None:
+        """Kills the children; calls in flight end as crashed, later ones are refused."""
+        self._closed = True
+        await asyncio.gather(*(self._discard(child) for child in list(self._children)))
+
+    async def _take(self) -> "_Child":
+        for dead in [child for child in self._children if not child.alive]:
+            await self._discard(dead)
+        if self._idle:
+            child = self._idle.pop()
+            child.unwatch()
+            return child
+        child = await self._start()
+        self._children.add(child)
+        return child
+
+    async def _start(self) -> "_Child":
+        report = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "dragoman.kit.child", str(os.getpid()), str(self._memory_mb)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=report,
+                env=environment | self._env,
+                start_new_session=True,
+            )
+        except BaseException:
+            report.close()
+            raise
+        return _Child(process, report)
+
+    async def _give_back(self, child: "_Child") -> None:
+        child.calls += 1
+        if self._closed or child.calls >= self._max_calls or not child.alive:
+            await self._discard(child)
+        else:
+            self._idle.append(child)
+            child.watch(self._idle_seconds, self._retire)
+
+    def _retire(self, child: "_Child") -> None:
+        """Lets an idle child go; what is left of it is cleared away by the next call or ``close``."""
+        self._idle.remove(child)
+        child.kill()
+
+    async def _discard(self, child: "_Child | None") -> None:
+        if child is None:
+            return
+        self._children.discard(child)
+        if child in self._idle:
+            self._idle.remove(child)
+        child.kill()
+        await child.ended()
+
+
+class _Child:
+    """One process with its pipes."""
+
+    def __init__(self, process: Process, report: IO[bytes]) -> None:
+        self._process = process
+        self._report = report
+        self._timer: asyncio.TimerHandle | None = None
+        self._killed = False
+        self.calls = 0
+
+    @property
+    def alive(self) -> bool:
+        stdout = self._process.stdout
+        ended = self._killed or self._process.returncode is not None
+        return not ended and stdout is not None and not stdout.at_eof()
+
+    async def exchange(self, message: bytes) -> bytes:
+        """Sends a call and waits for its answer."""
+        writer, reader = self._process.stdin, self._process.stdout
+        assert writer is not None
+        assert reader is not None
+        try:
+            writer.write(HEADER.pack(len(message)))
+            writer.write(message)
+            await writer.drain()
+            (length,) = HEADER.unpack(await reader.readexactly(HEADER.size))
+            if length > _REPLY_BYTES:
+                raise ChildCrashed(f"The work gave more than {_REPLY_BYTES >> 20} MB.")
+            return await reader.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise ChildCrashed(await self._crash_reason()) from error
+
+    async def _crash_reason(self) -> str:
+        self.kill()
+        code = await self._process.wait()
+        report = await asyncio.to_thread(self._last_words)
+        log.warning("child.crashed", code=code, report=report)
+        return f"The process that did the work ended unexpectedly ({_ending(code)})."
+
+    def _last_words(self) -> str:
+        if self._report.closed:
+            return ""
+        size = self._report.seek(0, os.SEEK_END)
+        self._report.seek(max(0, size - _REPORT_BYTES))
+        return self._report.read().decode("utf-8", "replace").strip()
+
+    def watch(self, seconds: float, retire: "Callable[[_Child], None]") -> None:
+        """Arranges for ``retire`` unless there is work before."""
+        self._timer = asyncio.get_running_loop().call_later(seconds, retire, self)
+
+    def unwatch(self) -> None:
+        """There is work."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def kill(self) -> None:
+        """Ends the process and all it started, at once."""
+        self.unwatch()
+        self._killed = True
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    async def ended(self) -> None:
+        """Returns when the process is gone and reaped."""
+        await self._process.wait()
+        self._report.close()
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+    return f"exit code {code}"
+
+
+class _Reply(pickle.Unpickler):
+    """Reads only values: a child that a hostile file has taken over cannot make its parent run code."""
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        if module_name not in sys.modules:
+            raise pickle.UnpicklingError(f"{module_name} is not loaded here")
+        if global_name in _PLAIN_CLASSES.get(module_name, ()):
+            return super().find_class(module_name, global_name)
+        found: object = getattr(sys.modules[module_name], global_name, None)
+        if isinstance(found, type) and _is_value(found):
+            return found
+        raise pickle.UnpicklingError(f"{module_name}.{global_name} is not a plain value")
+
+
+def _is_value(kind: type[Any]) -> bool:
+    return issubclass(kind, (BaseException, enum.Enum)) or hasattr(kind, "__dataclass_fields__")
+
+
+def _result(reply: bytes) -> object:
+    try:
+        answered, value = _Reply(io.BytesIO(reply)).load()
+        error, trace = (None, "") if answered else value
+    except Exception as unreadable:
+        raise ChildCrashed("The answer of the process that did the work could not be read.") from unreadable
+    if answered:
+        return value
+    if isinstance(error, MemoryError):
+        raise ChildCrashed("The work needed more memory than it is allowed.")
+    if isinstance(error, Exception):
+        error.add_note(f"In the child process:\n{trace}")
+        raise error
+    raise ChildCrashed(f"The work failed: {trace.strip().splitlines()[-1]}")

@@ -1,0 +1,83 @@
+"""The whole of the settings, as one value."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from dragoman.settings.groups import (
+    AivaxSettings,
+    AskSageSettings,
+    BootstrapSettings,
+    DatabaseSettings,
+    EgressSettings,
+    EmbeddingSettings,
+    FilePath,
+    Group,
+    KnowledgeSettings,
+    LogSettings,
+    ModelsSettings,
+    ServerSettings,
+    WeightsSettings,
+)
+
+
+def default_data_dir() -> Path:
+    """``dragoman`` in the user's data folder, by the XDG rules."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "dragoman"
+
+
+class Settings(Group):
+    """All settings, read once at the start."""
+
+    data_dir: FilePath = Field(
+        default_factory=default_data_dir,
+        description="Folder for everything that is kept: database, files, keys.",
+    )
+    offline: bool = Field(
+        default=False, description="Call nothing but this machine and what egress.allow lets through."
+    )
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    bootstrap: BootstrapSettings = BootstrapSettings()
+    egress: EgressSettings = EgressSettings()
+    log: LogSettings = LogSettings()
+    models: ModelsSettings = ModelsSettings()
+    weights: WeightsSettings = WeightsSettings()
+    embedding: EmbeddingSettings = EmbeddingSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    aivax: AivaxSettings = AivaxSettings()
+    asksage: AskSageSettings = AskSageSettings()
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.bootstrap.api_key is not None and self.bootstrap.email is None:
+            raise ValueError("bootstrap.api_key needs bootstrap.email, the user who gets the key")
+        if self.embedding.provider == "openai" and (
+            self.embedding.base_url is None or self.embedding.model is None
+        ):
+            raise ValueError("embedding.provider openai needs embedding.base_url and embedding.model")
+        if self.knowledge.passage_overlap_tokens >= self.knowledge.passage_tokens:
+            raise ValueError("knowledge.passage_overlap_tokens must be less than knowledge.passage_tokens")
+        return self
+
+    @property
+    def weights_dir(self) -> Path:
+        """The folder of model files: as set, else the data folder's own, else the one beside the program."""
+        own = self.data_dir / "weights"
+        return self.weights.dir or (
+            own if own.is_dir() else Path(sys.prefix) / "share" / "dragoman" / "weights"
+        )
+
+    @property
+    def database_url(self) -> str | None:
+        """The database's URL in clear; None for SQLite in the data folder."""
+        return None if self.database.url is None else self.database.url.get_secret_value()
+
+    @property
+    def key_file(self) -> Path:
+        """The file that holds the server's root key."""
+        return self.data_dir / "secret.key"
