@@ -20,7 +20,7 @@ from dragoman.adapters.models.extractive import NOT_IN_DOCUMENTS, ExtractiveMode
 from dragoman.adapters.models.local import LocalModel
 from dragoman.adapters.models.words import content, words
 from dragoman.domain.agents.context import assemble
-from dragoman.domain.agents.spec import AgentSpec
+from dragoman.domain.agents.spec import AgentSpec, KnowledgeSpec
 from dragoman.domain.inference.chat import complete
 from dragoman.domain.inference.ports import ChatModel, ChatRequest, Sampling
 from dragoman.domain.messages.citations import Citation
@@ -28,9 +28,11 @@ from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
 
 PASSAGES = 5
+SPEC = AgentSpec(model="default", knowledge=KnowledgeSpec(collection_ids=("bench",)))
 MARK = re.compile(r"\s*\[(\d+)\]")
 REFUSAL = re.compile(
-    r"(documents?|passages?|text|context)\b[^.]{0,40}\b(do(es)? not|don't|doesn't)\b|\b(not (say|mention|state|provide|contain)"
+    r"(documents?|passages?|text|context)\b[^.]{0,40}\b(do(es)? not|don't|doesn't)\b"
+    r"|\b(not (say|mention|state|provide|contain)"
     r"|no (answer|information|mention)|cannot (be )?(answer|determin|find)|don't know)\b",
     re.IGNORECASE,
 )
@@ -72,8 +74,10 @@ class Tally:
 
         median = sorted(self.seconds)[len(self.seconds) // 2]
         return (
-            f"{name}: {self.answerable}+{self.unanswerable} questions | span contained {share(self.contained, self.answerable)}"
-            f" | token F1 {self.f1 / max(self.answerable, 1):.3f} | cites gold {share(self.cited, self.answerable)}"
+            f"{name}: {self.answerable}+{self.unanswerable} questions"
+            f" | span contained {share(self.contained, self.answerable)}"
+            f" | token F1 {self.f1 / max(self.answerable, 1):.3f}"
+            f" | cites gold {share(self.cited, self.answerable)}"
             f" | marks right {share(self.marks_right, self.marks)}"
             f" | refused wrongly {share(self.refused_wrongly, self.answerable)}"
             f" | refused rightly {share(self.refused_rightly, self.unanswerable)}"
@@ -153,7 +157,7 @@ async def ask(model: ChatModel, case: Case) -> tuple[str, float]:
     """The model's answer and the seconds it took."""
     citations = citations_of(case)
     request = ChatRequest(
-        messages=assemble(AgentSpec(model=model.name), (Message.of_text("user", case.question),), citations),
+        messages=assemble(SPEC, (Message.of_text("user", case.question),), citations),
         sampling=Sampling(temperature=0, max_tokens=120, seed=1),
         citations=citations,
     )

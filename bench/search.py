@@ -1,27 +1,31 @@
 """Measures the passage index: latency, recall against exact search, ingest rate and size.
 
-    python bench/search.py --engine sqlite
-    python bench/search.py --engine postgres --url postgresql+psycopg://user@host/name
-
-Two shapes are built in a database of their own: collections of 1,000 passages, and one collection of all passages.
+Run ``python bench/search.py --engine sqlite`` or ``--engine postgres``; the latter starts a server of its own
+unless it gets a ``--url``. Two shapes are built: collections of 1,000 passages, and one collection of all.
 """
 
 import argparse
+import importlib
 import json
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
+from sqlalchemy import event
 
 from dragoman.adapters.vectors.postgres import PostgresIndex
 from dragoman.adapters.vectors.sqlite import SqliteIndex
+from dragoman.db.connect import postgres, postgres_url
+from dragoman.db.sqlite_driver import driver, open_connection
 from dragoman.domain.knowledge.ports import IndexEntry, IndexQuery, PassageIndex
 
 DIMENSIONS = 384
@@ -34,7 +38,8 @@ SMALL_P99_MS = 10.0
 LARGE_P99_MS = 40.0
 MIN_RECALL = 0.95
 
-type_names = ("hybrid", "vector", "keyword")
+Fuse = Literal["hybrid", "vector", "keyword"]
+FUSES: tuple[Fuse, ...] = ("hybrid", "vector", "keyword")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Measured:
     disk_mb: float
     milliseconds: dict[str, dict[str, float]]
     recall_at_10: float
+    load: float
     bounds: dict[str, bool]
 
 
@@ -71,7 +77,8 @@ def corpus(passages: int, questions: int) -> Corpus:
     vectors = centres[rng.integers(0, len(centres), passages)]
     vectors += 0.7 * rng.standard_normal((passages, DIMENSIONS), dtype=np.float32)
     rows = rng.integers(0, passages, questions)
-    asked = vectors[rows] + 0.5 * rng.standard_normal((questions, DIMENSIONS), dtype=np.float32)
+    asked = vectors[rows]
+    asked += 0.5 * rng.standard_normal((questions, DIMENSIONS), dtype=np.float32)
     picks = [rng.choice(words[row], size=6, replace=False) for row in rows]
     return Corpus(
         _unit(vectors), words, _unit(asked), [" ".join(word(w) for w in pick) for pick in picks], rows
@@ -85,7 +92,7 @@ def word(number: int) -> str:
 
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32, copy=False)
 
 
 def ingest(engine: sa.Engine, index: PassageIndex, data: Corpus, per_collection: int) -> float:
@@ -115,7 +122,7 @@ def measure(
     """p50 and p99 in ms for each kind of search, after a warm-up."""
     result: dict[str, dict[str, float]] = {}
     with engine.connect() as connection:
-        for fuse in type_names:
+        for fuse in FUSES:
             spent: list[float] = []
             for number in [0, 1, 2, *range(len(data.questions))]:
                 query = _question(data, number, per_collection, fuse)
@@ -140,39 +147,28 @@ def recall(engine: sa.Engine, index: PassageIndex, data: Corpus, per_collection:
     return found / (10 * len(data.question_rows))
 
 
-def _question(data: Corpus, number: int, per_collection: int, fuse: str) -> IndexQuery:
+def _question(data: Corpus, number: int, per_collection: int, fuse: Fuse) -> IndexQuery:
     return IndexQuery(
         collection_keys=(int(data.question_rows[number]) // per_collection + 1,),
         terms=(data.questions[number],),
         vectors=None if fuse == "keyword" else data.question_vectors[number : number + 1],
         limit=10,
         minimum_similarity=-1.0,
-        fuse=fuse,  # type: ignore[arg-type]
+        fuse=fuse,
     )
 
 
 @contextmanager
 def sqlite_database() -> Iterator[tuple[sa.Engine, Callable[[], float]]]:
     """An empty database in a folder of its own, and its size in MB."""
-    import pysqlite3  # noqa: PLC0415 - only one of the engines may be installed
-    import sqlite_vec  # noqa: PLC0415
-
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "search.db"
-        engine = sa.create_engine(f"sqlite:///{path}", module=pysqlite3)
-
-        def set_up(connection: "pysqlite3.Connection", _record: object) -> None:
-            connection.enable_load_extension(True)
-            sqlite_vec.load(connection)
-            for pragma in (
-                "journal_mode=WAL",
-                "cache_size=-65536",
-                "mmap_size=268435456",
-                "temp_store=MEMORY",
-            ):
-                connection.execute(f"pragma {pragma}")
-
-        sa.event.listen(engine, "connect", set_up)
+        engine = sa.create_engine(
+            "sqlite://",
+            module=driver,
+            creator=lambda: open_connection(Path(folder) / "search.db"),
+            poolclass=sa.StaticPool,
+        )
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("begin"))
         try:
             yield engine, lambda: sum(file.stat().st_size for file in Path(folder).iterdir()) / 1e6
         finally:
@@ -180,32 +176,39 @@ def sqlite_database() -> Iterator[tuple[sa.Engine, Callable[[], float]]]:
 
 
 @contextmanager
-def postgres_database(url: str) -> Iterator[tuple[sa.Engine, Callable[[], float]]]:
-    """An empty schema in the database at ``url``, and the size of its tables in MB."""
-    schema = f"search_{time.time_ns()}"
-    admin = sa.create_engine(url)
-    with admin.begin() as connection:
-        connection.exec_driver_sql("create extension if not exists vector")
-        connection.exec_driver_sql(f"create schema {schema}")
-    engine = sa.create_engine(url, connect_args={"options": f"-c search_path={schema},public"})
-
-    def size_mb() -> float:
-        with engine.begin() as connection:
-            size = connection.exec_driver_sql(
-                "select sum(pg_total_relation_size(c.oid)) from pg_class c join pg_namespace n on n.oid = relnamespace "
-                f"where nspname = '{schema}' and relkind = 'r'"
-            ).scalar_one()
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.exec_driver_sql("vacuum analyze")
-        return float(size) / 1e6
-
-    try:
-        yield engine, size_mb
-    finally:
+def postgres_database(url: str | None) -> Iterator[tuple[sa.Engine, Callable[[], float]]]:
+    """An empty schema at ``url``, or in a server of its own, and the size of its tables in MB."""
+    with ExitStack() as stack:
+        address = postgres_url(url or _started(stack))
+        admin = postgres().make_engine(address)
+        stack.callback(admin.dispose)
+        with admin.begin() as connection:
+            connection.exec_driver_sql("create extension if not exists vector")
+            connection.exec_driver_sql("drop schema if exists bench_search cascade")
+            connection.exec_driver_sql("create schema bench_search")
+        engine = postgres().make_engine(address + "?options=-csearch_path%3Dbench_search,public")
+        stack.callback(engine.dispose)
+        yield engine, lambda: _vacuumed_mb(engine)
         engine.dispose()
         with admin.begin() as connection:
-            connection.exec_driver_sql(f"drop schema {schema} cascade")
-        admin.dispose()
+            connection.exec_driver_sql("drop schema bench_search cascade")
+
+
+def _started(stack: ExitStack) -> str:
+    sys.path.append(str(Path(__file__).parent.parent / "tests"))
+    server = importlib.import_module("postgres_server").PostgresServer()
+    stack.callback(server.stop)
+    return str(server.url())
+
+
+def _vacuumed_mb(engine: sa.Engine) -> float:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("vacuum analyze")
+        size = connection.exec_driver_sql(
+            "select sum(pg_total_relation_size(oid)) from pg_class "
+            "where relnamespace = 'bench_search'::regnamespace and relkind = 'r'"
+        ).scalar_one()
+    return float(size) / 1e6
 
 
 def run(arguments: argparse.Namespace, passages: int) -> Iterator[Measured]:
@@ -227,7 +230,15 @@ def run(arguments: argparse.Namespace, passages: int) -> Iterator[Measured]:
             f"recall@10 >= {MIN_RECALL}": share >= MIN_RECALL,
         }
         yield Measured(
-            arguments.engine, shape, passages, round(rate), round(size, 1), spent, round(share, 4), bounds
+            arguments.engine,
+            shape,
+            passages,
+            round(rate),
+            round(size, 1),
+            spent,
+            round(share, 4),
+            os.getloadavg()[0],
+            bounds,
         )
 
 
@@ -255,7 +266,7 @@ def _plain(measured: Measured) -> str:
         + ("one collection" if measured.shape == "one" else "collections of 1,000"),
         f"  ingest {measured.ingest_per_second:,.0f}/s  disk {measured.disk_mb:.0f} MB  "
         f"recall@10 {measured.recall_at_10:.3f}",
-        f"  p50/p99 ms: {spent}",
+        f"  p50/p99 ms: {spent}  (load {measured.load:.1f})",
         *(f"  {'pass' if held else 'FAIL'}  {bound}" for bound, held in measured.bounds.items()),
     ]
     return "\n".join(lines)

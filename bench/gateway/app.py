@@ -19,7 +19,7 @@ from dragoman.kit.http1 import Http1Client
 from dragoman.kit.jsontypes import JsonObject
 from dragoman.kit.tasks import TaskOwner
 
-KEY = "sk-bench"
+KEY = "sk-benchmark-0123456789-0123456789-0123456789"
 
 
 class Keys:
@@ -60,7 +60,8 @@ def main(port: int, upstream_port: int, folder: Path) -> None:
     route = HotRoute(keys=Keys(), plan=plan, relay=relay, fallback=no_fallback, tasks=tasks)
     uvicorn.run(
         route, host="127.0.0.1", port=port, http="httptools", loop="uvloop", lifespan="off", ws="none",
-        access_log=False, log_level="warning", server_header=False, date_header=False,
+        access_log=False,
+        proxy_headers=False, log_level="warning", server_header=False, date_header=False,
     )  # fmt: skip
 
 

@@ -142,6 +142,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         )
         wake.runner = runner if work else None
         await accounts.versions.check()
+        await accounts.keys.reload()
+        stack.push_async_callback(accounts.keys.flush_used)
         if work:
             await runner.start()
             stack.push_async_callback(runner.stop)

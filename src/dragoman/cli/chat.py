@@ -14,6 +14,7 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.run import RunRequest
 from dragoman.domain.agents.spec import KnowledgeSpec
+from dragoman.domain.inference.catalogue import DEFAULT_NAME
 from dragoman.domain.messages.parts import Message
 from dragoman.domain.services import Services
 from dragoman.kit.errors import DragomanError
@@ -36,7 +37,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 async def _agent(services: Services, caller: Caller, arguments: argparse.Namespace) -> ResolvedAgent:
-    agent = await services.runner.resolve(caller, arguments.model or services.catalogue.default().name)
+    agent = await services.runner.resolve(caller, arguments.model or DEFAULT_NAME)
     if not arguments.collection:
         return agent
     wanted = [await collection_for(services, caller, name) for name in arguments.collection]

@@ -61,13 +61,18 @@ def build_parser(words: Sequence[str]) -> Parser:
     return parser
 
 
+def _starts_the_server(words: Sequence[str]) -> bool:
+    """Whether the words are at most flags, none of them a verb's or one that asks for help."""
+    if words and not words[0].startswith("-"):
+        return False
+    return not any(word in VERBS or word in ("-h", "--help", "--version") for word in words)
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """The exit code of one command; without a verb the server is started."""
     words = list(sys.argv[1:] if words is None else words)
     sys.excepthook = _in_one_line
-    if _DEFAULT_VERB in VERBS and not any(
-        word in VERBS or word in ("-h", "--help", "--version") for word in words
-    ):
+    if _starts_the_server(words):
         words.insert(0, _DEFAULT_VERB)
     arguments = build_parser(words).parse_args(words)
     try:

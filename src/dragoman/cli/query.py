@@ -10,6 +10,7 @@ from dragoman.cli.whose import add_email, caller_for, collection_for
 from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.run import RunRequest
 from dragoman.domain.agents.spec import KnowledgeSpec
+from dragoman.domain.inference.catalogue import DEFAULT_NAME
 from dragoman.domain.messages.parts import Message
 from dragoman.settings import Settings
 
@@ -45,7 +46,7 @@ async def _answer(settings: Settings, arguments: argparse.Namespace) -> int:
         caller = await caller_for(services, arguments.email)
         wanted = [await collection_for(services, caller, name) for name in arguments.collection]
         found = wanted or await services.knowledge.collections(caller)
-        model = arguments.model or services.catalogue.default().name
+        model = arguments.model or DEFAULT_NAME
         agent = await services.runner.resolve(caller, model)
         knowledge = KnowledgeSpec(
             collection_ids=tuple(collection.id for collection in found),

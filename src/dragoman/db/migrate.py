@@ -32,7 +32,7 @@ class _Alembic(Protocol):
 
 
 def migrate(url: str | None, data_dir: Path) -> None:
-    """Makes the schema (and the data folder) that of this version; blocks, also while another process does the same.
+    """Makes the data folder and brings the schema to this version. Blocks, also while another does so.
 
     Raises:
         Unavailable: the database cannot be reached or is of a newer version, or the lock is held too long.

@@ -178,10 +178,12 @@ class _Line:
             transaction.commit()
         except BaseException as error:
             reason = translated(error)
-            if not isinstance(reason, Unavailable):
+            if isinstance(reason, Unavailable):
+                log.error("database.group_lost", calls=len(group), reason=reason.detail)  # noqa: TRY400 - known
+            else:
+                log.exception("database.group_lost", calls=len(group))
                 reason = Unavailable("The database could not store the changes.")
                 reason.__cause__ = error
-            log.exception("database.group_lost", calls=len(group))
             for call in group:
                 if call.error is None:
                     call.fail(reason)

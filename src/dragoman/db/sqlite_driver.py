@@ -47,6 +47,8 @@ def _find_driver() -> ModuleType:
         return sqlite3
 
 
+# Nothing else in the process may open the database file, not even to read it: when another library, or plain
+# ``open``, closes the file, the system drops the locks of this one.
 driver = _find_driver()
 DriverError = cast("type[sqlite3.Error]", driver.Error)
 

@@ -155,7 +155,7 @@ class WeightsSettings(Group):
     """Model files."""
 
     dir: FilePath | None = Field(
-        default=None, description="Folder of model files; unset, weights/ in the data folder."
+        default=None, description="Folder of model files; unset, the data folder's own, else the program's."
     )
 
 

@@ -108,7 +108,9 @@ async def test_when_the_commit_fails_every_caller_is_told_and_nothing_changed(no
     assert await notes.read(numbers) == [3]
 
 
-async def test_when_sqlite_undoes_the_whole_group_no_caller_is_told_it_succeeded(notes: SqliteDatabase) -> None:
+async def test_when_sqlite_undoes_the_whole_group_no_caller_is_told_it_succeeded(
+    notes: SqliteDatabase,
+) -> None:
     def undo_all(connection: Connection) -> None:
         raw(connection).execute("rollback")
         raise OSError("the disk went away")
@@ -121,7 +123,9 @@ async def test_when_sqlite_undoes_the_whole_group_no_caller_is_told_it_succeeded
     assert await notes.write(add, 3) == 3
 
 
-async def test_a_full_disk_is_unavailable_and_service_continues_when_there_is_room(notes: SqliteDatabase) -> None:
+async def test_a_full_disk_is_unavailable_and_service_continues_when_there_is_room(
+    notes: SqliteDatabase,
+) -> None:
     def limit(connection: Connection, pages: int) -> None:
         connection.exec_driver_sql(f"pragma max_page_count = {pages}")
 
@@ -307,6 +311,10 @@ asyncio.run(main())
 
 def test_when_the_log_cannot_grow_at_the_commit_nothing_changed_and_service_continues(path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(_FULL), str(path)], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", textwrap.dedent(_FULL), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

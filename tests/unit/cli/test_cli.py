@@ -18,6 +18,7 @@ from dragoman import __version__
 from dragoman.bootstrap.accounts import open_accounts
 from dragoman.cli import main
 from dragoman.cli.extras import installed_extras
+from dragoman.kit.weights import KNOWN
 from dragoman.settings import Settings
 
 Run = Callable[..., tuple[int, str, str]]
@@ -212,10 +213,18 @@ def test_doctor_calls_altered_weights_and_an_open_key_file_broken(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     run("users", "create", "--email", "ann@example.org")
+    weights = tmp_path / "weights"
+    monkeypatch.setenv("DRAGOMAN_WEIGHTS__DIR", str(weights))
     code, checks = _checks(run)
     assert (code, checks["weights"]["state"], checks["key file"]["state"]) == (0, "warning", "ok")
     assert checks["sqlite"]["state"] == "ok"
     assert checks["accounts"]["detail"] == "1 users"
+    for file in KNOWN:
+        (weights / file.name).parent.mkdir(parents=True, exist_ok=True)
+        (weights / file.name).write_bytes(b"something else")
+    code, checks = _checks(run)
+    assert (code, checks["weights"]["state"]) == (1, "broken")
+    monkeypatch.setenv("DRAGOMAN_WEIGHTS__DIR", str(tmp_path / "none"))
     (tmp_path / "data" / "secret.key").chmod(0o644)
     code, checks = _checks(run)
     assert (code, checks["key file"]["state"]) == (1, "broken")

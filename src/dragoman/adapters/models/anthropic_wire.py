@@ -130,7 +130,7 @@ def _tools(request: ChatRequest) -> dict[str, Any]:
 
 
 def _turns(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """User and assistant by turns; what follows in the same role is joined, tool results belong to the user."""
+    """User and assistant by turns; neighbours of one role are joined, tool results are the user's."""
     turns: list[dict[str, Any]] = []
     for message in messages:
         if message.role == "system":

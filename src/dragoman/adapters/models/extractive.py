@@ -21,8 +21,8 @@ log = structlog.get_logger(__name__)
 
 NOT_IN_DOCUMENTS = "The documents do not say."
 NO_DOCUMENTS = (
-    "This model only answers by quoting documents, and none came with the question. Attach a collection, or configure a "
-    "language model: an OpenAI-compatible address or a GGUF file."
+    "This model only answers by quoting documents, and none came with the question. Attach a collection, or "
+    "configure a language model: an OpenAI-compatible address or a GGUF file."
 )
 
 # Measured with one to eight passages a question: below this lie 4 % of the answerable and 61 % of the
@@ -52,7 +52,7 @@ class SentenceJudge(Protocol):
         ...
 
     async def score(self, question: str, texts: Sequence[str]) -> list[float]:
-        """One score a text, higher is better; only their order and distances within the call mean something."""
+        """One score a text, higher is better; they are compared within the call only."""
         ...
 
 
@@ -121,7 +121,7 @@ class ExtractiveModel:
 
     async def _answer(self, request: ChatRequest) -> str:
         if not request.citations:
-            return NO_DOCUMENTS
+            return NOT_IN_DOCUMENTS if request.grounded else NO_DOCUMENTS
         question = _question(request.messages, request.citations)
         passages = [_passage(citation) for citation in request.citations]
         if _OVERVIEW.search(question):

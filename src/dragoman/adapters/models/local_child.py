@@ -122,8 +122,8 @@ class Child:
             report = await asyncio.to_thread(self._last_words)
             log.warning("local_model.crashed", code=code, report=report)
             raise Unavailable(
-                f"The local model's process ended while loading {settings.model_path.name} ({_ending(code)}): "
-                "the file may be damaged or too large for this machine's memory.",
+                f"The local model's process ended while loading {settings.model_path.name} "
+                f"({_ending(code)}): the file may be damaged or too large for this machine's memory.",
                 code="local_model_failed",
             )
         reply: dict[str, Any] = orjson.loads(line)
@@ -157,11 +157,14 @@ def _unavailable(kind: str, detail: str, path: Path) -> Unavailable:
         case "missing_package":
             sentence = "The local model needs the Python package xllamacpp: install dragoman[local]."
         case "missing_library":
-            sentence = f"The local model's engine needs a system library: install libgomp1 (Debian) or libgomp ({detail})."
+            sentence = (
+                "The local model's engine needs a system library: install libgomp1 (Debian) or libgomp "
+                f"({detail})."
+            )
         case _:
             sentence = (
-                f"The local model could not load {path}: the file is not a GGUF model that this engine can run, or the "
-                f"machine's memory is too small ({detail[:300]})."
+                f"The local model could not load {path}: the file is not a GGUF model that this engine can "
+                f"run, or the machine's memory is too small ({detail[:300]})."
             )
     return Unavailable(sentence, code="local_model_failed")
 

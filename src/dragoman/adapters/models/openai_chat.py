@@ -61,4 +61,4 @@ class OpenAIChatModel:
                 yield event
 
 
-providers.add("openai", OpenAIChatModel)
+providers.add("openai_chat", OpenAIChatModel)

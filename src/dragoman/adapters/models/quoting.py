@@ -146,7 +146,7 @@ class _Scoring:
         )
 
     def _term_weights(self) -> _Matrix:
-        """What a term counts, all together 1: rare ones among these sentences, names and numbers count more."""
+        """What a term counts, all together 1: rare ones here, names and numbers count more."""
         holding = (self._in_sentence > 0).sum(axis=1)
         rarity = np.log((len(self._rows) + 1) / (holding + 0.5))
         proper = np.array([_PROPER_WORD if term.proper else 1.0 for term in self._terms])

@@ -28,6 +28,8 @@ _EVENT_BYTES = 16 << 20
 _SENTENCE_CHARACTERS = 1000
 _CONTEXT_CODES = ("context_length_exceeded", "context_window_exceeded", "exceed_context_size_error")
 
+_OUTSIDE = ModelProfile(outside=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -42,7 +44,7 @@ class Endpoint:
     model: str
     base_url: str
     key: str | None = field(default=None, repr=False)
-    profile: ModelProfile = ModelProfile(outside=True)
+    profile: ModelProfile = _OUTSIDE
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     connect_seconds: float = CONNECT_SECONDS
     idle_seconds: float = IDLE_SECONDS
@@ -95,6 +97,12 @@ async def posted(
             yield response
         finally:
             await response.aclose()
+    except ProviderError as error:
+        # What a provider says inside its stream may repeat our key; neither the sentence nor its cause may
+        # carry it on.
+        if (clean := without_key(error.detail, endpoint.key)) == error.detail:
+            raise
+        raise ProviderError(clean, retryable=error.retryable) from None
     except httpx.TimeoutException as error:
         where = "connect" if isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout) else "answer"
         raise ProviderError(

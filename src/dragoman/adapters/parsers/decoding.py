@@ -27,7 +27,7 @@ def looks_like_text(data: bytes) -> bool:
     if _is_utf8(sample):
         return odd <= len(sample) // 50
     high = sum(byte >= 0x80 for byte in sample)
-    return odd <= len(sample) // 200 and high <= len(sample) * 0.95 and b"\n" in data[: 1 << 20]
+    return odd <= len(sample) // 200 and high <= len(sample) * 0.95
 
 
 def decode(data: bytes, reading: Reading, *, declared: str | None = None) -> str:

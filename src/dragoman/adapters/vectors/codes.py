@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 QUERY_BITS = 4
-CHUNKS_AT_ONCE = 64
+CHUNKS_AT_ONCE = 16
 _ROUNDS = 2
 
 
@@ -90,7 +90,7 @@ class Probe:
         for bit, plane in enumerate(self._planes):
             weighted += (1 << bit) * _ones(codes.bits & plane)
         positive = self._step * weighted + self._low * _ones(codes.bits)
-        return 2 * positive - self._total
+        return (2 * positive - self._total).astype(np.float32, copy=False)
 
 
 def nearest(

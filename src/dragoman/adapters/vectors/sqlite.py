@@ -57,7 +57,7 @@ class SqliteIndex:
         scored_rows: in larger scopes words are taken rarest first until they match this many passages.
     """
 
-    def __init__(self, *, exact_rows: int = 4_000, rescored: int = 2_000, scored_rows: int = 8_000) -> None:
+    def __init__(self, *, exact_rows: int = 4_000, rescored: int = 2_000, scored_rows: int = 6_000) -> None:
         self._bounds = searching.Bounds(exact_rows, rescored, scored_rows)
 
     def prepare(self, connection: Connection, dimensions: int) -> None:

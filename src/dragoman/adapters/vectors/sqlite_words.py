@@ -25,8 +25,8 @@ _SELECTS_PER_COMPOUND = 400
 _FTS5_LEAST_WEIGHT = 1e-6
 
 _TOTALS = (
-    "select coalesce(sum(passages) filter ("
-    "where collection_key in (select value from json_each(:keys))), 0), coalesce(sum(passages), 0) from passage_totals"
+    "select coalesce(sum(passages) filter (where collection_key in (select value from json_each(:keys))), 0) "
+    "as here, coalesce(sum(passages), 0) as everywhere from passage_totals"
 )
 _COUNT = (
     "select {part}, count(*) from "

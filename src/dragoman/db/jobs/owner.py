@@ -20,7 +20,10 @@ class _Process:
 
 
 def process_owner() -> str:
-    """A new name for a runner of this process: different for every runner, exact about the process."""
+    """A new name for a runner of this process: different for every runner, exact about the process.
+
+    Reads a few lines of ``/proc``, so it is not for the event loop.
+    """
     here = _process(os.getpid())
     if here is None:
         return uuid.uuid4().hex

@@ -229,9 +229,8 @@ def sweep(connection: Connection, finished_before: int, *, limit: int) -> int:
 
 def counts(connection: Connection, now: int) -> Counts:
     """How many jobs wait, run and have ended; for operators."""
-    found = dict(
-        connection.execute(sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)).tuples().all()
-    )
+    by_state = sa.select(jobs.c.state, sa.func.count()).group_by(jobs.c.state)
+    found: dict[str, int] = dict(connection.execute(by_state).all())
     waiting = jobs.c.state == "queued"
     oldest = connection.execute(
         sa.select(sa.func.min(jobs.c.run_at)).where(waiting, jobs.c.run_at <= now)

@@ -191,8 +191,11 @@ class JobRunner:
             )
         try:
             await self._handlers[job.kind](job.payload)
+        except DragomanError as error:
+            log.warning("jobs.refused", kind=job.kind, job=job.id, attempt=job.attempt, reason=sentence(error))
+            return error
         except Exception as error:
-            log.warning("jobs.attempt_failed", kind=job.kind, job=job.id, attempt=job.attempt, exc_info=error)
+            log.exception("jobs.attempt_failed", kind=job.kind, job=job.id, attempt=job.attempt)
             return error
         return None
 

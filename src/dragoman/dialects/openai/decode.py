@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from dragoman.domain.agents.run import RunRequest
 from dragoman.domain.inference.ports import Sampling, ToolChoice
@@ -19,7 +19,6 @@ from dragoman.domain.messages.parts import (
     VideoPart,
 )
 from dragoman.kit.errors import InvalidInput
-from dragoman.kit.jsontypes import JsonValue
 
 _PASSED_ON = ("logit_bias", "logprobs", "top_logprobs", "service_tier", "prediction", "modalities", "store")
 

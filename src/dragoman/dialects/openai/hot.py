@@ -105,7 +105,7 @@ class HotRoute:
         try:
             caller = await self._caller(scope)
             raw = await _read_body(scope, receive, self._limits.body_bytes)
-            call = self._call_of(caller, _decode(raw))
+            call = self._call_of(caller, _decode(raw), answer.request_id)
             if call is None:
                 await self._fallback(scope, _replay(raw, receive), send)
                 return
@@ -128,7 +128,7 @@ class HotRoute:
             # Another process may have made the key a moment ago.
             return await self._keys.authenticate_slow(credential)
 
-    def _call_of(self, caller: Caller, body: JsonObject) -> RelayCall | None:
+    def _call_of(self, caller: Caller, body: JsonObject, request_id: str) -> RelayCall | None:
         model = body.get("model")
         if not isinstance(model, str):
             return None
@@ -143,6 +143,7 @@ class HotRoute:
             started_at=now_ms(),
             agent_id=target.agent_id,
             end_user=user if isinstance(user, str) else None,
+            request_id=request_id,
         )
         return RelayCall(target, body, context)
 

@@ -44,8 +44,8 @@ class AccountsService:
         self._clock_ms = clock_ms
         self._signer = TokenSigner(root_key.derive("accounts/tokens"))
         self._sealer: Sealer = root_key.sealer("accounts/secrets")
-        self._per_address = per_address or RateLimit(burst=30, period_seconds=2)
-        self._per_account = per_account or RateLimit(burst=20, period_seconds=3)
+        self._per_address = per_address or RateLimit(burst=200, period_seconds=0.25)
+        self._per_account = per_account or RateLimit(burst=100, period_seconds=0.5)
         self.versions = Versions(database)
         self.keys = KeyTable(database, self.versions, self._signer, clock_ms=clock_ms)
         self.admin = AccountsAdmin(database, self.versions, clock_ms=clock_ms)

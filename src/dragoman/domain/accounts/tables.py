@@ -66,7 +66,8 @@ logins = sa.Table(
     sa.Column("at", EpochMs, nullable=False),
 )
 
-# One row a topic; a writer raises it in the transaction of its change, processes compare it to refresh their caches.
+# One row a topic; a writer raises it in the transaction of its change, processes compare it to refresh their
+# caches.
 versions = sa.Table(
     "versions",
     metadata,

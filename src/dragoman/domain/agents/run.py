@@ -110,7 +110,7 @@ class AgentRunner:
         grounded = bool(knowledge.collection_ids) and (knowledge.grounding == "strict" or bool(citations))
         model = self._model(agent, grounded=grounded)
         report.model = model.name
-        call = _chat_request(agent.spec, request, citations)
+        call = _chat_request(agent.spec, request, citations, grounded=grounded)
         if grounded:
             yield CitationsFound(citations)
         async with aclosing(self._metered(caller, agent, model, call, request)) as events:
@@ -197,7 +197,9 @@ def _merged(agent: SamplingSpec, asked: Sampling) -> Sampling:
     return replace(mine, **given)
 
 
-def _chat_request(spec: AgentSpec, request: RunRequest, citations: tuple[Citation, ...]) -> ChatRequest:
+def _chat_request(
+    spec: AgentSpec, request: RunRequest, citations: tuple[Citation, ...], *, grounded: bool
+) -> ChatRequest:
     return ChatRequest(
         messages=assemble(spec, request.conversation, citations, system_prompt=request.system_prompt),
         sampling=_merged(spec.sampling, request.sampling),
@@ -206,6 +208,7 @@ def _chat_request(spec: AgentSpec, request: RunRequest, citations: tuple[Citatio
         parallel_tool_calls=request.parallel_tool_calls,
         response_format=request.response_format,
         citations=citations,
+        grounded=grounded,
         user=request.user,
         extra={**spec.provider_settings, **request.extra} if spec.endpoint is not None else request.extra,
     )

@@ -64,7 +64,8 @@ class ChatRequest:
     """One call of a chat model.
 
     ``response_format`` is the OpenAI object (``json_object``, ``json_schema``). ``citations`` are the numbered passages that
-    the messages already carry as text; models whose profile says ``quotes_only`` answer from these. ``extra`` goes into an
+    the messages already carry as text; models whose profile says ``quotes_only`` answer from these. ``grounded``: documents
+    were searched for the question, whether or not anything was found. ``extra`` goes into an
     OpenAI-compatible provider's body as it is.
     """
 
@@ -75,6 +76,7 @@ class ChatRequest:
     parallel_tool_calls: bool | None = None
     response_format: JsonObject | None = None
     citations: tuple[Citation, ...] = ()
+    grounded: bool = False
     user: str | None = None
     extra: JsonObject = field(default_factory=dict[str, JsonValue])
 

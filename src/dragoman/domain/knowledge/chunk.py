@@ -74,7 +74,8 @@ def chunk(
 
 def embedding_text(text: str, heading_path: Sequence[str], document_name: str) -> str:
     """What is indexed and embedded for a passage: its document's name, the headings above it, its text."""
-    above = [part for part in heading_path if not text.startswith(part)]
+    first_lines = text.split("\n", 2 * len(heading_path) + 1)
+    above = [part for part in heading_path if part not in first_lines]
     prefix = " > ".join(part for part in (document_name, *above) if part)
     return f"{prefix[:_PREFIX_CHARACTERS]}\n\n{text}" if prefix else text
 

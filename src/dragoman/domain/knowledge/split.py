@@ -11,7 +11,7 @@ _PARAGRAPH_BREAK = re.compile(r"\n[ \t]*\n\s*")
 _LINE_BREAK = re.compile(r"\n+")
 # After a full stop with white space behind it, after a CJK full stop, at the end of a line.
 _SENTENCE_BREAK = re.compile(
-    r"(?<=[.!?…])[\"'”’»)\]]*\s+(?![a-z])|(?<=[。！？；｡])(?![。！？；｡”’」』）])|\n+"
+    r"(?<=[.!?…])[\"'”’»)\]]*\s+(?![a-z\s])|(?<=[。！？；｡])(?![。！？；｡”’」』）])|\n+"
 )
 _COUNT_SLICE = 50_000
 # Shorter pieces stay with the next: a list of a million full stops is no million sentences.

@@ -22,7 +22,10 @@ _NAME_LENGTH = 200
 
 @dataclass(frozen=True, slots=True)
 class UsageContext:
-    """Who used something for what. ``started_at`` is in milliseconds since 1970."""
+    """Who used something for what. ``started_at`` is in milliseconds since 1970.
+
+    ``request_id`` becomes the record's id; give it only where a request leaves one record.
+    """
 
     caller: Caller
     dialect: str
@@ -31,6 +34,7 @@ class UsageContext:
     agent_id: str | None = None
     application: str | None = None
     end_user: str | None = None
+    request_id: str | None = None
 
 
 class Meter:
@@ -50,7 +54,7 @@ class Meter:
         now = now_ms()
         self._journal.append(
             UsageRecord(
-                id=uuid7(),
+                id=context.request_id or uuid7(),
                 at=now,
                 organisation_id=caller.organisation_id,
                 user_id=caller.user_id,

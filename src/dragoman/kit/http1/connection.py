@@ -199,6 +199,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0
         self._informational = False
         self._until_close = False
+        self._keep_alive = False
         self._unsent_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -222,6 +223,7 @@ class Connection(asyncio.Protocol):
         response = self.response = Response(self, headless=headless)
         self._head_bytes = 0
         self._until_close = False
+        self._keep_alive = False
         if len(body) > _LOW_MARK_BYTES:
             self._transport.write(request)
             self._transport.write(body)
@@ -285,7 +287,7 @@ class Connection(asyncio.Protocol):
     def _finish(self) -> None:
         assert self._transport is not None
         response, self.response = self.response, None
-        reusable = self._parser.should_keep_alive() and not self._transport.get_write_buffer_size()
+        reusable = self._keep_alive and not self._transport.get_write_buffer_size()
         if reusable and response is not None and not response.headless and self.usable:
             if not response.waiting:
                 self.resume()
@@ -348,3 +350,5 @@ class Connection(asyncio.Protocol):
         response = self.response
         if response is not None and not self._informational:
             response.complete = True
+            # The parser knows only here: behind the message it has forgotten the headers.
+            self._keep_alive = self._parser.should_keep_alive()

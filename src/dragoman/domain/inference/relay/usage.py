@@ -13,6 +13,7 @@ from dragoman.kit.jsontypes import JsonObject
 CountTokens = Callable[[str], int]
 
 _COMPACT_BYTES = 512 * 1024
+_SHORT_BYTES = 8192
 _USAGE_BYTES = 4096
 _TEXT_FIELDS = ("content", "reasoning", "reasoning_content", "refusal")
 _decoder = json.JSONDecoder()
@@ -20,7 +21,7 @@ _decoder = json.JSONDecoder()
 
 def parse_usage(value: object) -> Usage | None:
     """The token counts in a provider's usage object, None when it holds none."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return None
     counts = cast("Mapping[str, object]", value)
     prompt, completion = counts.get("prompt_tokens"), counts.get("completion_tokens")
@@ -39,7 +40,7 @@ def _integer(value: object) -> int:
 
 
 def _detail(value: object, name: str) -> int:
-    return _integer(cast("Mapping[str, object]", value).get(name)) if isinstance(value, Mapping) else 0
+    return _integer(cast("Mapping[str, object]", value).get(name)) if isinstance(value, dict) else 0
 
 
 def find_usage(body: bytes) -> Usage | None:
@@ -47,21 +48,25 @@ def find_usage(body: bytes) -> Usage | None:
     at = body.rfind(b'"usage"')
     if at < 0:
         return None
-    tail = body[at + 7 : at + 7 + _USAGE_BYTES].lstrip()
-    if tail.startswith(b":"):
-        try:
-            value, _ = _decoder.raw_decode(tail[1:].decode("latin-1").lstrip())
-        except ValueError:
-            value = None
-        if (usage := parse_usage(value)) is not None:
-            return usage
+    if len(body) > _SHORT_BYTES and (usage := _usage_at(body[at + 7 : at + 7 + _USAGE_BYTES])) is not None:
+        return usage
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(answer, dict):
+    return parse_usage(cast("dict[str, object]", answer).get("usage")) if isinstance(answer, dict) else None
+
+
+def _usage_at(text: bytes) -> Usage | None:
+    """The usage in what follows its name."""
+    text = text.lstrip()
+    if not text.startswith(b":"):
         return None
-    return parse_usage(cast("Mapping[str, object]", answer).get("usage"))
+    try:
+        value, _ = _decoder.raw_decode(text[1:].decode("latin-1").lstrip())
+    except ValueError:
+        return None
+    return parse_usage(value)
 
 
 class Transcript:
@@ -145,13 +150,13 @@ def answer_text(body: bytes) -> str:
 
 
 def _texts_of(chunk: object) -> Iterator[str]:
-    choices = cast("Mapping[str, object]", chunk).get("choices") if isinstance(chunk, Mapping) else None
+    choices = cast("Mapping[str, object]", chunk).get("choices") if isinstance(chunk, dict) else None
     for choice in cast("list[object]", choices) if isinstance(choices, list) else ():
-        if not isinstance(choice, Mapping):
+        if not isinstance(choice, dict):
             continue
         known = cast("Mapping[str, object]", choice)
         delta = known.get("delta") or known.get("message")
-        if isinstance(delta, Mapping):
+        if isinstance(delta, dict):
             yield from _delta_texts(cast("Mapping[str, object]", delta))
 
 
@@ -161,8 +166,8 @@ def _delta_texts(delta: Mapping[str, object]) -> Iterator[str]:
             yield text
     calls = delta.get("tool_calls")
     for call in cast("list[object]", calls) if isinstance(calls, list) else ():
-        function = cast("Mapping[str, object]", call).get("function") if isinstance(call, Mapping) else None
-        if isinstance(function, Mapping):
+        function = cast("Mapping[str, object]", call).get("function") if isinstance(call, dict) else None
+        if isinstance(function, dict):
             known = cast("Mapping[str, object]", function)
             yield from (text for name in ("name", "arguments") if isinstance(text := known.get(name), str))
 

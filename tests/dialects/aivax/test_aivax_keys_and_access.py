@@ -4,7 +4,7 @@ import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from conftest import Dialect
+from aivax_server import Dialect
 
 LIST = "/api/v1/accounts/api-key"
 

@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from conftest import Dialect
+from aivax_server import Dialect
 
 Upload = Callable[..., Awaitable[httpx.Response]]
 UNKNOWN = "01986000-0000-7000-8000-000000000000"
@@ -19,7 +19,12 @@ def lines(*documents: dict[str, Any]) -> bytes:
 
 FOUR = (
     {"docid": "a", "text": "Paris is the capital of France.", "__ref": "geo", "__tags": ["city", "eu"]},
-    {"docid": "b", "text": "Rome is the capital of Italy.", "__ref": "geo", "__meta": {"page": 3, "box": [0.1, 2]}},
+    {
+        "docid": "b",
+        "text": "Rome is the capital of Italy.",
+        "__ref": "geo",
+        "__meta": {"page": 3, "box": [0.1, 2]},
+    },
     {"docid": "c", "text": "Bread needs flour, water, salt and yeast."},
 )
 
@@ -60,7 +65,9 @@ async def test_a_collection_lives_from_create_to_delete(dialect: Dialect) -> Non
     assert (await client.get(address)).status_code == 404
 
 
-async def test_an_import_counts_what_is_new_or_changed(dialect: Dialect, collection: str, upload: Upload) -> None:
+async def test_an_import_counts_what_is_new_or_changed(
+    dialect: Dialect, collection: str, upload: Upload
+) -> None:
     assert (await upload(collection, lines(*FOUR))).json() == {"enqueued": 3, "skipped": 0}
     assert await dialect.settled(collection) == {"total": 3, "indexed": 3, "queued": 0}
     assert (await upload(collection, lines(*FOUR))).json() == {"enqueued": 0, "skipped": 3}
@@ -115,7 +122,12 @@ async def test_one_wrong_line_is_named_and_nothing_is_stored(
 async def test_blank_lines_are_passed_over_and_the_last_line_of_an_id_counts(
     dialect: Dialect, collection: str, upload: Upload
 ) -> None:
-    body = b"\xef\xbb\xbf" + lines({"docid": "a", "text": "old"}) + b"\n  \r\n" + lines({"docid": "a", "text": "new"})
+    body = (
+        b"\xef\xbb\xbf"
+        + lines({"docid": "a", "text": "old"})
+        + b"\n  \r\n"
+        + lines({"docid": "a", "text": "new"})
+    )
     assert (await upload(collection, body)).json() == {"enqueued": 1, "skipped": 1}
     (only,) = await documents(dialect, collection)
     assert only["contentsPreview"] == "new"
@@ -134,7 +146,9 @@ async def test_sync_deletes_what_the_file_lacks_but_never_for_an_empty_file(
     assert (await upload(collection, b"", **{"insert-mode": "mirror"})).status_code == 400
 
 
-async def test_an_export_imports_to_the_same_documents(dialect: Dialect, collection: str, upload: Upload) -> None:
+async def test_an_export_imports_to_the_same_documents(
+    dialect: Dialect, collection: str, upload: Upload
+) -> None:
     await upload(collection, lines(*FOUR))
     exported = await dialect.client.get(f"/api/v1/collections/{collection}/export.jsonl")
     assert [json.loads(line) for line in exported.text.splitlines()] == list(FOUR)
@@ -146,7 +160,9 @@ async def test_an_export_imports_to_the_same_documents(dialect: Dialect, collect
     assert again.content == exported.content
 
 
-async def test_an_export_of_more_than_a_batch_is_whole(dialect: Dialect, collection: str, upload: Upload) -> None:
+async def test_an_export_of_more_than_a_batch_is_whole(
+    dialect: Dialect, collection: str, upload: Upload
+) -> None:
     many = [{"docid": f"d{number:03}", "text": f"Text number {number}"} for number in range(120)]
     await upload(collection, lines(*many))
     exported = await dialect.client.get(f"/api/v1/collections/{collection}/export.jsonl")
@@ -179,7 +195,9 @@ async def test_the_filter_joins_all_its_conditions(
     assert [one["name"] for one in await documents(dialect, collection, filter=text)] == names
 
 
-async def test_documents_are_found_by_part_of_their_id(dialect: Dialect, collection: str, upload: Upload) -> None:
+async def test_documents_are_found_by_part_of_their_id(
+    dialect: Dialect, collection: str, upload: Upload
+) -> None:
     await upload(collection, lines(*FOUR))
     wanted = (await documents(dialect, collection))[1]
     found = await documents(dialect, collection, filter=f"-i {wanted['id'][-12:]}")

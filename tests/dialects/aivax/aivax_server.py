@@ -1,0 +1,224 @@
+"""The dialect over ASGI in-process, with real services on a temporary SQLite database."""
+
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import numpy as np
+from fastapi import FastAPI
+from obstore.store import LocalStore
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from dragoman.adapters.blobs.obstore import ObjectStoreBlobs
+from dragoman.adapters.tokenizers.estimate import EstimateTokenizer
+from dragoman.adapters.vectors.sqlite import SqliteIndex
+from dragoman.db.connect import open_database
+from dragoman.db.database import Database
+from dragoman.db.jobs.owner import process_owner
+from dragoman.db.jobs.runner import JobRunner, JobTiming
+from dragoman.dialects.aivax.app import create_app
+from dragoman.domain.accounts.admin import NewUser
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.service import AccountsService
+from dragoman.domain.agents.run import AgentRunner
+from dragoman.domain.agents.service import AgentsService
+from dragoman.domain.inference.catalogue import Catalogue
+from dragoman.domain.inference.embed import EmbedService
+from dragoman.domain.inference.ports import ChatModel, EmbedderProfile, ModelProfile, Vectors
+from dragoman.domain.inference.tokenize import TokenCounter
+from dragoman.domain.knowledge.indexing import Indexing
+from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
+from dragoman.domain.knowledge.jobs import KnowledgeJobs
+from dragoman.domain.knowledge.ports import ParsedDocument
+from dragoman.domain.knowledge.retrieve import Retriever
+from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.services import Services
+from dragoman.domain.usage.journal import Journal
+from dragoman.domain.usage.meter import Meter
+from dragoman.kit.crypto import RootKey
+from dragoman.settings import Settings
+
+_DIMENSIONS = 64
+
+
+class WordEmbedder:
+    """Texts that share words lie near each other; the same text always gets the same vector."""
+
+    def __init__(self) -> None:
+        self.held = anyio.Event()
+        self.held.set()
+
+    @property
+    def profile(self) -> EmbedderProfile:
+        return EmbedderProfile("words", "words-1", _DIMENSIONS, 512)
+
+    def _vectors(self, texts: Sequence[str]) -> Vectors:
+        rows = np.zeros((len(texts), _DIMENSIONS), np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            for word in text.lower().split():
+                row[
+                    int.from_bytes(hashlib.sha256(word.strip(".,?").encode()).digest()[:4]) % _DIMENSIONS
+                ] += 1
+            row /= max(float(np.linalg.norm(row)), 1e-9)
+        return rows
+
+    async def embed_documents(self, texts: Sequence[str]) -> Vectors:
+        await self.held.wait()
+        return self._vectors(texts)
+
+    async def embed_queries(self, texts: Sequence[str]) -> Vectors:
+        return self._vectors(texts)
+
+
+class _NoParser:
+    """The dialect takes texts only."""
+
+    async def parse(self, path: Path, *, name: str, media_type: str | None) -> ParsedDocument:
+        raise AssertionError("no file is read here")
+
+
+class _SilentModel:
+    """Stands in the catalogue; nothing here talks to it."""
+
+    name = "echo"
+    profile = ModelProfile(demo=True)
+
+    def stream(self, request: object) -> Any:
+        raise AssertionError("no model is asked here")
+
+
+def _endpoint(address: str, model: str, key: str | None, name: str) -> ChatModel:
+    raise AssertionError("no endpoint is called here")
+
+
+@dataclass
+class Dialect:
+    """The application with what tests reach for."""
+
+    app: FastAPI
+    services: Services
+    embedder: WordEmbedder
+    caller: Caller
+    key: str
+    client: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+
+    async def settled(self, collection_id: str, *, within_seconds: float = 5.0) -> dict[str, Any]:
+        """The collection's state once nothing is queued."""
+        with anyio.fail_after(within_seconds):
+            while True:
+                state = (await self.client.get(f"/api/v1/collections/{collection_id}")).json()["state"]
+                if state["queued"] == 0:
+                    return state
+                await anyio.sleep(0.02)
+
+
+def settings_of(folder: Path, **changed: Any) -> Settings:
+    """Settings of a test server."""
+    return Settings.model_validate({"data_dir": folder, **changed})
+
+
+def _services(
+    settings: Settings, database: Database, embedder: WordEmbedder, wake: Callable[[], None]
+) -> tuple[Services, Ingestion, Journal]:
+    folder = settings.data_dir
+    root_key = RootKey(b"k" * 32)
+    accounts = AccountsService(database, root_key)
+    tokens = TokenCounter(lambda _: EstimateTokenizer())
+    embed = EmbedService(embedder, counter=tokens)
+    index = SqliteIndex()
+    indexing = Indexing(index)
+    for name in ("blobs", "uploads", "journal"):
+        (folder / name).mkdir()
+    blobs = ObjectStoreBlobs(LocalStore(str(folder / "blobs")))
+    sizes = ChunkSizes(200, 30, lambda text: len(text) // 4)
+    ingestion = Ingestion(
+        database=database,
+        indexing=indexing,
+        blobs=blobs,
+        parser=_NoParser(),
+        embed=embed,
+        sizes=sizes,
+        wake=wake,
+    )
+    agents = AgentsService(
+        database=database, sealer=root_key.sealer("agents"), announce=lambda connection, topic: None
+    )
+    retriever = Retriever(database=database, index=index, embed=embed, reranker=None)
+    catalogue = Catalogue({"echo": _SilentModel()}, "echo")
+    journal = Journal(folder / "journal")
+    meter = Meter(journal)
+    runner = AgentRunner(
+        catalogue=catalogue, agents=agents, retriever=retriever, endpoints=_endpoint, meter=meter
+    )
+    services = Services(
+        settings=settings,
+        accounts=accounts,
+        catalogue=catalogue,
+        agents=agents,
+        runner=runner,
+        knowledge=KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs),
+        retriever=retriever,
+        embed=embed,
+        tokens=tokens,
+        meter=meter,
+        uploads=folder / "uploads",
+    )
+    return services, ingestion, journal
+
+
+async def _with_key(services: Services, email: str) -> tuple[Caller, str]:
+    await services.accounts.admin.create_user(NewUser(email))
+    _, key = await services.accounts.admin.create_key(email, "first")
+    return await services.accounts.keys.authenticate_slow(key), key
+
+
+def _client(app: Starlette, key: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://dragoman",
+        headers={"Authorization": f"Bearer {key}"},
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncGenerator[Dialect]:
+    """A dialect with its jobs running, for settings whose data folder has a migrated database."""
+    database = open_database(None, settings.data_dir)
+    embedder = WordEmbedder()
+    wakes: list[Callable[[], None]] = []
+
+    def woken() -> None:
+        for wake in wakes:
+            wake()
+
+    services, ingestion, journal = _services(settings, database, embedder, woken)
+    jobs = KnowledgeJobs(ingestion)
+    runner = JobRunner(
+        database,
+        jobs.handlers(),
+        owner=process_owner(),
+        concurrency=2,
+        on_failed=jobs.failed,
+        timing=JobTiming(poll_seconds=0.05),
+    )
+    wakes.append(runner.wake)
+    await database.write(SqliteIndex().prepare, 0)
+    caller, key = await _with_key(services, "ana@example.org")
+    _, other_key = await _with_key(services, "bob@example.com")
+    await runner.start()
+    app = create_app(services)
+    root = Starlette(routes=[Mount("/api/v1", app)])
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        stack.callback(journal.close)
+        stack.push_async_callback(runner.stop)
+        client = await stack.enter_async_context(_client(root, key))
+        stranger = await stack.enter_async_context(_client(root, other_key))
+        yield Dialect(app, services, embedder, caller, key, client, stranger)
