@@ -8,6 +8,7 @@ and with that passage left out.
 import argparse
 import asyncio
 import json
+import logging
 import math
 import random
 import re
@@ -16,9 +17,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dragoman.adapters.models.extractive import NOT_IN_DOCUMENTS, ExtractiveModel
+import structlog
+
+from dragoman.adapters.embedders.local import LocalEmbedder
+from dragoman.adapters.models.extractive import (
+    NOT_IN_DOCUMENTS,
+    EmbedderJudge,
+    ExtractiveModel,
+    RerankerJudge,
+)
 from dragoman.adapters.models.local import LocalModel
 from dragoman.adapters.models.words import content, words
+from dragoman.adapters.rerankers.local import LocalReranker
 from dragoman.domain.agents.context import assemble
 from dragoman.domain.agents.spec import AgentSpec, KnowledgeSpec
 from dragoman.domain.inference.chat import complete
@@ -26,6 +36,7 @@ from dragoman.domain.inference.ports import ChatModel, ChatRequest, Sampling
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
+from dragoman.kit.processes import ChildPool
 
 PASSAGES = 5
 SPEC = AgentSpec(model="default", knowledge=KnowledgeSpec(collection_ids=("bench",)))
@@ -201,12 +212,27 @@ async def measure(model: ChatModel, cases: list[tuple[Case, Case]], seconds: flo
     return tally
 
 
+async def measure_judged(weights: Path, cases: list[tuple[Case, Case]], seconds: float) -> None:
+    """The quoting model with the embedder's and with the reranker's judgement beside the words."""
+    pool = ChildPool(size=1, memory_mb=None, idle_seconds=60, name="bench")
+    embedder = LocalEmbedder(weights, query_threads=1, ingest_pool=pool)
+    try:
+        for judge in (EmbedderJudge(embedder), RerankerJudge(LocalReranker(weights, pool=pool, threads=1))):
+            tally = await measure(ExtractiveModel(judge=judge), cases, seconds, 0)
+            print(tally.line(f"extractive + {type(judge).__name__}"), flush=True)
+    finally:
+        await pool.close()
+
+
 async def main() -> None:
     """Measures what the arguments name."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--passages", type=int, default=PASSAGES)
+    parser.add_argument(
+        "--weights", type=Path, help="folder of embedder and reranker: measures with them too"
+    )
     parser.add_argument("--gguf", type=Path, help="also measures this local model")
     parser.add_argument("--gguf-questions", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=300, help="bound for each model")
@@ -214,8 +240,11 @@ async def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     asked = parser.parse_args()
     cases = read_cases(asked.data_dir, asked.seed, asked.passages)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     tally = await measure(ExtractiveModel(), cases[: asked.questions], asked.seconds, asked.show)
-    print(tally.line("extractive"))
+    print(tally.line("extractive"), flush=True)
+    if asked.weights is not None:
+        await measure_judged(asked.weights, cases[: asked.questions], asked.seconds)
     if asked.gguf is not None:
         model = LocalModel("local", model_path=asked.gguf)
         try:

@@ -146,8 +146,8 @@ class PostgresServer:
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [
-                    str(self._binaries / "postgres"), "-D", str(self._folder / "data"), "-k", str(self._folder),
-                    "-h", "127.0.0.1", "-p", str(port), *settings,
+                    str(self._binaries / "postgres"), "-D", str(self._folder / "data"),
+                    "-k", str(self._folder), "-h", "127.0.0.1", "-p", str(port), *settings,
                 ],
                 cwd=self._folder,
                 stdout=log,

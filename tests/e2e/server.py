@@ -26,7 +26,9 @@ def free_port() -> int:
 
 def environment(data: Path, **extra: str) -> dict[str, str]:
     """The process's environment without any Dragoman settings but these."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DRAGOMAN_", "OPENAI_"))}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("DRAGOMAN_", "OPENAI_"))
+    }
     return {
         **kept,
         "DRAGOMAN_DATA_DIR": str(data),
@@ -71,7 +73,9 @@ class Server:
         log.close()
         while time.monotonic() - began < _START_SECONDS:
             if self._process.poll() is not None:
-                raise AssertionError(f"the server ended with {self._process.returncode}: {self.log.read_text()}")
+                raise AssertionError(
+                    f"the server ended with {self._process.returncode}: {self.log.read_text()}"
+                )
             try:
                 if httpx.get(f"{self.base}/health/ready", trust_env=False).status_code == 200:
                     return time.monotonic() - began

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 from openai import NotFoundError, OpenAI
-
 from tests.e2e.server import API_KEY, EMAIL, Server
 
 QUESTION = "How long is the notice period?"
@@ -89,10 +88,13 @@ def test_the_openai_sdk_gets_a_cited_answer_whole_and_streamed(server: Server, g
     client.close()
 
 
-def test_citations_point_at_the_exact_place_in_the_document(server: Server, gateway: str, handbook: str) -> None:
+def test_citations_point_at_the_exact_place_in_the_document(
+    server: Server, gateway: str, handbook: str
+) -> None:
     with server.client() as client:
         answer = client.post(
-            "/v1/chat/completions", json={"model": gateway, "messages": [{"role": "user", "content": QUESTION}]}
+            "/v1/chat/completions",
+            json={"model": gateway, "messages": [{"role": "user", "content": QUESTION}]},
         ).json()
         for note in answer["choices"][0]["message"]["annotations"]:
             document = client.get(f"/api/v1/collections/{handbook}/documents/{note['document_id']}").json()
@@ -109,7 +111,11 @@ def test_the_aivax_query_finds_the_passage(server: Server, handbook: str) -> Non
 def test_the_ask_sage_query_answers_from_the_same_collection(server: Server, handbook: str) -> None:
     body = {"message": QUESTION, "dataset": "handbook", "model": "openai_gpt", "usage": True}
     answer = httpx.post(
-        f"{server.base}/server/query", json=body, headers={"x-access-tokens": API_KEY}, timeout=60, trust_env=False
+        f"{server.base}/server/query",
+        json=body,
+        headers={"x-access-tokens": API_KEY},
+        timeout=60,
+        trust_env=False,
     ).json()
     assert answer["status"] == 200
     assert "three months" in answer["message"]
@@ -154,13 +160,18 @@ def test_a_dataset_trained_through_ask_sage_answers_over_openai(server: Server) 
 
 
 def test_an_unknown_model_is_refused_in_the_dialects_own_shape(server: Server) -> None:
-    with OpenAI(base_url=f"{server.base}/v1", api_key=API_KEY) as client, pytest.raises(NotFoundError) as caught:
+    with (
+        OpenAI(base_url=f"{server.base}/v1", api_key=API_KEY) as client,
+        pytest.raises(NotFoundError) as caught,
+    ):
         client.chat.completions.create(model="no-such-model", messages=[{"role": "user", "content": "x"}])
-    assert caught.value.body["code"] == "model_not_found"  # pyright: ignore
+    assert caught.value.code == "model_not_found"
 
 
 def test_a_question_that_the_documents_do_not_answer_is_answered_so(server: Server, handbook: str) -> None:
-    answer = server.command("query", "Who painted the ceiling of the chapel?", "--collection", "handbook").stdout
+    answer = server.command(
+        "query", "Who painted the ceiling of the chapel?", "--collection", "handbook"
+    ).stdout
     assert "do not say" in answer
 
 
@@ -171,8 +182,12 @@ def test_ingesting_the_same_file_again_does_nothing(server: Server, handbook: st
     assert [event["outcome"] for event in events if event["event"] == "accepted"] == ["unmodified"]
 
 
-def test_a_key_made_while_the_server_runs_works_and_ends_within_a_second_of_its_revocation(server: Server) -> None:
-    made = json.loads(server.command("keys", "create", "--email", EMAIL, "--label", "temporary", "--json").stdout)
+def test_a_key_made_while_the_server_runs_works_and_ends_within_a_second_of_its_revocation(
+    server: Server,
+) -> None:
+    made = json.loads(
+        server.command("keys", "create", "--email", EMAIL, "--label", "temporary", "--json").stdout
+    )
     headers = {"authorization": f"Bearer {made['key']}"}
     assert httpx.get(f"{server.base}/v1/models", headers=headers, trust_env=False).status_code == 200
     server.command("keys", "revoke", made["id"])
@@ -184,7 +199,9 @@ def test_a_key_made_while_the_server_runs_works_and_ends_within_a_second_of_its_
     assert status == 401
 
 
-def test_another_users_collections_and_gateways_do_not_exist(server: Server, handbook: str, gateway: str) -> None:
+def test_another_users_collections_and_gateways_do_not_exist(
+    server: Server, handbook: str, gateway: str
+) -> None:
     server.command("users", "create", "--email", "eve@example.org", "--json")
     made = json.loads(server.command("keys", "create", "--email", "eve@example.org", "--json").stdout)
     with server.client(made["key"]) as client:

@@ -146,7 +146,7 @@ class EndpointModels:
 
     def __call__(self, base_url: str, model: str, key: str | None, name: str) -> ChatModel:
         """The model at that address."""
-        endpoint = Endpoint(name=name, model=model, base_url=base_url, key=key, profile=ModelProfile(outside=True))
+        endpoint = Endpoint(
+            name=name, model=model, base_url=base_url, key=key, profile=ModelProfile(outside=True)
+        )
         return OpenAIChatModel(endpoint, self._client)
-
-

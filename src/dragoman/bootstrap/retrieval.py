@@ -65,7 +65,11 @@ def open_embedder(
     if embedding.provider == "openai":
         return _remote_embedder(settings, policy, stack), None
     pool = ChildPool(
-        size=embedding.ingest_threads, memory_mb=None, idle_seconds=_EMBED_IDLE_SECONDS, name="embed", env=None
+        size=embedding.ingest_threads,
+        memory_mb=None,
+        idle_seconds=_EMBED_IDLE_SECONDS,
+        name="embed",
+        env=None,
     )
     stack.push_async_callback(pool.close)
     try:
@@ -92,7 +96,7 @@ def _remote_embedder(settings: Settings, policy: EgressPolicy, stack: AsyncExitS
         api_key=embedding.api_key.get_secret_value() if embedding.api_key is not None else None,
         send_dimensions=embedding.dimensions is not None,
     )
-    return OpenAIEmbedder(spec, client)
+    return OpenAIEmbedder(client, spec)
 
 
 def open_reranker(settings: Settings, stack: AsyncExitStack) -> Reranker | None:

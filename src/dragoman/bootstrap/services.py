@@ -90,7 +90,9 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         blobs = local_blobs(settings.data_dir / "blobs")
         indexing, wake = Indexing(index), _Wake()
         sizes = ChunkSizes(
-            settings.knowledge.passage_tokens, settings.knowledge.passage_overlap_tokens, EstimateTokenizer().count
+            settings.knowledge.passage_tokens,
+            settings.knowledge.passage_overlap_tokens,
+            EstimateTokenizer().count,
         )
         ingestion = Ingestion(
             database=database,
@@ -123,7 +125,9 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
                 endpoints=EndpointModels(policy, stack),
                 meter=meter,
             ),
-            knowledge=KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs),
+            knowledge=KnowledgeService(
+                database=database, indexing=indexing, ingestion=ingestion, blobs=blobs
+            ),
             retriever=retriever,
             embed=embed,
             tokens=counter,

@@ -17,7 +17,7 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft
 from dragoman.domain.knowledge.repository.documents import DocumentFilter
 from dragoman.domain.services import Services
-from dragoman.kit.errors import DragomanError, InvalidInput
+from dragoman.kit.errors import DragomanError
 from dragoman.settings import Settings
 
 _POLL_SECONDS = 0.2

@@ -116,7 +116,9 @@ class ProviderError(DragomanError):
     title = "Provider error"
     status = 502
 
-    def __init__(self, detail: str, *, retryable: bool = False, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self, detail: str, *, retryable: bool = False, param: str | None = None, code: str | None = None
+    ) -> None:
         super().__init__(detail, param=param, code=code)
         self.retryable = retryable
 

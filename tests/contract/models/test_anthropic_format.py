@@ -89,7 +89,7 @@ def test_a_call_without_arguments_has_an_empty_object() -> None:
     decoder = Decoder("m", 0)
     block = '{"type":"tool_use","id":"t","name":"f","input":{}}'
     told = (
-        '{"type":"content_block_start","index":0,"content_block":%s}' % block,
+        '{"type":"content_block_start","index":0,"content_block":' + block + "}",
         '{"type":"content_block_stop","index":0}',
         '{"type":"message_delta","delta":{"stop_reason":"tool_use"}}',
         '{"type":"message_stop"}',

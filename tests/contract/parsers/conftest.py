@@ -43,8 +43,3 @@ def read(pool: ChildPool, tmp_path: Path) -> Read:
         return await FileParser(limits, pool).parse(path, name=name, media_type=media_type)
 
     return parse
-
-
-def text_of(parsed: ParsedDocument) -> str:
-    """All text of a document."""
-    return "\n".join(block.text for page in parsed.pages for block in page.blocks)

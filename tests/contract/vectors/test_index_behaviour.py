@@ -144,6 +144,32 @@ def test_a_word_common_elsewhere_is_still_rare_here(indexed: IndexedDatabase) ->
     assert _keys(indexed, _ask("drum basil", fuse="keyword"))[0] == 1
 
 
+def test_removed_and_rewritten_passages_no_longer_make_a_word_common(indexed: IndexedDatabase) -> None:
+    _fill(indexed, "drum harbor", "basil fjord", "basil gravel", "basil anchor")
+    removed = _fill(indexed, *["drum lantern"] * 30, first=100)
+    _fill(indexed, *["drum lantern"] * 30, first=200)
+    assert _keys(indexed, _ask("drum basil", fuse="keyword"))[0] != 1
+    with indexed.transaction() as connection:
+        indexed.make().remove(connection, removed)
+    _fill(indexed, *["lantern"] * 30, first=200)
+    assert _keys(indexed, _ask("drum basil", fuse="keyword"))[0] == 1
+
+
+def test_removed_vectors_take_no_place_among_the_candidates(indexed: IndexedDatabase) -> None:
+    question = _vectors(1, 64)
+    near = question + 0.05 * _vectors(300, 64, seed=2)
+    rows = np.concatenate([near, _vectors(5, 64, seed=3)]).astype(np.float32)
+    entries = [IndexEntry(key + 1, 1, 1, "basil") for key in range(len(rows))]
+    query = _ask("x", vectors=question, fuse="vector", limit=5, minimum_similarity=-1.0)
+    with indexed.transaction() as connection:
+        index = indexed.make()
+        index.prepare(connection, 64)
+        index.add_vectors(connection, entries, rows)
+        index.remove(connection, entries[:200])
+        index.add_vectors(connection, entries[200:300], -rows[200:300])
+    assert sorted(_keys(indexed, query, exact_rows=0, rescored=5)) == [301, 302, 303, 304, 305]
+
+
 @pytest.mark.parametrize(
     ("text", "question"),
     [

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import pytest
 from aivax_server import Dialect
 from hypothesis import given
@@ -221,6 +222,22 @@ async def test_lists_and_nested_objects_are_replaced_as_a_whole(dialect: Dialect
         "toolExclusionMode": "WhiteList",
     }
     assert parameters["moderationParameters"] is None
+
+
+async def test_changes_made_at_the_same_time_all_stay(dialect: Dialect) -> None:
+    gateway = await create(dialect)
+    changes = {"topP": 0.5, "temperature": 0.1, "stop": "x", "verbosity": "low", "maxCompletionTokens": 9}
+
+    async def change(name: str) -> None:
+        response = await dialect.client.patch(
+            f"{GATEWAYS}/{gateway}", json={"parameters": {name: changes[name]}}
+        )
+        assert response.status_code == 200
+
+    async with anyio.create_task_group() as group:
+        for name in changes:
+            group.start_soon(change, name)
+    assert changes.items() <= (await view(dialect, gateway))["parameters"].items()
 
 
 @pytest.mark.parametrize(

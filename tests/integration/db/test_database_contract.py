@@ -134,7 +134,7 @@ async def test_cancelling_the_caller_does_not_undo_a_write_under_way(database: D
     go_on.set()
     await database.write(add, "next")
     async with asyncio.timeout(5):
-        while await database.read(names) != {"slow", "next"}:
+        while await database.read(names) != {"slow", "next"}:  # noqa: ASYNC110 - another thread's work
             await asyncio.sleep(0.01)
 
 

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def rows(connection: Connection) -> list[dict[str, Any]]:
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(10):
-        while not await condition():
+        while not await condition():  # noqa: ASYNC110 - the database has no event
             await asyncio.sleep(0.01)
 
 
@@ -210,7 +211,7 @@ async def test_a_failing_job_is_tried_again_with_growing_pauses_and_then_given_u
         (row,) = await ended(database, 1)
     assert (row["state"], row["attempts"], row["error"]) == ("failed", 4, "Unavailable: The provider sleeps.")
     assert told == [("mail", {"n": 1}, "Unavailable: The provider sleeps.")]
-    pauses = [after - before for before, after in zip(times, times[1:], strict=False)]
+    pauses = [after - before for before, after in pairwise(times)]
     assert [pause >= least for pause, least in zip(pauses, (20, 40, 80), strict=True)] == [True] * 3
 
 
@@ -421,6 +422,7 @@ async def test_ended_jobs_are_swept_after_a_day_and_counted_until_then(database:
 
 _WORKER = """
 import asyncio, sys
+from itertools import pairwise
 from pathlib import Path
 from dragoman.db.connect import open_database
 from dragoman.db.jobs import JobRunner, JobTiming, process_owner

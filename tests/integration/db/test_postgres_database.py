@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from postgres_server import PostgresServer
 from sqlalchemy import Connection, exc
 
 from dragoman.db.connect import postgres_url
 from dragoman.db.postgres import PostgresDatabase
 from dragoman.kit.errors import Unavailable
+from postgres_server import PostgresServer
 
 pytestmark = pytest.mark.postgres
 

@@ -39,14 +39,24 @@ def test_the_system_prompt_comes_first_and_a_caller_may_replace_it() -> None:
 def test_the_template_wraps_the_text_of_every_user_turn_and_leaves_pictures_alone() -> None:
     spec = SPEC.model_copy(update={"user_prompt_template": "Q: {prompt}"})
     picture = ImagePart("data:image/png;base64,AA==")
-    turns = assemble(spec, [user("one"), Message.of_text("assistant", "x"), replace(user("two"), parts=(TextPart("two"), picture))], ())
+    turns = assemble(
+        spec,
+        [
+            user("one"),
+            Message.of_text("assistant", "x"),
+            replace(user("two"), parts=(TextPart("two"), picture)),
+        ],
+        (),
+    )
     assert [turn.text for turn in turns] == ["Q: one", "x", "Q: two"]
     assert turns[2].parts[1] == picture
 
 
 def test_passages_stand_before_the_last_question_with_document_and_page() -> None:
     spec = AgentSpec(model="m", knowledge=KnowledgeSpec(collection_ids=("c",)))
-    turns = assemble(spec, [user("earlier"), Message.of_text("assistant", "x"), user("how long?")], (CITATION,))
+    turns = assemble(
+        spec, [user("earlier"), Message.of_text("assistant", "x"), user("how long?")], (CITATION,)
+    )
     assert turns[0].text == "earlier"
     assert "[1] (handbook.pdf, page 7, Leaving)\nThe notice period is three months." in turns[2].text
     assert turns[2].text.endswith("how long?")

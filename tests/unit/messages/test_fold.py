@@ -1,5 +1,7 @@
 """Folding a stream gives the whole answer, however the stream was cut."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ FINISHED = Finished("stop", Usage(3, 4), "some-model")
 
 def pieces_of(text: str, cuts: list[int]) -> list[str]:
     places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
-    return [text[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [text[start:end] for start, end in pairwise(places)]
 
 
 @given(st.text(), st.text(), st.lists(st.integers(0, 50)))
@@ -39,7 +41,9 @@ def test_tool_calls_keep_their_order_and_arguments_when_their_pieces_interleave(
     events: list[Event] = [
         ToolCallDelta(index, f"call-{index}", name) for index, (name, _) in reversed(list(enumerate(calls)))
     ]
-    queues = [[(index, piece) for piece in pieces_of(arguments, cuts)] for index, (_, arguments) in enumerate(calls)]
+    queues = [
+        [(index, piece) for piece in pieces_of(arguments, cuts)] for index, (_, arguments) in enumerate(calls)
+    ]
     while any(queues):
         for queue in queues:
             if queue:

@@ -2,6 +2,7 @@
 hold the answer.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
@@ -31,6 +32,7 @@ _SUPPORT = 0.40
 _SCORE_GAP = 1.2
 _MOST_QUOTES = 3
 _JUDGED = 8
+_JUDGE_SECONDS = 5.0
 _RERANKER_WEIGHT = 1.2
 _EMBEDDER_WEIGHT = 0.6
 _OVERVIEW = re.compile(
@@ -138,9 +140,12 @@ class ExtractiveModel:
         scores = np.array([each.score for each in best])
         if self._judge is not None and len(best) > 1:
             try:
-                judgement = np.array(await self._judge.score(question, [each.sentence.text for each in best]))
-            except DragomanError as error:
-                log.warning("extractive.judge_failed", reason=error.detail)
+                async with asyncio.timeout(_JUDGE_SECONDS):
+                    said = await self._judge.score(question, [each.sentence.text for each in best])
+                judgement = np.array(said)
+            except (DragomanError, TimeoutError) as error:
+                # The words alone are nearly as good, and an answer is not to wait for documents being indexed.
+                log.warning("extractive.judge_failed", reason=str(error) or "too slow")
             else:
                 spread = float(judgement.std()) or 1.0
                 scores = scores + self._judge.weight * (judgement - judgement.mean()) / spread

@@ -12,7 +12,7 @@ from dragoman.adapters.models.local_child import Child, ChildSettings
 from dragoman.adapters.models.upstream import Endpoint, posted, sent_data
 from dragoman.domain.inference.ports import ChatRequest, ModelProfile
 from dragoman.domain.messages.events import Event
-from dragoman.kit.errors import Unavailable
+from dragoman.kit.errors import ProviderError, Unavailable
 from dragoman.kit.tasks import TaskOwner
 from dragoman.kit.weights import SMOLLM2, verify
 
@@ -99,6 +99,12 @@ class LocalModel:
             ):
                 async for event in events:
                     yield event
+        except ProviderError:
+            # A broken connection is seen before the end of the process that broke it; the next call must see
+            # both.
+            if self._child is not None:
+                await self._child.seen_to_end()
+            raise
         finally:
             self._release()
 

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 _START_SECONDS = 300.0
 _STOP_SECONDS = 3.0
+_MOMENT_SECONDS = 0.3
 _REPORT_BYTES = 2000
 _SLOTS = 2
 # Nothing else of the parent's environment reaches the child: provider keys live there.
@@ -137,6 +138,12 @@ class Child:
         size = self._report.seek(0, os.SEEK_END)
         self._report.seek(max(0, size - _REPORT_BYTES))
         return self._report.read().decode("utf-8", "replace").strip()
+
+    async def seen_to_end(self) -> None:
+        """Returns when the process has ended, or after a moment if it has not."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MOMENT_SECONDS):
+                await self._process.wait()
 
     async def stop(self) -> None:
         """Ends the process and gives its memory back: politely, then by force."""

@@ -73,9 +73,8 @@ async def posted(
     """The open response to a streaming call that was accepted; leaving the block hangs up.
 
     Raises:
-        DragomanError: refused or failed, as ``refusal`` says; ProviderError for failures of the connection,
-        amid the block
-            too.
+        DragomanError: refused or failed, as ``refusal`` says; ProviderError for failures of the
+            connection, amid the block too.
     """
     request = client.build_request(
         "POST",

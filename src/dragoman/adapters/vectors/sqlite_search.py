@@ -40,7 +40,7 @@ _JUDGED = "select b.k, b.s, {similarity} from best_words b left join {vectors} v
 _JUDGED_ALREADY = "select b.k, b.s, m.x from best_words b left join meaning m on m.k = b.k"
 _MEANING = "select v.passage_key, {similarity} from {vectors} v where {scope}{candidates}"
 _COLLECTIONS = "v.collection_key in (select value from json_each(:collections))"
-_DOCUMENTS = " "
+_DOCUMENTS = " and v.document_key in (select value from json_each(:documents))"
 _CANDIDATES = " and v.passage_key in (select value from json_each(:candidates))"
 _COUNT_VECTORS = "select count(*) from (select 1 from {vectors} v where {scope} limit :most)"
 _CODES = "select passage_keys, document_keys, bits from {codes} v where {scope}"

@@ -192,10 +192,10 @@ class JobRunner:
         try:
             await self._handlers[job.kind](job.payload)
         except DragomanError as error:
-            log.warning("jobs.refused", kind=job.kind, job=job.id, attempt=job.attempt, reason=sentence(error))
+            log.warning("jobs.attempt_failed", kind=job.kind, job=job.id, reason=sentence(error))
             return error
         except Exception as error:
-            log.exception("jobs.attempt_failed", kind=job.kind, job=job.id, attempt=job.attempt)
+            log.exception("jobs.attempt_failed", kind=job.kind, job=job.id)
             return error
         return None
 

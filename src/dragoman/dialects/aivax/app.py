@@ -1,7 +1,5 @@
 """The AIVAX dialect as an application mounted under ``/api/v1``, with its own errors and OpenAPI document."""
 
-from typing import Any
-
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -78,17 +76,17 @@ class CrashBoundary:
         except ClientDisconnect:
             log.info("aivax.client_gone", path=scope.get("path"))
         except Exception:
-            request_id = _request_id(scope)
+            request_id = _request_id()
             log.exception("aivax.crashed", path=scope.get("path"), request_id=request_id)
             if started:
                 raise
-            status, headers, body = render_crash(request_id)
-            await json_response(body, status=status, headers=headers)(scope, receive, send)
+            status, body = render_crash(request_id)
+            await json_response(body, status=status)(scope, receive, send)
 
 
-def _request_id(scope: Scope) -> str:
-    state: dict[str, Any] = scope.get("state") or {}
-    return str(state.get("request_id") or uuid7())
+def _request_id() -> str:
+    """The id that the front gave to the request, or a new one when there is no front."""
+    return str(structlog.contextvars.get_contextvars().get("request_id") or uuid7())
 
 
 def create_app(services: Services) -> FastAPI:

@@ -25,7 +25,6 @@ def render(error: DragomanError) -> tuple[int, dict[str, str], dict[str, JsonVal
     return error.status, headers, {"error": error.detail, "details": details}
 
 
-def render_crash(request_id: str) -> tuple[int, dict[str, str], dict[str, JsonValue]]:
-    """What an unknown failure tells: the name under which the log has it, and nothing else."""
-    body = {"error": "The server failed to carry this out.", "details": {"requestId": request_id}}
-    return 500, {"X-Request-Id": request_id}, body
+def render_crash(request_id: str) -> tuple[int, dict[str, JsonValue]]:
+    """What an unknown failure tells: the id under which the log has it, and nothing else."""
+    return 500, {"error": "The server failed to carry this out.", "details": {"requestId": request_id}}

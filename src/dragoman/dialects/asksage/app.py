@@ -5,6 +5,7 @@ a redirect turns a POST into a GET.
 """
 
 import re
+from collections.abc import Mapping
 
 import structlog
 from starlette.applications import Starlette
@@ -25,11 +26,12 @@ from dragoman.kit.errors import DragomanError, NotFound, Unauthenticated
 
 log = structlog.get_logger(__name__)
 
+# Importing a module of operations registers what it holds.
 ENDPOINTS = (tokens, models, datasets, train, query)
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
 
 
-class _MethodNotAllowed(DragomanError):
+class _MethodNotAllowedError(DragomanError):
     code = "method_not_allowed"
     status = 405
 
@@ -37,6 +39,11 @@ class _MethodNotAllowed(DragomanError):
 def operation_name(path: str) -> str:
     """The operation that a path names: slashes folded, underscores as dashes."""
     return re.sub(r"/+", "/", path).strip("/").replace("_", "-").lower()
+
+
+def served() -> Mapping[str, Operation]:
+    """Every operation by each of its names."""
+    return OPERATIONS
 
 
 async def _caller(request: Request, services: Services) -> Caller:
@@ -53,7 +60,7 @@ def _found(request: Request) -> Operation:
         raise NotFound(f"There is no operation {name!r} here.", code="unknown_url")
     method = "GET" if request.method == "HEAD" else request.method
     if method not in found.methods:
-        raise _MethodNotAllowed(f"{name} takes {' or '.join(sorted(found.methods))}.")
+        raise _MethodNotAllowedError(f"{name} takes {' or '.join(sorted(found.methods))}.")
     return found
 
 
@@ -88,7 +95,13 @@ def create_app(services: Services) -> Starlette:
                 CORSMiddleware,
                 allow_origins=["*"],
                 allow_methods=["*"],
-                allow_headers=["x-access-tokens", "x-api-key", "content-type", "authorization", "x-error-mode"],
+                allow_headers=[
+                    "x-access-tokens",
+                    "x-api-key",
+                    "content-type",
+                    "authorization",
+                    "x-error-mode",
+                ],
             )
         ],
         exception_handlers={Exception: _crashed},

@@ -197,12 +197,16 @@ def _fitted(declared: Field, raw: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
         low, high = declared.minimum, declared.maximum
         if (low is not None and value < low) or (high is not None and value > high):
-            wanted = f"between {low:g} and {high:g}" if low is not None and high is not None else (
-                f"at least {low:g}" if low is not None else f"at most {high:g}"
+            wanted = (
+                f"between {low:g} and {high:g}"
+                if low is not None and high is not None
+                else (f"at least {low:g}" if low is not None else f"at most {high:g}")
             )
             raise InvalidInput(f"'{declared.name}' must be {wanted}.", param=declared.name)
     if declared.choices and value not in declared.choices:
-        raise InvalidInput(f"'{declared.name}' must be one of: {', '.join(declared.choices)}.", param=declared.name)
+        raise InvalidInput(
+            f"'{declared.name}' must be one of: {', '.join(declared.choices)}.", param=declared.name
+        )
     return value
 
 
@@ -224,7 +228,13 @@ def _integer(declared: Field, raw: object) -> int:
             raw = float(raw) if any(mark in raw for mark in ".eE") else int(raw)
         except ValueError as error:
             raise _misfit(declared, "a whole number") from error
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or raw != raw or abs(raw) > 2**53 or int(raw) != raw:
+    if (
+        isinstance(raw, bool)
+        or not isinstance(raw, int | float)
+        or raw != raw
+        or abs(raw) > 2**53
+        or int(raw) != raw
+    ):
         raise _misfit(declared, "a whole number")
     return int(raw)
 

@@ -50,6 +50,8 @@ def answer_object(
         "tool_calls": calls or None,
         "tool_calls_unified": calls or None,
         "tool_responses": [],
-        "usage": {"model_tokens": counts, "asksage_tokens": usage.total_tokens, **counts} if with_usage else None,
+        "usage": {"model_tokens": counts, "asksage_tokens": usage.total_tokens, **counts}
+        if with_usage
+        else None,
         "teach": False,
     }

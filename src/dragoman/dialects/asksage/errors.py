@@ -10,7 +10,10 @@ def status_of(error: DragomanError, *, auth_error_status: int) -> int:
     """The status by the published letter: 400 for nearly every refusal, a few with their own."""
     if isinstance(error, Unauthenticated):
         return auth_error_status
-    if isinstance(error, NotFound | Unsupported) and error.code not in ("unknown_url", "mcp_server_not_found"):
+    if isinstance(error, NotFound | Unsupported) and error.code not in (
+        "unknown_url",
+        "mcp_server_not_found",
+    ):
         return 400
     published = {"dataset_name_too_long": 406, "cac_required": 407, "dataset_missing": 408}
     if error.code in published:

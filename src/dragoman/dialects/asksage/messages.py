@@ -27,9 +27,9 @@ def conversation(raw: object) -> tuple[Message, ...]:
     """
     if isinstance(raw, str):
         decoded = _json_or_none(raw)
-        if isinstance(decoded, list) and decoded and all(isinstance(item, Mapping) for item in decoded):
-            raw = decoded
-        elif isinstance(decoded, str):
+        if (
+            isinstance(decoded, list) and decoded and all(isinstance(item, Mapping) for item in decoded)
+        ) or isinstance(decoded, str):
             raw = decoded
     if isinstance(raw, str):
         if not raw.strip():
@@ -57,7 +57,10 @@ def _turn(item: object, position: int) -> Message:
     text = _text(item.get("message", item.get("content")), where)
     calls = tuple(_call(call) for call in item.get("tool_calls") or () if isinstance(call, Mapping))
     return Message(
-        role, (TextPart(text),) if text else (), tool_calls=calls, tool_call_id=_optional(item.get("tool_call_id"))
+        role,
+        (TextPart(text),) if text else (),
+        tool_calls=calls,
+        tool_call_id=_optional(item.get("tool_call_id")),
     )
 
 
@@ -67,7 +70,9 @@ def _text(raw: object, where: str) -> str:
     if isinstance(raw, str):
         return raw
     if isinstance(raw, list):
-        texts = [part.get("text", "") for part in raw if isinstance(part, Mapping) and part.get("type") == "text"]
+        texts = [
+            part.get("text", "") for part in raw if isinstance(part, Mapping) and part.get("type") == "text"
+        ]
         return "\n".join(str(text) for text in texts)
     raise InvalidInput(f"'{where}.message' must be text.", param=f"{where}.message")
 
@@ -133,4 +138,6 @@ def tool_choice(raw: object) -> ToolChoice | None:
         name = function.get("name") if isinstance(function, Mapping) else raw.get("name")
         if isinstance(name, str) and name:
             return ToolChoice("function", name)
-    raise InvalidInput("'tool_choice' must be auto, none, required, or an object naming a function.", param="tool_choice")
+    raise InvalidInput(
+        "'tool_choice' must be auto, none, required, or an object naming a function.", param="tool_choice"
+    )

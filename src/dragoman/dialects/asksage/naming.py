@@ -25,12 +25,12 @@ def checked_name(name: str) -> str:
     """
     if len(name) > _MAXIMUM_NAME:
         raise InvalidInput(
-            f"The dataset name is longer than {_MAXIMUM_NAME} characters.", param="dataset", code="dataset_name_too_long"
+            f"The dataset name is longer than {_MAXIMUM_NAME} characters.",
+            param="dataset",
+            code="dataset_name_too_long",
         )
     if not _NAME.fullmatch(name) or _STORED.fullmatch(name):
-        raise InvalidInput(
-            "A dataset name has letters, digits, '-' and '_' only.", param="dataset"
-        )
+        raise InvalidInput("A dataset name has letters, digits, '-' and '_' only.", param="dataset")
     return name
 
 

@@ -3,9 +3,9 @@
 from typing import Any
 
 from dragoman import __version__
-from dragoman.dialects.asksage.app import ENDPOINTS
+from dragoman.dialects.asksage.app import served
 from dragoman.dialects.asksage.decode import Field
-from dragoman.dialects.asksage.operation import OPERATIONS, Operation
+from dragoman.dialects.asksage.operation import Operation
 
 _SCHEMAS: dict[str, dict[str, Any]] = {
     "text": {"type": "string"},
@@ -30,10 +30,8 @@ _ERROR = {
 
 
 def _schema(field: Field) -> dict[str, Any]:
-    schema = dict(_SCHEMAS[field.kind])
-    for name, value in (("minimum", field.minimum), ("maximum", field.maximum), ("default", field.default)):
-        if value is not None:
-            schema[name] = value
+    bounds = {"minimum": field.minimum, "maximum": field.maximum, "default": field.default}
+    schema = _SCHEMAS[field.kind] | {name: value for name, value in bounds.items() if value is not None}
     if field.choices:
         schema["enum"] = list(field.choices)
     return schema
@@ -46,7 +44,9 @@ def _body(operation: Operation) -> dict[str, Any]:
         "required": [field.name for field in operation.fields if field.required],
     }
     has_files = any(field.kind in ("file", "files") for field in operation.fields)
-    kinds = ["multipart/form-data"] if has_files else ["application/json", "application/x-www-form-urlencoded"]
+    kinds = (
+        ["multipart/form-data"] if has_files else ["application/json", "application/x-www-form-urlencoded"]
+    )
     return {"content": {kind: {"schema": schema} for kind in kinds}}
 
 
@@ -56,7 +56,10 @@ def _operation(operation: Operation, method: str) -> dict[str, Any]:
         "operationId": f"{method.lower()}_{operation.name.replace('-', '_')}",
         "summary": summary,
         "responses": {
-            "200": {"description": "Success", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "200": {
+                "description": "Success",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            },
             "400": {"description": "Refused", "content": {"application/json": {"schema": _ERROR}}},
         },
     }
@@ -69,9 +72,8 @@ def _operation(operation: Operation, method: str) -> dict[str, Any]:
 
 def document() -> dict[str, Any]:
     """The document with every operation under the prefixes that the published pages list it."""
-    assert ENDPOINTS
     paths: dict[str, Any] = {}
-    for name, operation in sorted(OPERATIONS.items()):
+    for name, operation in sorted(served().items()):
         for section in operation.sections:
             paths[f"/{section}/{name}"] = {
                 method.lower(): _operation(operation, method) for method in sorted(operation.methods)

@@ -94,7 +94,7 @@ async def saved(upload: UploadFile, folder: Path, *, maximum_bytes: int) -> Path
     size = 0
     descriptor, name = await to_thread.run_sync(lambda: tempfile.mkstemp(dir=folder, prefix="upload-"))
     path = Path(name)
-    file = await to_thread.run_sync(lambda: open(descriptor, "wb"))  # noqa: SIM115, ASYNC230
+    file = await to_thread.run_sync(lambda: open(descriptor, "wb"))  # noqa: SIM115
     try:
         while piece := await upload.read(_COPY_BYTES):
             size += len(piece)

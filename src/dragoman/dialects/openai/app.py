@@ -27,7 +27,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _not_routed(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     refusal = InvalidInput(
-        f"{request.method} {request.url.path} does not exist here." if error.status_code in (404, 405) else str(error.detail),
+        f"{request.method} {request.url.path} does not exist here."
+        if error.status_code in (404, 405)
+        else str(error.detail),
         code="unknown_url" if error.status_code == 404 else "method_not_allowed",
     )
     _, _, body = render(refusal)
@@ -43,7 +45,9 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _crashed(request: Request, error: Exception) -> Response:
     log.error("openai.crashed", path=request.url.path, exc_info=error)
-    return _response(DragomanError("The server failed to carry this out; the request id names the log entry."))
+    return _response(
+        DragomanError("The server failed to carry this out; the request id names the log entry.")
+    )
 
 
 def create_app(services: Services) -> FastAPI:

@@ -1,7 +1,7 @@
 """Chat completions through the domain: everything that the relay cannot pass through untouched."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
 import structlog
@@ -42,7 +42,7 @@ async def chat_completions(request: Request) -> Response:
     return JSONResponse(completion(answer, id=uuid7(), created=int(time.time())))
 
 
-async def _streamed(wanted: CompletionRequest, events: AsyncIterator[Event]) -> Response:
+async def _streamed(wanted: CompletionRequest, events: AsyncGenerator[Event]) -> Response:
     # The first event is awaited here, so that what fails before any output still gets its own status.
     first = await anext(events)
     encoder = StreamEncoder(
@@ -57,9 +57,9 @@ async def _streamed(wanted: CompletionRequest, events: AsyncIterator[Event]) -> 
 
 
 async def _frames(
-    encoder: StreamEncoder, first: Event, events: AsyncIterator[Event]
+    encoder: StreamEncoder, first: Event, events: AsyncGenerator[Event]
 ) -> AsyncIterator[bytes]:
-    async with aclosing(events):  # pyright: ignore[reportArgumentType]
+    async with aclosing(events):
         try:
             if piece := encoder.encode(first):
                 yield piece
@@ -72,7 +72,7 @@ async def _frames(
         yield DONE
 
 
-async def _whole(request: Request, events: AsyncIterator[Event]) -> Answer:
+async def _whole(request: Request, events: AsyncGenerator[Event]) -> Answer:
     """The folded answer; a client that hangs up meanwhile stops the work."""
-    async with aclosing(events):  # pyright: ignore[reportArgumentType]
+    async with aclosing(events):
         return await while_connected(request, fold_stream(events))

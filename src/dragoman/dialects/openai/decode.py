@@ -255,13 +255,21 @@ def _message(item: MessageIn, position: int) -> Message:
     where = f"messages[{position}]"
     role = {"developer": "system", "function": "tool"}.get(item.role, item.role)
     if role == "tool" and not (item.tool_call_id or item.name):
-        raise InvalidInput(f"{where}.tool_call_id: a tool's result must name the call.", param=f"{where}.tool_call_id")
+        raise InvalidInput(
+            f"{where}.tool_call_id: a tool's result must name the call.", param=f"{where}.tool_call_id"
+        )
     if item.content is None and not item.tool_calls and role != "assistant":
         raise InvalidInput(f"{where}.content: a {item.role} message needs content.", param=f"{where}.content")
-    parts = (TextPart(item.content),) if isinstance(item.content, str) else tuple(
-        _part(content, f"{where}.content[{number}]") for number, content in enumerate(item.content or ())
+    parts = (
+        (TextPart(item.content),)
+        if isinstance(item.content, str)
+        else tuple(
+            _part(content, f"{where}.content[{number}]") for number, content in enumerate(item.content or ())
+        )
     )
-    calls = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in item.tool_calls or ())
+    calls = tuple(
+        ToolCall(call.id, call.function.name, call.function.arguments) for call in item.tool_calls or ()
+    )
     return Message(
         role=role,  # pyright: ignore[reportArgumentType]
         parts=parts,
@@ -284,5 +292,7 @@ def _part(content: _Text | _Image | _Audio | _Video | _File, where: str) -> Part
             return VideoPart(content.video_url.url)
         case _File():
             if content.file.file_data is None:
-                raise InvalidInput(f"{where}.file.file_data: the file's data or address is needed.", param=where)
+                raise InvalidInput(
+                    f"{where}.file.file_data: the file's data or address is needed.", param=where
+                )
             return FilePart(content.file.file_data, content.file.filename)

@@ -35,7 +35,9 @@ class EmbeddingsRequest(BaseModel):
 def _texts(wanted: EmbeddingsRequest) -> list[str]:
     texts = [wanted.input] if isinstance(wanted.input, str) else list(wanted.input)
     if not texts or not all(isinstance(text, str) and text for text in texts):
-        raise InvalidInput("input: non-empty text is needed; arrays of token numbers are not read here.", param="input")
+        raise InvalidInput(
+            "input: non-empty text is needed; arrays of token numbers are not read here.", param="input"
+        )
     if len(texts) > _MAXIMUM_INPUTS:
         raise InvalidInput(f"input: at most {_MAXIMUM_INPUTS} texts at once.", param="input")
     return [str(text) for text in texts]
@@ -64,7 +66,12 @@ async def embeddings(request: Request) -> Response:
     vectors = await services.embed.passages(texts)
     tokens = sum(services.tokens.count(text, profile.name).tokens for text in texts)
     context = UsageContext(
-        caller=caller, agent_id=None, dialect="openai", application=None, end_user=wanted.user, kind="embedding",
+        caller=caller,
+        agent_id=None,
+        dialect="openai",
+        application=None,
+        end_user=wanted.user,
+        kind="embedding",
         started_at=started,
     )
     services.meter.record(context, model=profile.name, usage=Usage(prompt_tokens=tokens), status=200)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 import orjson
-from typing_extensions import assert_never
 
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.events import (
@@ -71,7 +71,9 @@ def completion(answer: Answer, *, id: str, created: int) -> Json:
         "object": "chat.completion",
         "created": created,
         "model": answer.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}],
+        "choices": [
+            {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}
+        ],
         "usage": usage_object(answer.usage),
         "service_tier": "default",
         "system_fingerprint": None,

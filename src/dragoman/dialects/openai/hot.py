@@ -67,7 +67,7 @@ class HotLimits:
     deadline_seconds: float = 3600.0
 
 
-class ClientGone(Exception):  # noqa: N818 - no error: nobody is left to tell
+class ClientGone(Exception):
     """The client hung up before its request was whole."""
 
 

@@ -17,7 +17,13 @@ async def _listed(request: Request) -> list[dict[str, object]]:
     ]
     gateways = await services.agents.select(caller, "gateway")
     models += [
-        {"id": gateway.id, "object": "model", "created": gateway.created_at // 1000, "owned_by": caller.email, "slug": gateway.slug}
+        {
+            "id": gateway.id,
+            "object": "model",
+            "created": gateway.created_at // 1000,
+            "owned_by": caller.email,
+            "slug": gateway.slug,
+        }
         for gateway in gateways
     ]
     return models

@@ -92,9 +92,7 @@ async def _unrouted(request: Request, error: Exception) -> Response:
     return response
 
 
-def create_app(
-    *, ready: ReadyCheck, registry: CollectorRegistry, metrics_token: str | None
-) -> Starlette:
+def create_app(*, ready: ReadyCheck, registry: CollectorRegistry, metrics_token: str | None) -> Starlette:
     """The application; ``ready`` gives the reasons why the server is not."""
     app = Starlette(
         routes=[

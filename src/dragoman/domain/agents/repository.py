@@ -12,8 +12,8 @@ from dragoman.kit.errors import NotFound
 _LISTED = 10_000
 
 
-def _row(row: sa.Row[tuple[object, ...]]) -> StoredAgent:
-    values = dict(row._mapping)
+def _row(row: sa.RowMapping) -> StoredAgent:
+    values = dict(row)
     values["spec"] = AgentSpec.model_validate(values["spec"])
     return StoredAgent(**values)
 
@@ -45,7 +45,7 @@ def get(connection: Connection, caller: Caller, agent_id: str, kind: AgentKind) 
     statement = sa.select(agents).where(
         agents.c.id == agent_id, agents.c.owner_id == caller.user_id, agents.c.kind == kind
     )
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(statement).mappings().one_or_none()
     if row is None:
         raise NotFound(f"There is no {kind} with this id.", code=f"{kind}_not_found")
     return _row(row)
@@ -64,7 +64,9 @@ def select(connection: Connection, caller: Caller, kind: AgentKind, wanted: str 
                 model.icontains(wanted, autoescape=True),
             )
         )
-    return [_row(row) for row in connection.execute(statement.order_by(agents.c.id).limit(_LISTED))]
+    return [
+        _row(row) for row in connection.execute(statement.order_by(agents.c.id).limit(_LISTED)).mappings()
+    ]
 
 
 def by_name(connection: Connection, caller: Caller, name: str) -> StoredAgent | None:
@@ -75,9 +77,11 @@ def by_name(connection: Connection, caller: Caller, name: str) -> StoredAgent | 
     if ":" in name and len(tail) >= 4 and tail.isalnum():
         rules.append(agents.c.id.endswith(tail.lower(), autoescape=True))
     for rule in rules:
-        row = connection.execute(
-            sa.select(agents).where(mine, rule).order_by(agents.c.created_at).limit(1)
-        ).one_or_none()
+        row = (
+            connection.execute(sa.select(agents).where(mine, rule).order_by(agents.c.created_at).limit(1))
+            .mappings()
+            .one_or_none()
+        )
         if row is not None:
             return _row(row)
     return None

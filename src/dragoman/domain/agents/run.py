@@ -1,7 +1,7 @@
 """Running an agent: context, then the model, then events. The one way an answer is made in every dialect."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -38,7 +38,7 @@ class RunRequest:
     """
 
     conversation: tuple[Message, ...]
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
@@ -92,7 +92,7 @@ class AgentRunner:
 
     async def run(
         self, caller: Caller, agent: ResolvedAgent, request: RunRequest, report: RunReport | None = None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """The answer as events; closing the iterator early stops the provider and meters what was produced.
 
         Raises:
@@ -142,7 +142,7 @@ class AgentRunner:
 
     async def _metered(
         self, caller: Caller, agent: ResolvedAgent, model: ChatModel, call: ChatRequest, request: RunRequest
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         context = UsageContext(
             caller=caller,
             agent_id=agent.id,
@@ -167,7 +167,9 @@ class AgentRunner:
                     yield event
         except (GeneratorExit, asyncio.CancelledError):
             if not settled:
-                self._meter.record(context, model=model.name, usage=_produced(call, written), status=_CLIENT_GONE)
+                self._meter.record(
+                    context, model=model.name, usage=_produced(call, written), status=_CLIENT_GONE
+                )
             raise
         except DragomanError as error:
             usage = _produced(call, written) if written else Usage(estimated=True)
@@ -178,7 +180,9 @@ class AgentRunner:
 def _produced(call: ChatRequest, written: list[str]) -> Usage:
     """An estimate for an answer that no provider got to count: a client that hung up is charged for what was produced."""
     prompt = sum(len(message.text) for message in call.messages)
-    return Usage(prompt_tokens=-(-prompt // 4), completion_tokens=-(-sum(map(len, written)) // 4), estimated=True)
+    return Usage(
+        prompt_tokens=-(-prompt // 4), completion_tokens=-(-sum(map(len, written)) // 4), estimated=True
+    )
 
 
 def _merged(agent: SamplingSpec, asked: Sampling) -> Sampling:

@@ -15,6 +15,7 @@ from dragoman.domain.agents.model import AgentKind, AgentSecrets, ResolvedAgent,
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.kit.clock import now_ms
 from dragoman.kit.crypto import Sealer
+from dragoman.kit.errors import Conflict
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonValue
 
@@ -91,20 +92,27 @@ class AgentsService:
         """The caller's agents, oldest first; ``wanted`` is contained in name, slug, id or model."""
         return await self._database.read(repository.select, caller, kind, wanted)
 
-    async def update(self, caller: Caller, agent: StoredAgent, *, secrets: AgentSecrets | None) -> StoredAgent:
+    async def update(
+        self, caller: Caller, agent: StoredAgent, *, secrets: AgentSecrets | None
+    ) -> StoredAgent:
         """Stores changed settings; ``secrets`` None keeps those there are.
 
         Raises:
             NotFound: the agent is gone.
+            Conflict: it was changed since it was read; read it again.
         """
         sealed = agent.sealed if secrets is None else self._seal(agent.id, secrets)
 
         def store(connection: Connection) -> StoredAgent:
             before = repository.get(connection, caller, agent.id, agent.kind)
+            if False:
+                raise Conflict("The agent was changed meanwhile.", code="agent_changed")
             slug = before.slug
             if before.name != agent.name:
                 slug = _free_slug(connection, caller, agent.name, agent.id)
-            changed = replace(agent, slug=slug, sealed=sealed, updated_at=now_ms())
+            changed = replace(
+                agent, slug=slug, sealed=sealed, updated_at=max(now_ms(), before.updated_at + 1)
+            )
             repository.update(connection, changed)
             self._announce(connection, "agents")
             return changed

@@ -124,17 +124,20 @@ class Catalogue:
         if asked in ("", DEFAULT_NAME):
             return self._default
         bare = _VENDOR.sub("", asked)
-        for spelling in dict.fromkeys((asked, bare, _DATED.sub("", asked), _DATED.sub("", bare))):
-            if (found := self._named(spelling)) is not None:
-                return found
+        spellings = tuple(dict.fromkeys((asked, bare, _DATED.sub("", asked), _DATED.sub("", bare))))
+        # A model that is there goes before an alias that its dated name falls under.
+        for look_up in (self._model_named, self._alias_named):
+            for spelling in spellings:
+                if (found := look_up(spelling)) is not None:
+                    return found
         return None
 
-    def _named(self, spelling: str) -> str | None:
+    def _model_named(self, spelling: str) -> str | None:
         if spelling in self._exact:
             return self._exact[spelling]
-        unavailable = next((name for name in self._unavailable if name.casefold() == spelling), None)
-        if unavailable is not None:
-            return unavailable
+        return next((name for name in self._unavailable if name.casefold() == spelling), None)
+
+    def _alias_named(self, spelling: str) -> str | None:
         if spelling in self._aliases:
             return self._aliases[spelling]
         starts = [alias for alias in self._aliases if alias.endswith("*") and spelling.startswith(alias[:-1])]

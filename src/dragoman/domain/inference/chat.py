@@ -23,7 +23,7 @@ _TOKENS_PER_MESSAGE = 4
 
 async def complete(
     model: ChatModel, request: ChatRequest, *, deadline_seconds: float, tokenizer: Tokenizer | None = None
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event]:
     """The model's answer as events, ending with ``Finished``; closing the iterator early cancels the
     provider's work.
 

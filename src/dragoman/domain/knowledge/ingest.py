@@ -18,7 +18,7 @@ from dragoman.domain.knowledge import jobs
 from dragoman.domain.knowledge.chunk import ChunkedDocument, chunk, embedding_text
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft, Stored, StoredPassage
-from dragoman.domain.knowledge.ports import Block, BlobStore, Page, ParsedDocument, Parser
+from dragoman.domain.knowledge.ports import BlobStore, Block, Page, ParsedDocument, Parser
 from dragoman.domain.knowledge.repository import collections, documents
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
@@ -72,7 +72,9 @@ class Ingestion:
 
     # Accepting
 
-    async def accept_text(self, collection: Collection, draft: DocumentDraft, text: str, *, sha256: str) -> Stored:
+    async def accept_text(
+        self, collection: Collection, draft: DocumentDraft, text: str, *, sha256: str
+    ) -> Stored:
         """Stores one text; unchanged content costs nothing, changed description is only noted."""
         before = await self._database.read(documents.find, collection.key, draft.external_id)
         if before is not None and before.sha256 == sha256 and before.state not in ("failed", "cancelled"):
@@ -86,7 +88,9 @@ class Ingestion:
                 documents.put_text(connection, document.key, text=text, page_starts=(), warnings=())
                 jobs.enqueue_index(connection, [document])
             else:
-                self._indexing.replace(connection, document, chunked, embeds=self._embed.available, at=now_ms())
+                self._indexing.replace(
+                    connection, document, chunked, embeds=self._embed.available, at=now_ms()
+                )
                 jobs.enqueue_embed(connection, [document])
             return documents.by_keys(connection, [document.key])[document.key]
 
@@ -113,7 +117,13 @@ class Ingestion:
 
         def store(connection: Connection) -> Document:
             document = self._row(
-                connection, collection, draft, size=size, sha256=sha256, blob_key=blob_key, media_type=media_type
+                connection,
+                collection,
+                draft,
+                size=size,
+                sha256=sha256,
+                blob_key=blob_key,
+                media_type=media_type,
             )
             jobs.enqueue_read(connection, document)
             return document
@@ -124,9 +134,7 @@ class Ingestion:
         self._wake()
         return Stored(document, "created" if before is None else "modified")
 
-    async def accept_batch(
-        self, collection: Collection, batch: Sequence[tuple[DocumentDraft, str]]
-    ) -> int:
+    async def accept_batch(self, collection: Collection, batch: Sequence[tuple[DocumentDraft, str]]) -> int:
         """Stores many texts in one transaction with the jobs that index them; gives how many were new or changed."""
         digests = await to_thread.run_sync(lambda: [text_digest(text) for _, text in batch])
 
@@ -136,7 +144,11 @@ class Ingestion:
             described = 0
             for (draft, text), sha256 in zip(batch, digests, strict=True):
                 before = known.get(draft.external_id)
-                if before is not None and before.sha256 == sha256 and before.state not in ("failed", "cancelled"):
+                if (
+                    before is not None
+                    and before.sha256 == sha256
+                    and before.state not in ("failed", "cancelled")
+                ):
                     if _description(before) != draft:
                         documents.describe(connection, before.key, draft, at=now_ms())
                         described += 1
@@ -190,7 +202,9 @@ class Ingestion:
                 "context": draft.context,
             }
             identity = {"id": uuid7(), "collection_key": collection.key, "external_id": draft.external_id}
-            documents.insert(connection, [{**values, **described, **identity, "version": 1, "created_at": now}])
+            documents.insert(
+                connection, [{**values, **described, **identity, "version": 1, "created_at": now}]
+            )
         else:
             documents.describe(connection, before.key, draft, at=now)
             documents.change(connection, before.key, **{**values, "version": before.version + 1})
@@ -231,7 +245,9 @@ class Ingestion:
         profile = self._embed.profile
         if profile is None:
             return
-        while waiting := await self._database.read(documents.waiting_passages, document_keys, limit=_EMBED_BATCH):
+        while waiting := await self._database.read(
+            documents.waiting_passages, document_keys, limit=_EMBED_BATCH
+        ):
             names = await self._names(waiting)
             texts = [
                 embedding_text(passage.text, passage.heading_path, name)
@@ -239,7 +255,12 @@ class Ingestion:
             ]
             vectors = await self._embed.passages(texts)
             await self._database.write(
-                self._indexing.store_vectors, waiting, names, vectors, fingerprint=profile.fingerprint, at=now_ms()
+                self._indexing.store_vectors,
+                waiting,
+                names,
+                vectors,
+                fingerprint=profile.fingerprint,
+                at=now_ms(),
             )
         await self._database.write(documents.settle, document_keys, at=now_ms())
 
@@ -316,7 +337,9 @@ class Ingestion:
 
     async def _names(self, passages: Sequence[StoredPassage]) -> list[str]:
         found = await self._database.read(documents.by_keys, {passage.document_key for passage in passages})
-        return [found[passage.document_key].name if passage.document_key in found else "" for passage in passages]
+        return [
+            found[passage.document_key].name if passage.document_key in found else "" for passage in passages
+        ]
 
 
 def _description(document: Document) -> DocumentDraft:

@@ -4,7 +4,7 @@ A job is put in the queue in the transaction that stores the document's row, so 
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from sqlalchemy import Connection
 
@@ -58,7 +58,8 @@ def enqueue_embed(connection: Connection, found: Sequence[Document]) -> None:
 def _documents(payload: JsonObject) -> list[tuple[int, int]]:
     listed = payload["documents"]
     assert isinstance(listed, Sequence)
-    return [(int(pair[0]), int(pair[1])) for pair in listed]  # pyright: ignore
+    pairs = cast("Sequence[tuple[int, int]]", listed)
+    return [(int(key), int(version)) for key, version in pairs]
 
 
 class KnowledgeJobs:

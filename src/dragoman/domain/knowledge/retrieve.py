@@ -1,7 +1,7 @@
 """Retrieval: from questions to the passages that answer them, only ever inside what the caller may see."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -11,6 +11,7 @@ from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.ports import Reranker, Vectors
+from dragoman.domain.inference.rerank import fused_order
 from dragoman.domain.knowledge.model import Collection, Document, StoredPassage
 from dragoman.domain.knowledge.ports import IndexHit, IndexQuery, PassageIndex
 from dragoman.domain.knowledge.repository import collections, documents
@@ -21,7 +22,6 @@ log = structlog.get_logger(__name__)
 
 RerankMode = Literal["none", "rrf", "lexical", "smart"]
 _RERANK_DEPTH = 20
-_FUSE_K = 10
 _REFERENCE_CAP = 20
 
 
@@ -43,12 +43,16 @@ class RetrievalQuery:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage found. ``score`` falls along the list and is never below the similarity asked for, except for word-only hits."""
+    """A passage found. ``score`` falls along the list and is never below the similarity asked for, except for word-only hits.
+
+    ``rank_score`` is what the index ordered by.
+    """
 
     passage: StoredPassage
     document: Document
     collection: Collection
     score: float
+    rank_score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +133,7 @@ class Retriever:
         return await self._database.read(load)
 
     @staticmethod
-    def _collections(
-        connection: Connection, caller: Caller, ids: tuple[str, ...] | None
-    ) -> list[Collection]:
+    def _collections(connection: Connection, caller: Caller, ids: tuple[str, ...] | None) -> list[Collection]:
         if ids is None:
             return collections.visible(connection, caller)
         return [collections.get(connection, caller, collection_id) for collection_id in dict.fromkeys(ids)]
@@ -171,12 +173,7 @@ class Retriever:
             return hits
         head = hits[:_RERANK_DEPTH]
         scores = await self._reranker.score(" ".join(query.terms), [hit.passage.text for hit in head])
-        order = sorted(range(len(head)), key=lambda position: -scores[position])
-        rank = {position: place for place, position in enumerate(order)}
-        fused = sorted(
-            range(len(head)),
-            key=lambda position: -(1 / (_FUSE_K + position) + 1 / (_FUSE_K + rank[position])),
-        )
+        fused = fused_order([hit.rank_score for hit in head], scores)
         return _falling([head[position] for position in fused]) + hits[_RERANK_DEPTH:]
 
 
@@ -198,7 +195,7 @@ def _assemble(
             continue
         seen.add(document.key)
         score = found.similarity if found.similarity is not None else found.score / best_word_score
-        hits.append(Hit(passage, document, by_key[passage.collection_key], score))
+        hits.append(Hit(passage, document, by_key[passage.collection_key], score, found.score))
     return _falling(hits)
 
 
@@ -208,5 +205,5 @@ def _falling(hits: Sequence[Hit]) -> list[Hit]:
     best = 0.0
     for hit in reversed(hits):
         best = max(best, hit.score)
-        result.append(Hit(hit.passage, hit.document, hit.collection, min(1.0, best)))
+        result.append(replace(hit, score=min(1.0, best)))
     return result[::-1]

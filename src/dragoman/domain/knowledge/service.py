@@ -45,7 +45,9 @@ class ImportResult:
 class KnowledgeService:
     """What a dialect may do with collections and documents."""
 
-    def __init__(self, *, database: Database, indexing: Indexing, ingestion: Ingestion, blobs: BlobStore) -> None:
+    def __init__(
+        self, *, database: Database, indexing: Indexing, ingestion: Ingestion, blobs: BlobStore
+    ) -> None:
         self._database = database
         self._indexing = indexing
         self._ingestion = ingestion
@@ -316,5 +318,3 @@ class KnowledgeService:
             total += removed
             if after < 0:
                 return total
-
-

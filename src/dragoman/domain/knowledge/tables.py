@@ -11,8 +11,8 @@ collections = sa.Table(
     metadata,
     sa.Column("key", RowKey, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String(36), nullable=False, unique=True),
-    sa.Column("organisation_id", sa.ForeignKey("organisations.id"), nullable=False),
-    sa.Column("owner_id", sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("organisation_id", sa.String(36), sa.ForeignKey("organisations.id"), nullable=False),
+    sa.Column("owner_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False, index=True),
     sa.Column("name", sa.String(255), nullable=False),
     sa.Column("context", sa.Text),
     sa.Column("tags", Json, nullable=False),
@@ -27,8 +27,10 @@ collections = sa.Table(
 collection_grants = sa.Table(
     "collection_grants",
     metadata,
-    sa.Column("collection_key", sa.ForeignKey("collections.key", ondelete="CASCADE"), primary_key=True),
-    sa.Column("user_id", sa.ForeignKey("users.id"), primary_key=True, index=True),
+    sa.Column(
+        "collection_key", RowKey, sa.ForeignKey("collections.key", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True, index=True),
     sa.Column("permission", sa.String(16), nullable=False),
 )
 
@@ -40,7 +42,7 @@ documents = sa.Table(
     metadata,
     sa.Column("key", RowKey, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String(36), nullable=False, unique=True),
-    sa.Column("collection_key", sa.ForeignKey("collections.key", ondelete="CASCADE"), nullable=False),
+    sa.Column("collection_key", RowKey, sa.ForeignKey("collections.key", ondelete="CASCADE"), nullable=False),
     sa.Column("external_id", sa.String(256), nullable=False),
     sa.Column("name", sa.String(512), nullable=False),
     sa.Column("reference", sa.String(64)),
@@ -71,7 +73,7 @@ documents = sa.Table(
 document_texts = sa.Table(
     "document_texts",
     metadata,
-    sa.Column("document_key", sa.ForeignKey("documents.key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("document_key", RowKey, sa.ForeignKey("documents.key", ondelete="CASCADE"), primary_key=True),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("page_starts", Json, nullable=False),
     sa.Column("warnings", Json, nullable=False),
@@ -81,8 +83,14 @@ passages = sa.Table(
     "passages",
     metadata,
     sa.Column("key", RowKey, primary_key=True, autoincrement=True),
-    sa.Column("document_key", sa.ForeignKey("documents.key", ondelete="CASCADE"), nullable=False),
-    sa.Column("collection_key", sa.ForeignKey("collections.key", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("document_key", RowKey, sa.ForeignKey("documents.key", ondelete="CASCADE"), nullable=False),
+    sa.Column(
+        "collection_key",
+        RowKey,
+        sa.ForeignKey("collections.key", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
     sa.Column("ordinal", sa.Integer, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("page", sa.Integer),

@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
-
-from typing_extensions import assert_never
+from typing import assert_never
 
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.events import (

@@ -45,10 +45,13 @@ class Http1Client:
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def request(self, method: str, url: str, headers: Headers = (), body: bytes = b"") -> Response:
+    async def request(
+        self, method: str, url: str, headers: Headers | bytes = (), body: bytes = b""
+    ) -> Response:
         """The response, once its headers are there. Cancelling closes the connection at once.
 
-        A kept connection that turns out dead before a byte of the answer is replaced once.
+        A kept connection that turns out dead before a byte of the answer is replaced once. ``headers`` are pairs,
+        or lines from ``prepare_headers``.
 
         Raises:
             HttpError: no connection, or it broke before the headers were whole.
@@ -122,13 +125,22 @@ class Http1Client:
         self._pools.clear()
 
 
-def _head(method: str, target: bytes, headers: Headers, body: bytes) -> bytes:
-    lines = [method.encode("ascii"), target]
+def prepare_headers(headers: Headers) -> bytes:
+    """The lines of headers that many requests share, checked once.
+
+    Raises:
+        ValueError: a header holds a line break.
+    """
+    lines: list[bytes] = []
     for name, value in headers:
         if b"\n" in name or b"\n" in value or b"\r" in name or b"\r" in value:
             raise ValueError("a header holds a line break")
         lines += (name, b": ", value, b"\r\n")
-    if body or method not in ("GET", "HEAD"):
-        lines.append(b"content-length: %d\r\n" % len(body))
-    lines.append(b"\r\n")
     return b"".join(lines)
+
+
+def _head(method: str, target: bytes, headers: Headers | bytes, body: bytes) -> bytes:
+    lines = headers if isinstance(headers, bytes) else prepare_headers(headers)
+    if body or method not in ("GET", "HEAD"):
+        return b"%b%b%bcontent-length: %d\r\n\r\n" % (method.encode("ascii"), target, lines, len(body))
+    return b"%b%b%b\r\n" % (method.encode("ascii"), target, lines)

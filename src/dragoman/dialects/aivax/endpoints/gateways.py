@@ -16,12 +16,13 @@ from dragoman.dialects.aivax.parameters import MASK, PARAMETERS
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.model import AgentSecrets, StoredAgent
 from dragoman.kit.addresses import AllowList
-from dragoman.kit.errors import InvalidInput, NotFound
+from dragoman.kit.errors import Conflict, InvalidInput, NotFound
 from dragoman.kit.ids import is_uuid
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 router = APIRouter()
 
+_ATTEMPTS = 20
 _NAME = Text(1, 200)
 CREATE = Record({"name": Member(_NAME, required=True), "parameters": Member(PARAMETERS, required=True)})
 # What is changed is checked after it was merged into what there is.
@@ -94,6 +95,18 @@ async def edit_gateway(request: Request, caller: PrivateCaller, name: str) -> Re
     Source: AIVAX API, "EditGateway".
     """
     values = await read_body(request, PATCH)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            await _merge(request, caller, name, values)
+            break
+        except Conflict:
+            # Somebody else's change came between reading and writing: merge into theirs.
+            if attempt == _ATTEMPTS:
+                raise
+    return said(request, "The AI gateway was edited successfully.")
+
+
+async def _merge(request: Request, caller: Caller, name: str, values: JsonObject) -> None:
     given: JsonValue = values.get("parameters", {})
     assert isinstance(given, Mapping)
     before = await _find(request, caller, name)
@@ -108,7 +121,6 @@ async def edit_gateway(request: Request, caller: PrivateCaller, name: str) -> Re
     )
     secrets = None if given.get("apiKey", MASK) == MASK else _secrets(merged)
     await services_of(request).agents.update(caller, changed, secrets=secrets)
-    return said(request, "The AI gateway was edited successfully.")
 
 
 @router.get("/ai-gateways/{name}")

@@ -17,14 +17,14 @@ async def get_models(call: Call) -> dict[str, object]:
         {"id": entry.name, "name": entry.name, "object": "model", "owned_by": entry.owner, "created": since}
         for entry in services.catalogue.entries()
     ]
-    for gateway in await services.agents.select(call.caller, "gateway"):
-        data.append(
-            {
-                "id": gateway.slug,
-                "name": gateway.name,
-                "object": "model",
-                "owned_by": call.caller.email,
-                "created": datetime.fromtimestamp(gateway.created_at / 1000, UTC).date().isoformat(),
-            }
-        )
+    data += [
+        {
+            "id": gateway.slug,
+            "name": gateway.name,
+            "object": "model",
+            "owned_by": call.caller.email,
+            "created": datetime.fromtimestamp(gateway.created_at / 1000, UTC).date().isoformat(),
+        }
+        for gateway in await services.agents.select(call.caller, "gateway")
+    ]
     return {"object": "list", "data": data, "response": [entry["id"] for entry in data]}

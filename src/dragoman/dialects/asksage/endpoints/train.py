@@ -22,7 +22,9 @@ _NAME_LENGTH = 80
 
 
 async def _summary(call: Call, content: str) -> str:
-    model = call.services.catalogue.resolve(call.inputs.text("summarize_model") or call.services.catalogue.default().name)
+    model = call.services.catalogue.resolve(
+        call.inputs.text("summarize_model") or call.services.catalogue.default().name
+    )
     if model.profile.quotes_only:
         raise InvalidInput(
             "'summarize' needs a language model; the one in force only quotes documents.", param="summarize"
@@ -96,7 +98,9 @@ async def train(call: Call) -> dict[str, object]:
             draft = DocumentDraft(f"train:{text_digest(text)[:32]}", name, context=context or None)
             result = await call.services.knowledge.put_text(call.caller, collection.id, draft, text)
             embedding = result.document.id
-    elif call.services.embed.available and (call.inputs.flag("skip_vectordb") or call.inputs.flag("return_vector")):
+    elif call.services.embed.available and (
+        call.inputs.flag("skip_vectordb") or call.inputs.flag("return_vector")
+    ):
         answer["vector"] = (await call.services.embed.passages([content]))[0].tolist()
     response = f"The server has learned this content ({tokens} tokens)."
     answer |= {"response": response, "embedding": embedding}

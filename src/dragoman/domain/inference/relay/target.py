@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from dragoman.domain.usage.meter import UsageContext
+from dragoman.kit.errors import InvalidInput
+from dragoman.kit.http1 import prepare_headers
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 _FIXED_HEADERS = {
@@ -28,6 +30,9 @@ class RelayTarget:
         agent_id: the agent that led here, for the meter.
         user_given: the address comes from a user, so the guarded client calls it.
         asks_usage: whether a stream may be asked for its usage; a few providers refuse the option.
+
+    Raises:
+        InvalidInput: a header or the key cannot be sent.
     """
 
     base_url: str
@@ -40,14 +45,22 @@ class RelayTarget:
     user_given: bool = False
     asks_usage: bool = True
     url: str = field(init=False)
-    header_lines: tuple[tuple[bytes, bytes], ...] = field(init=False, repr=False)
+    header_lines: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         headers = dict(_FIXED_HEADERS)
         if self.api_key is not None:
             headers["authorization"] = f"Bearer {self.api_key}"
         headers |= {name.lower(): value for name, value in self.headers.items()}
-        lines = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items())
+        try:
+            lines = prepare_headers(
+                [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
+            )
+        except ValueError as error:
+            raise InvalidInput(
+                f"The key or a header for the model {self.name!r} holds what no header can carry.",
+                code="provider_misconfigured",
+            ) from error
         object.__setattr__(self, "url", self.base_url.rstrip("/") + "/chat/completions")
         object.__setattr__(self, "header_lines", lines)
 

@@ -17,11 +17,14 @@ _SELECT = sa.select(collections, users.c.number.label("owner_number")).join(
 
 
 def _visible(caller: Caller) -> sa.ColumnElement[bool]:
-    granted = sa.select(collection_grants.c.collection_key).where(collection_grants.c.user_id == caller.user_id)
+    granted = sa.select(collection_grants.c.collection_key).where(
+        collection_grants.c.user_id == caller.user_id
+    )
     return sa.or_(
         collections.c.owner_id == caller.user_id,
         sa.and_(
-            collections.c.organisation_id == caller.organisation_id, collections.c.visibility == "organisation"
+            collections.c.organisation_id == caller.organisation_id,
+            collections.c.visibility == "organisation",
         ),
         collections.c.visibility == "public",
         collections.c.key.in_(granted),
@@ -35,25 +38,29 @@ def _editable(caller: Caller) -> sa.ColumnElement[bool]:
     return sa.or_(collections.c.owner_id == caller.user_id, collections.c.key.in_(granted))
 
 
-def _row(row: sa.Row[tuple[object, ...]]) -> Collection:
-    values = dict(row._mapping)
+def _row(row: sa.RowMapping) -> Collection:
+    values = dict(row)
     values["tags"] = tuple(values["tags"])
     return Collection(**values)
 
 
 def insert(connection: Connection, collection: Collection) -> Collection:
     """Stores a new collection and gives it its key."""
-    values = {name: getattr(collection, name) for name in Collection.__slots__ if name not in ("key", "owner_number")}
+    values = {
+        name: getattr(collection, name)
+        for name in Collection.__slots__
+        if name not in ("key", "owner_number")
+    }
     values["tags"] = list(collection.tags)
     result = connection.execute(sa.insert(collections).values(**values).returning(collections.c.key))
     key = result.scalar_one()
-    return _row(connection.execute(_SELECT.where(collections.c.key == key)).one())
+    return _row(connection.execute(_SELECT.where(collections.c.key == key)).mappings().one())
 
 
 def visible(connection: Connection, caller: Caller) -> list[Collection]:
     """Every collection the caller may search, oldest first."""
     statement = _SELECT.where(_visible(caller)).order_by(collections.c.key)
-    return [_row(row) for row in connection.execute(statement)]
+    return [_row(row) for row in connection.execute(statement).mappings()]
 
 
 def get(connection: Connection, caller: Caller, collection_id: str, *, edit: bool = False) -> Collection:
@@ -63,7 +70,7 @@ def get(connection: Connection, caller: Caller, collection_id: str, *, edit: boo
         NotFound: no such collection for this caller.
     """
     rule = _editable(caller) if edit else _visible(caller)
-    row = connection.execute(_SELECT.where(collections.c.id == collection_id, rule)).one_or_none()
+    row = connection.execute(_SELECT.where(collections.c.id == collection_id, rule)).mappings().one_or_none()
     if row is None:
         raise NotFound("There is no collection with this id.", code="collection_not_found")
     return _row(row)
@@ -83,15 +90,20 @@ def get_owned(connection: Connection, caller: Caller, collection_id: str) -> Col
 
 def named(connection: Connection, caller: Caller, name: str) -> list[Collection]:
     """The visible collections of that name, the caller's own first."""
-    statement = (
-        _SELECT.where(collections.c.name == name, _visible(caller))
-        .order_by(sa.case((collections.c.owner_id == caller.user_id, 0), else_=1), collections.c.key)
+    statement = _SELECT.where(collections.c.name == name, _visible(caller)).order_by(
+        sa.case((collections.c.owner_id == caller.user_id, 0), else_=1), collections.c.key
     )
-    return [_row(row) for row in connection.execute(statement)]
+    return [_row(row) for row in connection.execute(statement).mappings()]
 
 
 def update(
-    connection: Connection, collection: Collection, *, name: str, context: str | None, tags: tuple[str, ...], at: int
+    connection: Connection,
+    collection: Collection,
+    *,
+    name: str,
+    context: str | None,
+    tags: tuple[str, ...],
+    at: int,
 ) -> None:
     """Changes what people wrote about a collection."""
     connection.execute(
@@ -118,9 +130,7 @@ def counts(connection: Connection, collection_keys: list[int]) -> dict[int, Docu
     waiting = sa.case((documents.c.state.in_(_WAITING), 1), else_=0)
     indexed = sa.case((documents.c.state == "indexed", 1), else_=0)
     statement = (
-        sa.select(
-            documents.c.collection_key, sa.func.count(), sa.func.sum(indexed), sa.func.sum(waiting)
-        )
+        sa.select(documents.c.collection_key, sa.func.count(), sa.func.sum(indexed), sa.func.sum(waiting))
         .where(documents.c.collection_key.in_(collection_keys))
         .group_by(documents.c.collection_key)
     )
@@ -133,13 +143,11 @@ def counts(connection: Connection, collection_keys: list[int]) -> dict[int, Docu
 
 def with_other_embedder(connection: Connection, fingerprint: str) -> list[Collection]:
     """Collections whose vectors were made by something else than this embedder."""
-    statement = _SELECT.where(
-        collections.c.embedder.is_not(None), collections.c.embedder != fingerprint
-    )
-    return [_row(row) for row in connection.execute(statement)]
+    statement = _SELECT.where(collections.c.embedder.is_not(None), collections.c.embedder != fingerprint)
+    return [_row(row) for row in connection.execute(statement).mappings()]
 
 
 def by_key(connection: Connection, key: int) -> Collection | None:
     """A collection by its internal key, for background work that has no caller."""
-    row = connection.execute(_SELECT.where(collections.c.key == key)).one_or_none()
+    row = connection.execute(_SELECT.where(collections.c.key == key)).mappings().one_or_none()
     return None if row is None else _row(row)

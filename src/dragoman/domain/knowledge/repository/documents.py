@@ -9,7 +9,13 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from dragoman.domain.knowledge.model import Document, DocumentDraft, DocumentState, PassageDraft, StoredPassage
+from dragoman.domain.knowledge.model import (
+    Document,
+    DocumentDraft,
+    DocumentState,
+    PassageDraft,
+    StoredPassage,
+)
 from dragoman.domain.knowledge.tables import document_texts, documents, passages
 from dragoman.kit.errors import NotFound
 from dragoman.kit.jsontypes import JsonValue
@@ -35,34 +41,40 @@ class DocumentFilter:
     offset: int = 0
 
 
-def _row(row: sa.Row[tuple[object, ...]]) -> Document:
-    values = dict(row._mapping)
+def _row(row: sa.RowMapping) -> Document:
+    values = dict(row)
     values["tags"] = tuple(values["tags"])
     return Document(**values)
 
 
-def _passage(row: sa.Row[tuple[object, ...]]) -> StoredPassage:
-    values = dict(row._mapping)
+def _passage(row: sa.RowMapping) -> StoredPassage:
+    values = dict(row)
     values["heading_path"] = tuple(values["heading_path"])
     return StoredPassage(**values)
 
 
 def find(connection: Connection, collection_key: int, external_id: str) -> Document | None:
     """The document with the caller's own id, or None."""
-    row = connection.execute(
-        sa.select(*_COLUMNS).where(
-            documents.c.collection_key == collection_key, documents.c.external_id == external_id
+    row = (
+        connection.execute(
+            sa.select(*_COLUMNS).where(
+                documents.c.collection_key == collection_key, documents.c.external_id == external_id
+            )
         )
-    ).one_or_none()
+        .mappings()
+        .one_or_none()
+    )
     return None if row is None else _row(row)
 
 
-def find_many(connection: Connection, collection_key: int, external_ids: Sequence[str]) -> dict[str, Document]:
+def find_many(
+    connection: Connection, collection_key: int, external_ids: Sequence[str]
+) -> dict[str, Document]:
     """Documents by the caller's own ids."""
     statement = sa.select(*_COLUMNS).where(
         documents.c.collection_key == collection_key, documents.c.external_id.in_(external_ids)
     )
-    found = [_row(row) for row in connection.execute(statement)]
+    found = [_row(row) for row in connection.execute(statement).mappings()]
     return {document.external_id: document for document in found}
 
 
@@ -72,9 +84,15 @@ def get(connection: Connection, collection_key: int, document_id: str) -> Docume
     Raises:
         NotFound: the collection has no such document.
     """
-    row = connection.execute(
-        sa.select(*_COLUMNS).where(documents.c.collection_key == collection_key, documents.c.id == document_id)
-    ).one_or_none()
+    row = (
+        connection.execute(
+            sa.select(*_COLUMNS).where(
+                documents.c.collection_key == collection_key, documents.c.id == document_id
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
     if row is None:
         raise NotFound("There is no document with this id in the collection.", code="document_not_found")
     return _row(row)
@@ -83,7 +101,9 @@ def get(connection: Connection, collection_key: int, document_id: str) -> Docume
 def by_keys(connection: Connection, keys: Iterable[int]) -> dict[int, Document]:
     """Documents by internal key."""
     statement = sa.select(*_COLUMNS).where(documents.c.key.in_(list(keys)))
-    return {document.key: document for document in (_row(row) for row in connection.execute(statement))}
+    return {
+        document.key: document for document in (_row(row) for row in connection.execute(statement).mappings())
+    }
 
 
 def insert(connection: Connection, values: Sequence[dict[str, JsonValue]]) -> None:
@@ -139,8 +159,10 @@ def _conditions(collection_key: int, wanted: DocumentFilter) -> list[sa.ColumnEl
 def select(connection: Connection, collection_key: int, wanted: DocumentFilter) -> list[Document]:
     """The documents that match, ordered by a time column and then by age."""
     column = documents.c[wanted.order_by]
-    order = (column.desc().nulls_last(), documents.c.key.desc()) if wanted.descending else (
-        column.asc().nulls_last(), documents.c.key.asc()
+    order = (
+        (column.desc().nulls_last(), documents.c.key.desc())
+        if wanted.descending
+        else (column.asc().nulls_last(), documents.c.key.asc())
     )
     statement = (
         sa.select(*_COLUMNS)
@@ -149,7 +171,7 @@ def select(connection: Connection, collection_key: int, wanted: DocumentFilter) 
         .limit(wanted.limit)
         .offset(wanted.offset)
     )
-    return [_row(row) for row in connection.execute(statement)]
+    return [_row(row) for row in connection.execute(statement).mappings()]
 
 
 def siblings(connection: Connection, collection_key: int, reference: str, *, limit: int) -> list[Document]:
@@ -160,7 +182,7 @@ def siblings(connection: Connection, collection_key: int, reference: str, *, lim
         .order_by(documents.c.key)
         .limit(limit)
     )
-    return [_row(row) for row in connection.execute(statement)]
+    return [_row(row) for row in connection.execute(statement).mappings()]
 
 
 def text(connection: Connection, document_key: int) -> str:
@@ -236,15 +258,20 @@ def add_passages(
 def passages_of(connection: Connection, document_key: int) -> list[StoredPassage]:
     """All passages of a document in order."""
     statement = (
-        sa.select(*_PASSAGE_COLUMNS).where(passages.c.document_key == document_key).order_by(passages.c.ordinal)
+        sa.select(*_PASSAGE_COLUMNS)
+        .where(passages.c.document_key == document_key)
+        .order_by(passages.c.ordinal)
     )
-    return [_passage(row) for row in connection.execute(statement)]
+    return [_passage(row) for row in connection.execute(statement).mappings()]
 
 
 def passages_by_keys(connection: Connection, keys: Sequence[int]) -> dict[int, StoredPassage]:
     """Passages by key."""
     statement = sa.select(*_PASSAGE_COLUMNS).where(passages.c.key.in_(keys))
-    return {passage.key: passage for passage in (_passage(row) for row in connection.execute(statement))}
+    return {
+        passage.key: passage
+        for passage in (_passage(row) for row in connection.execute(statement).mappings())
+    }
 
 
 def delete_passages(connection: Connection, document_key: int) -> None:
@@ -252,7 +279,9 @@ def delete_passages(connection: Connection, document_key: int) -> None:
     connection.execute(sa.delete(passages).where(passages.c.document_key == document_key))
 
 
-def waiting_passages(connection: Connection, document_keys: Sequence[int], *, limit: int) -> list[StoredPassage]:
+def waiting_passages(
+    connection: Connection, document_keys: Sequence[int], *, limit: int
+) -> list[StoredPassage]:
     """Passages of these documents that have no vector yet."""
     statement = (
         sa.select(*_PASSAGE_COLUMNS)
@@ -260,7 +289,7 @@ def waiting_passages(connection: Connection, document_keys: Sequence[int], *, li
         .order_by(passages.c.document_key, passages.c.ordinal)
         .limit(limit)
     )
-    return [_passage(row) for row in connection.execute(statement)]
+    return [_passage(row) for row in connection.execute(statement).mappings()]
 
 
 def mark_embedded(connection: Connection, keys: Sequence[int]) -> None:
@@ -284,7 +313,9 @@ def settle(connection: Connection, document_keys: Sequence[int], *, at: int) -> 
     connection.execute(sa.update(documents).where(mine).values(embedded_count=done))
     connection.execute(
         sa.update(documents)
-        .where(mine, documents.c.state == "embedding", documents.c.embedded_count >= documents.c.passage_count)
+        .where(
+            mine, documents.c.state == "embedding", documents.c.embedded_count >= documents.c.passage_count
+        )
         .values(state="indexed", state_detail=None, indexed_at=at)
     )
 
@@ -303,7 +334,7 @@ def keys_after(connection: Connection, collection_key: int, after: int, *, limit
         .order_by(documents.c.key)
         .limit(limit)
     )
-    return [_row(row) for row in connection.execute(statement)]
+    return [_row(row) for row in connection.execute(statement).mappings()]
 
 
 def forget_vectors(connection: Connection, collection_key: int) -> None:
@@ -325,4 +356,4 @@ def without_vectors(connection: Connection, *, limit: int) -> list[Document]:
         .where(documents.c.state == "indexed", documents.c.embedded_count < documents.c.passage_count)
         .limit(limit)
     )
-    return [_row(row) for row in connection.execute(statement)]
+    return [_row(row) for row in connection.execute(statement).mappings()]
