@@ -28,9 +28,7 @@ class Exchange:
 
     async def answer(self, body: bytes, *, status: str = "200 OK", headers: str = "") -> None:
         """A whole answer with its length."""
-        await self.write(
-            f"HTTP/1.1 {status}\r\n{headers}content-length: {len(body)}\r\n\r\n".encode() + body
-        )
+        await self.write(f"HTTP/1.1 {status}\r\n{headers}content-length: {len(body)}\r\n\r\n".encode() + body)
 
     async def json(self, value: object, *, status: str = "200 OK", headers: str = "") -> None:
         """A whole JSON answer."""
@@ -73,6 +71,7 @@ class ScriptedServer:
     tls: ssl.SSLContext | None = None
     exchanges: list[Exchange] = field(default_factory=list)
     connections: int = 0
+    closed: int = 0
     port: int = 0
 
     async def __aenter__(self) -> Self:
@@ -107,7 +106,11 @@ class ScriptedServer:
                 await self.handler(exchange)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
+        except asyncio.CancelledError:
+            # Only the end of the test cancels; asyncio's own callback would report it as a failure.
+            pass
         finally:
+            self.closed += 1
             self._tasks.discard(task)
             writer.transport.abort()
 

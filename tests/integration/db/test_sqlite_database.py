@@ -143,7 +143,8 @@ async def test_a_write_locked_out_by_another_process_is_unavailable_and_the_next
 ) -> None:
     locker = await asyncio.create_subprocess_exec(
         sys.executable, "-c",
-        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); c.execute('begin immediate');"
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "c.execute('begin immediate');"
         "print('locked', flush=True); sys.stdin.read(); c.execute('rollback')",
         str(path), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip

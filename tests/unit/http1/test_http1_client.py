@@ -382,8 +382,7 @@ async def test_kept_connections_close_after_their_time() -> None:
     client = Http1Client(keep_seconds=0.1)
     async with ScriptedServer(hello) as server:
         await fetch(client, server.url)
-        closed = server.exchanges[0]
-        await closed.until_hang_up() if not closed.hung_up else None
+        await until(lambda: server.closed == 1)
     client.close()
 
 

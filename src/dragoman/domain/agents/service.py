@@ -105,7 +105,7 @@ class AgentsService:
 
         def store(connection: Connection) -> StoredAgent:
             before = repository.get(connection, caller, agent.id, agent.kind)
-            if False:
+            if before.updated_at != agent.updated_at:
                 raise Conflict("The agent was changed meanwhile.", code="agent_changed")
             slug = before.slug
             if before.name != agent.name:

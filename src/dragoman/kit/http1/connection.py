@@ -197,6 +197,7 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
         self._head_bytes = 0
+        self._header_bytes = 0
         self._informational = False
         self._until_close = False
         self._keep_alive = False
@@ -222,6 +223,7 @@ class Connection(asyncio.Protocol):
         assert self.response is None
         response = self.response = Response(self, headless=headless)
         self._head_bytes = 0
+        self._header_bytes = 0
         self._until_close = False
         self._keep_alive = False
         if len(body) > _LOW_MARK_BYTES:
@@ -320,7 +322,8 @@ class Connection(asyncio.Protocol):
         response = self.response
         if response is None or response.ready:
             return  # trailers
-        if len(response.headers) >= _MAXIMUM_HEADERS:
+        self._header_bytes += len(name) + len(value)
+        if len(response.headers) >= _MAXIMUM_HEADERS or self._header_bytes > _MAXIMUM_HEAD_BYTES:
             raise ValueError("too many headers")
         response.headers.append((name.lower(), value))
 

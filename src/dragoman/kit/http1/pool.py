@@ -1,6 +1,7 @@
 """The connections to one origin: kept ones first, new ones up to a bound, then waiting in turn."""
 
 import asyncio
+import os
 import ssl
 from collections import deque
 
@@ -172,4 +173,6 @@ def _reason(error: Exception | None) -> str:
         return "the name has no address"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed ({error.reason or 'unknown reason'})"
-    return getattr(error, "strerror", None) or type(error).__name__
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return type(error).__name__
