@@ -15,7 +15,7 @@ from dragoman.domain.accounts.tokens import TokenSigner
 from dragoman.domain.accounts.versions import Versions
 from dragoman.kit.clock import now_ms
 from dragoman.kit.crypto import RootKey, Sealer
-from dragoman.kit.errors import InvalidInput, NotFound, QuotaExceeded, Unauthenticated
+from dragoman.kit.errors import Forbidden, InvalidInput, NotFound, QuotaExceeded, Unauthenticated
 from dragoman.kit.gcra import RateLimit
 from dragoman.kit.jsontypes import JsonValue
 
@@ -99,7 +99,13 @@ class AccountsService:
         await self.versions.check()
 
     def mint_token(self, caller: Caller) -> str:
-        """A token for 24 hours that stands for the caller; it ends with the key it comes from."""
+        """A token for 24 hours that stands for the caller; it ends with the key it comes from.
+
+        Raises:
+            Forbidden: the caller came by a public key, which a token would widen.
+        """
+        if caller.key_kind != "private":
+            raise Forbidden("A public key cannot be exchanged for a token.", code="public_key")
         return self._signer.mint(caller, now_ms=self._clock_ms())
 
     async def exchange(self, email: str, api_key: str, *, address: str) -> str:
@@ -120,7 +126,12 @@ class AccountsService:
             caller = await self.keys.authenticate_slow(api_key)
         except Unauthenticated:
             caller = None
-        succeeded = caller is not None and caller.key_id is not None and caller.email == email
+        succeeded = (
+            caller is not None
+            and caller.key_id is not None
+            and caller.key_kind == "private"
+            and caller.email == email
+        )
         await self._database.write(_note_login, email, address, succeeded=succeeded, at=self._clock_ms())
         if caller is None or not succeeded:
             raise Unauthenticated("The e-mail and the API key do not belong together.", code="login_failed")

@@ -75,7 +75,9 @@ class Journal:
         self._limits = limits or JournalLimits()
         self._name = f"{time.time_ns() // 1_000_000:013d}-{os.getpid()}-{secrets.token_hex(4)}"
         self._number = 0
+        # Held while writing, so by a thread that a stuck disk holds; the queue has a lock that is always free soon.
         self._lock = threading.Lock()
+        self._queue_lock = threading.Lock()
         self._queue: deque[bytes] = deque()
         self._stalled = False
         self._reported_at: float | None = None
@@ -111,15 +113,13 @@ class Journal:
         since = self._disk_call_since
         if since is not None and time.monotonic() - since > self._limits.stall_seconds:
             self._stall("the disk does not answer")
-        if self._stalled:
-            self._put(line)
+        if self._stalled and self._queued(line):
             return
         started = time.monotonic()
         with self._lock:
             problem = self._write(line)
         if problem is not None:
-            self._stall(problem)
-            self._put(line)
+            self._stall(problem, line)
         elif time.monotonic() - started > self._limits.stall_seconds:
             self._stall("the disk is slow")
 
@@ -136,15 +136,25 @@ class Journal:
         self._torn = written < len(line)
         return "the disk took part of a line" if self._torn else None
 
-    def _stall(self, reason: str) -> None:
-        if self._stalled:
-            return
-        self._stalled = True
-        self._wake.set()
+    def _stall(self, reason: str, line: bytes | None = None) -> None:
+        """From here on lines wait for the thread, this one first."""
+        with self._queue_lock:
+            began = not self._stalled
+            self._stalled = True
+            if line is not None:
+                self._put(line)
         now = time.monotonic()
-        if self._reported_at is None or now - self._reported_at > self._limits.report_seconds:
+        if began and (self._reported_at is None or now - self._reported_at > self._limits.report_seconds):
             self._reported_at = now
             log.error("usage.journal_stalled", reason=reason, segment=self._path.name)
+        self._wake.set()
+
+    def _queued(self, line: bytes) -> bool:
+        """Whether the line waits now; not when the disk has come back meanwhile."""
+        with self._queue_lock:
+            if self._stalled:
+                self._put(line)
+            return self._stalled
 
     def _put(self, line: bytes) -> None:
         if len(self._queue) >= self._limits.queued_lines:
@@ -179,14 +189,18 @@ class Journal:
             self._disk_call_since = None
 
     def _drain(self) -> None:
-        while self._queue:
+        """Writes what waits; the stall is over once nothing does."""
+        while True:
+            with self._queue_lock:
+                if not self._queue:
+                    self._stalled = False
+                    return
+                line = self._queue[0]
             with self._disk_call(), self._lock:
-                problem = self._write(self._queue[0])
+                problem = self._write(line)
             if problem is not None:
                 return
             self._queue.popleft()
-        # A line put between the last look and here waits for the next round.
-        self._stalled = False
 
     def _sync(self) -> None:
         if self._dirty:
