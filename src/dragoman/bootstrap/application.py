@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from sqlalchemy import Connection
 
-from dragoman.bootstrap.asgi import Front, HttpMetrics, Receive, Scope, Send
+from dragoman.bootstrap.asgi import Application, Front, HttpMetrics, Receive, Scope, Send
 from dragoman.bootstrap.relaying import RelayPlan
 from dragoman.bootstrap.services import Running
 from dragoman.dialects.aivax.app import create_app as create_aivax
@@ -20,7 +20,7 @@ from dragoman.kit.errors import DragomanError
 from dragoman.kit.http1 import Http1Client
 
 _COMPLETIONS = "/v1/chat/completions"
-_COMPLETIONS_ALIAS = "/api/v1/chat/completions"
+_MODELS = "/v1/models"
 _COUNTING_MODEL = "gpt-4o"
 
 
@@ -76,12 +76,19 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
         limits=HotLimits(body_bytes=services.settings.server.max_body_bytes),
     )
 
-    async def aliased(scope: Scope, receive: Receive, send: Send) -> None:
-        await hot({**scope, "path": _COMPLETIONS, "raw_path": _COMPLETIONS.encode()}, receive, send)
-
     front.route("POST", _COMPLETIONS, hot)
-    front.route("POST", _COMPLETIONS_ALIAS, aliased)
+    front.route("POST", "/api" + _COMPLETIONS, _elsewhere(hot, _COMPLETIONS))
+    front.route("GET", "/api" + _MODELS, _elsewhere(front.mounted, _MODELS))
     return front
+
+
+def _elsewhere(application: Application, path: str) -> Application:
+    """The application as if it had been called at another path."""
+
+    async def moved(scope: Scope, receive: Receive, send: Send) -> None:
+        await application({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+    return moved
 
 
 def _alive(connection: Connection) -> None:
