@@ -128,12 +128,18 @@ def wait_for(port: int, process: subprocess.Popen[bytes], name: str) -> None:
 
 
 @contextmanager
-def running(name: str, command: list[str], port: int, core: int, **options: object) -> Iterator[int]:
+def running(
+    name: str, command: list[str], port: int, core: int, environment: dict[str, str] | None = None
+) -> Iterator[int]:
     """A server pinned to a core; ended with everything it started."""
     log = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
     process = subprocess.Popen(
-        ["taskset", "-c", str(core), *command], stdout=log, stderr=log, start_new_session=True, **options
-    )  # type: ignore[call-overload]
+        ["taskset", "-c", str(core), *command],
+        stdout=log,
+        stderr=log,
+        env=environment,
+        start_new_session=True,
+    )
     try:
         wait_for(port, process, name)
         raise_priority(process.pid)
@@ -221,8 +227,10 @@ class Field:
         self.targets = [Target("direct", upstream, "none", None)]
         self.notes: list[str] = []
 
-    def _start(self, name: str, command: list[str], port: int, **options: object) -> int:
-        return self._stack.enter_context(running(name, command, port, core=0, **options))
+    def _start(
+        self, name: str, command: list[str], port: int, environment: dict[str, str] | None = None
+    ) -> int:
+        return self._stack.enter_context(running(name, command, port, 0, environment))
 
     def nginx(self) -> None:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
@@ -250,7 +258,7 @@ class Field:
             "DRAGOMAN_MODELS__PROVIDERS__BENCH__API_KEY": "sk-upstream",
             "DRAGOMAN_MODELS__PROVIDERS__BENCH__MODELS": '["plain", "paced"]',
         }
-        pid = self._start(name, words, port, env=environment)
+        pid = self._start(name, words, port, environment)
         self.targets.append(Target(name, port, KEY, pid))
 
     def litellm(self, program: str | None) -> None:
@@ -267,7 +275,7 @@ class Field:
             "LITELLM_LOG": "ERROR",
         }
         command = [program, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)]
-        pid = self._start("litellm", command, port, env=environment)
+        pid = self._start("litellm", command, port, environment)
         self.targets.append(Target("litellm", port, KEY, pid, every_round=False))
 
 
@@ -426,7 +434,7 @@ def main() -> int:
         build(folder)
         upstream = free_port()
         command = [str(folder / "upstream"), str(upstream), str(CHUNKS), str(GAP_US)]
-        stack.enter_context(running("upstream", command, upstream, core=1))
+        stack.enter_context(running("upstream", command, upstream, 1))
         field = Field(stack, folder, upstream)
         field.nginx()
         field.dragoman("dragoman", options.target)

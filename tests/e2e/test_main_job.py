@@ -27,9 +27,15 @@ Trips are booked through the office. First class is not reimbursed.
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("main-job") / "data") as running:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over a fresh database of each kind."""
+    data = tmp_path_factory.mktemp(f"main-job-{request.param}") / "data"
+    settings: dict[str, str] = {}
+    if request.param == "postgresql":
+        databases = request.getfixturevalue("postgres_server")
+        settings["DRAGOMAN_DATABASE__URL"] = databases.url(databases.create())
+    with Server(data, settings) as running:
         yield running
 
 

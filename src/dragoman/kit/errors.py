@@ -101,6 +101,14 @@ class Unsupported(DragomanError):
     status = 415
 
 
+class Unprocessable(DragomanError):
+    """A request that is well written and yet cannot come to its end."""
+
+    code = "unprocessable"
+    title = "Unprocessable"
+    status = 422
+
+
 class QuotaExceeded(DragomanError):
     """A rate or quota is used up for now."""
 

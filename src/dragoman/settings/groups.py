@@ -210,6 +210,49 @@ class KnowledgeSettings(Group):
     )
 
 
+class ModelPriceSettings(Group):
+    """What a model's tokens cost, in US dollars for a million."""
+
+    input: float = Field(default=0, ge=0, le=1_000_000, description="Price of a million input tokens.")
+    output: float = Field(default=0, ge=0, le=1_000_000, description="Price of a million output tokens.")
+    cached: float | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="Price of a million cached input tokens; unset, as input.",
+    )
+
+
+class PricesSettings(Group):
+    """What use costs, in US dollars; what has no price is free."""
+
+    models: dict[str, ModelPriceSettings] = Field(
+        default_factory=dict, description="Prices by name, of models and of the embedder."
+    )
+
+
+class MediaSettings(Group):
+    """Pictures, sound and files as text, for models that read text only."""
+
+    vision_model: str = Field(
+        default="", description="Model that describes pictures; empty, their text is read by OCR."
+    )
+    fetch_bytes: int = Field(
+        default=20 * 1024**2, ge=1024, le=1024**3, description="Largest file fetched from an address."
+    )
+    fetch_seconds: int = Field(
+        default=20, ge=1, le=600, description="Longest time to fetch a file from an address."
+    )
+
+
+class ChatSettings(Group):
+    """Chat completions."""
+
+    ping_seconds: float = Field(
+        default=15, ge=0.05, le=3600, description="Silence in a stream after which a ping is sent."
+    )
+
+
 class AivaxSettings(Group):
     """The AIVAX dialect."""
 

@@ -11,6 +11,7 @@ from dragoman.settings.groups import (
     AivaxSettings,
     AskSageSettings,
     BootstrapSettings,
+    ChatSettings,
     DatabaseSettings,
     EgressSettings,
     EmbeddingSettings,
@@ -18,7 +19,9 @@ from dragoman.settings.groups import (
     Group,
     KnowledgeSettings,
     LogSettings,
+    MediaSettings,
     ModelsSettings,
+    PricesSettings,
     ServerSettings,
     WeightsSettings,
 )
@@ -49,6 +52,9 @@ class Settings(Group):
     weights: WeightsSettings = WeightsSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    chat: ChatSettings = ChatSettings()
+    media: MediaSettings = MediaSettings()
+    prices: PricesSettings = PricesSettings()
     aivax: AivaxSettings = AivaxSettings()
     asksage: AskSageSettings = AskSageSettings()
 

@@ -57,9 +57,13 @@ def _type_name(kind: Any) -> str:
         return "list" if origin is list else "table"
     if origin in (Union, UnionType):
         return " or ".join(_type_name(part) for part in get_args(kind))
-    return {"bool": "true or false", "int": "number", "SecretStr": "secret", "Path": "path"}.get(
-        kind.__name__, "text"
-    )
+    return {
+        "bool": "true or false",
+        "int": "number",
+        "float": "number",
+        "SecretStr": "secret",
+        "Path": "path",
+    }.get(kind.__name__, "text")
 
 
 def _bound(limit: object) -> str:

@@ -1,4 +1,4 @@
-"""The search statement for PostgreSQL: filters, exact comparison, words and rank fusion in one."""
+"""The search statement for PostgreSQL: filters, exact comparison, words and their fusion in one."""
 
 import re
 from dataclasses import dataclass, field
@@ -17,7 +17,6 @@ _TABLE_NAME = re.compile(r"passage_vectors_(\d+)")
 
 # The compiler costs more than it saves here, and a plan for unknown collections is a bad plan for each.
 _SETTINGS = "select set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true)"
-# A rank counts 1 / (60 + rank), as usual for reciprocal rank fusion.
 _SEARCH = """
 with {words},
 best_words(k, s) as (select k, max(s) from words group by k order by 2 desc, 1 limit %(word_window)s),
@@ -25,13 +24,26 @@ meaning(k, x) as materialized ({meaning}),
 judged(k, s, x) as materialized ({judged}),
 by_words(k, s, x) as (select k, s, x from judged where x is null or x >= %(floor)s),
 by_meaning(k, x) as (select k, x from meaning where x >= %(floor)s order by x desc, k limit %(window)s),
-ranked(k, s, x, r) as (
-  select k, s, x, row_number() over (order by s desc, k) from by_words
-  union all
-  select k, x, x, row_number() over (order by x desc, k) from by_meaning)
-select k, {score} as score, max(x) from ranked where r <= %(window)s
-group by k order by score desc, k limit %(limit)s
+candidates(k, s, x) as (
+  select k, max(s), max(x) from (
+    select k, s, x from (select k, s, x from by_words order by s desc, k limit %(window)s) matched
+    union all
+    select k, null::float8, x from by_meaning) both_legs
+  group by k),
+bounds(top_s, low_x, top_x) as (select max(s), min(x), max(x) from candidates)
+select k, {score} as score, x from candidates, bounds
+order by score desc, k limit %(limit)s
 """
+# Weighted so that fusing was better than either leg alone on every collection it was measured with; fusing by rank was not.
+_WORD_SHARE = "coalesce(s / nullif(top_s, 0), 0)"
+_MEANING_SHARE = (
+    f"case when x is null then {_WORD_SHARE} when top_x > low_x then (x - low_x) / (top_x - low_x) else 1 end"
+)
+_SCORES = {
+    "hybrid": f"0.25 * {_WORD_SHARE} + 0.75 * {_MEANING_SHARE}",
+    "vector": "x",
+    "keyword": "s",
+}
 _NO_WORDS = "words(k, s) as (select null::bigint, null::float8 where false)"
 _NO_MEANING = "select null::bigint, null::float8 where false"
 _UNJUDGED = "select k, s, null::float8 from best_words"
@@ -93,7 +105,7 @@ class _Statement:
             _SEARCH.replace("{words}", self.words)
             .replace("{judged}", self.judged)
             .replace("{meaning}", self.meaning)
-            .replace("{score}", "sum(1.0::float8 / (60 + r))" if fuse == "hybrid" else "max(s)")
+            .replace("{score}", _SCORES[fuse])
         )
 
 

@@ -14,6 +14,7 @@ from dragoman.domain.messages.events import (
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
+    ToolRun,
     Usage,
 )
 from dragoman.domain.messages.fold import Answer
@@ -108,6 +109,8 @@ class StreamEncoder:
                 return self._delta({"reasoning": text})
             case ToolCallDelta():
                 return self._delta({"tool_calls": [_call_delta(event)]})
+            case ToolRun():
+                return b""
             case Finished():
                 return self._finish(event)
             case _:

@@ -1,6 +1,8 @@
 """The one event stream that every answer is, whole or streamed, in every dialect.
 
-A stream is any number of deltas, at most one ``CitationsFound`` (before the first delta), then ``Finished`` as the last event.
+A stream is any number of deltas, tool runs and ``CitationsFound``, then ``Finished`` as the last event. Where documents are
+searched before the model is asked, ``CitationsFound`` comes first; a model that searches by itself may find more later, and
+each ``CitationsFound`` then holds all so far.
 A failure is raised, not an event: the dialect turns it into a status or, after the stream has begun, an in-band error.
 """
 
@@ -30,6 +32,23 @@ class ToolCallDelta:
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRun:
+    """A tool that the server itself carries out: once when it begins, once when it has ended.
+
+    ``arguments`` is JSON text. ``reason`` and ``goal`` are the model's own words, where it was asked for them.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    state: Literal["created", "completed", "failed"]
+    result: str = ""
+    duration_ms: int = 0
+    reason: str | None = None
+    goal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +83,4 @@ class Finished:
     model: str
 
 
-Event: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | CitationsFound | Finished
+Event: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | ToolRun | CitationsFound | Finished

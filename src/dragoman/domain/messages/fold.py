@@ -13,6 +13,7 @@ from dragoman.domain.messages.events import (
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
+    ToolRun,
     Usage,
 )
 from dragoman.domain.messages.parts import ToolCall
@@ -20,7 +21,7 @@ from dragoman.domain.messages.parts import ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: what folding its stream gives."""
+    """A whole answer: what folding its stream gives. ``tool_runs`` are those that have ended."""
 
     text: str
     reasoning: str
@@ -29,6 +30,7 @@ class Answer:
     finish_reason: FinishReason
     usage: Usage
     model: str
+    tool_runs: tuple[ToolRun, ...] = ()
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class Folder:
         self._reasoning: list[str] = []
         self._calls: dict[int, _Call] = {}
         self._citations: tuple[Citation, ...] = ()
+        self._runs: list[ToolRun] = []
         self._finished: Finished | None = None
 
     def add(self, event: Event) -> None:
@@ -60,6 +63,9 @@ class Folder:
                 call.id = event.id or call.id
                 call.name = event.name or call.name
                 call.arguments.append(event.arguments)
+            case ToolRun():
+                if event.state != "created":
+                    self._runs.append(event)
             case CitationsFound(citations):
                 self._citations = citations
             case Finished():
@@ -86,6 +92,7 @@ class Folder:
             finish_reason=self._finished.reason,
             usage=self._finished.usage,
             model=self._finished.model,
+            tool_runs=tuple(self._runs),
         )
 
 

@@ -51,7 +51,10 @@ class UsageRecord:
 
 @dataclass(frozen=True, slots=True)
 class JournalLimits:
-    """Bounds. ``stall_seconds``: a disk that takes longer for one call counts as stalled; trouble is logged once in ``report_seconds``."""
+    """Bounds. A disk that takes longer than ``stall_seconds`` for one call counts as stalled.
+
+    Trouble is logged once in ``report_seconds``.
+    """
 
     sync_seconds: float = 0.5
     stall_seconds: float = 0.1

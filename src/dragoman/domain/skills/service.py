@@ -1,0 +1,154 @@
+"""Skills for callers: write, list, import, delete."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from dragoman.db.database import Database
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.skills import repository
+from dragoman.domain.skills.model import ImportDone, Skill, SkillDraft
+from dragoman.kit.clock import now_ms
+from dragoman.kit.errors import Conflict, InvalidInput, NotFound
+from dragoman.kit.ids import uuid7
+
+R = TypeVar("R")
+
+MOST_SKILLS = 10_000
+_SLUG = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def check_slug(slug: str) -> None:
+    """Refuses what is no slug.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not _SLUG.fullmatch(slug):
+        raise InvalidInput("slug must have 1 to 64 letters, digits, '_', '.' or '-'.", param="slug")
+
+
+class SkillsService:
+    """What a caller may do with skills; everybody has their own."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, caller: Caller, draft: SkillDraft) -> Skill:
+        """A new skill.
+
+        Raises:
+            InvalidInput: the slug is none, or there are as many skills as there may be.
+            Conflict: the slug is taken.
+        """
+        check_slug(draft.slug)
+        now = now_ms()
+        skill = Skill(uuid7(), draft, now, now)
+
+        def store(connection: Connection) -> None:
+            _refuse_taken(connection, caller, draft.slug)
+            _refuse_too_many(repository.count(connection, caller) + 1)
+            repository.insert(connection, caller, skill)
+
+        await self._write(store)
+        return skill
+
+    async def get(self, caller: Caller, skill_id: str) -> Skill:
+        """One skill.
+
+        Raises:
+            NotFound: the caller has no such skill.
+        """
+        return await self._database.read(repository.get, caller, skill_id)
+
+    async def select(self, caller: Caller, *, limit: int = MOST_SKILLS, offset: int = 0) -> list[Skill]:
+        """The caller's skills, oldest first."""
+        return await self._database.read(repository.select, caller, limit=limit, offset=offset)
+
+    async def named(self, caller: Caller, names: Sequence[str]) -> list[Skill]:
+        """Those of the caller's skills whose id or slug is among the names, oldest first."""
+        return await self._database.read(repository.select, caller, limit=MOST_SKILLS, names=names)
+
+    async def update(self, caller: Caller, skill_id: str, edit: Callable[[SkillDraft], SkillDraft]) -> Skill:
+        """The skill after ``edit`` was applied to what it was.
+
+        Raises:
+            NotFound: the caller has no such skill.
+            InvalidInput: the new slug is none.
+            Conflict: the new slug is taken.
+        """
+
+        def store(connection: Connection) -> Skill:
+            before = repository.get(connection, caller, skill_id)
+            draft = edit(before.draft)
+            if draft.slug != before.draft.slug:
+                check_slug(draft.slug)
+                _refuse_taken(connection, caller, draft.slug)
+            now = now_ms()
+            repository.replace(connection, caller, skill_id, draft, now)
+            return Skill(skill_id, draft, before.created_at, now)
+
+        return await self._write(store)
+
+    async def delete(self, caller: Caller, skill_id: str) -> None:
+        """Removes one skill.
+
+        Raises:
+            NotFound: the caller has no such skill.
+        """
+        if not await self._database.write(repository.delete, caller, skill_id):
+            raise NotFound("There is no skill with this id.", code="skill_not_found")
+
+    async def clear(self, caller: Caller) -> int:
+        """Removes all the caller's skills; gives how many there were."""
+        return await self._database.write(repository.delete, caller)
+
+    async def import_all(self, caller: Caller, drafts: Sequence[SkillDraft]) -> ImportDone:
+        """Makes what is new and changes what is different, all in one transaction; of one slug the last draft counts.
+
+        Raises:
+            InvalidInput: a slug is none, or there would be more skills than there may be.
+        """
+        for draft in drafts:
+            check_slug(draft.slug)
+        latest = {draft.slug: draft for draft in drafts}
+
+        def store(connection: Connection) -> int:
+            now, new = now_ms(), 0
+            before = {one.draft.slug: one for one in repository.select(connection, caller, limit=MOST_SKILLS)}
+            stored = 0
+            for slug, draft in latest.items():
+                old = before.get(slug)
+                if old is None:
+                    new += 1
+                    repository.insert(connection, caller, Skill(uuid7(), draft, now, now))
+                elif old.draft != draft:
+                    repository.replace(connection, caller, old.id, draft, now)
+                else:
+                    continue
+                stored += 1
+            _refuse_too_many(len(before) + new)
+            return stored
+
+        stored = await self._write(store)
+        return ImportDone(stored, len(drafts) - stored)
+
+    async def _write(self, store: Callable[[Connection], R]) -> R:
+        try:
+            return await self._database.write(store)
+        except IntegrityError as error:
+            # Two at the same moment: the database's own rule decides.
+            raise Conflict("The slug is taken.", param="slug", code="slug_taken") from error
+
+
+def _refuse_taken(connection: Connection, caller: Caller, slug: str) -> None:
+    if repository.by_slug(connection, caller, slug) is not None:
+        raise Conflict(f"There is a skill {slug!r} already.", param="slug", code="slug_taken")
+
+
+def _refuse_too_many(number: int) -> None:
+    if number > MOST_SKILLS:
+        raise InvalidInput(f"There may be at most {MOST_SKILLS} skills.", code="too_many_skills")
