@@ -211,7 +211,8 @@ class CrashRun:
         return [f"{name} is gone and yet found by {found}"] if found and not there else []
 
     def _found(self, client: httpx.Client, word: str) -> list[str]:
-        body = {"term": word, "collections": [self.collection], "minScore": 0.01, "top": 10}
+        # Texts this alike are as near to the word as its own; how results are ranked is not the question here.
+        body = {"term": word, "collections": [self.collection], "minScore": 0.01, "top": 128}
         answer = client.post("/api/v1/query", json=body)
         assert answer.status_code == 200, answer.text
         return [hit["documentName"] for hit in answer.json() if word in hit["documentContent"]]

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -23,6 +25,7 @@ _FIRST_USER = "owner@localhost.localdomain"
 _FIRST_ORGANISATION = "Default"
 _GRACE_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def _say(running: Running, welcome: Welcome, address: str) -> None:
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that tells when it listens."""
+    """A uvicorn server that tells when it listens and leaves ending the process to its caller."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -83,6 +86,18 @@ class _Server(uvicorn.Server):
         """Listens, then tells."""
         await super().startup(sockets=sockets)  # pyright: ignore[reportArgumentType]
         self.listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stops serving at SIGINT and SIGTERM; uvicorn's own raises them again before anything is closed."""
+        loop = asyncio.get_running_loop()
+        for number in _STOPPING:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in _STOPPING:
+                loop.remove_signal_handler(number)
 
     def port(self) -> int:
         """The port that was taken."""

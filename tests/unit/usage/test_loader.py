@@ -291,3 +291,11 @@ def test_a_month_is_the_calendars_in_utc(day: str, first: str, following: str) -
     since, until = month_of(moment)
     assert (iso(since)[:10], iso(until)[:10]) == (first, following)
     assert iso(since).endswith("T00:00:00.000Z")
+
+
+def test_a_record_has_the_tables_columns_in_their_order() -> None:
+    from dataclasses import fields
+
+    assert [field.name for field in fields(UsageRecord)] == [column.name for column in usage_records.columns][
+        1:
+    ]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,9 @@ _IDLE_SECONDS = 600.0
 _CONTEXT_TOKENS = 8192
 # On a small machine the first piece of an answer to a long prompt takes its time.
 _PATIENCE_SECONDS = 300.0
+_DEMO_OUTPUT_TOKENS = 200
+_REPEAT_PENALTY = 1.1
+_DEMO_TEMPERATURE = 0.2
 
 
 class LocalModel:
@@ -54,7 +58,11 @@ class LocalModel:
         self._settings = ChildSettings(model_path, context_tokens, threads, gpu_layers)
         self._idle_seconds = idle_seconds
         self._profile = ModelProfile(
-            context_tokens=context_tokens, tools=not demo, demo=demo, tokenizer_factor=1.15
+            context_tokens=context_tokens,
+            max_output_tokens=_DEMO_OUTPUT_TOKENS if demo else None,
+            tools=not demo,
+            demo=demo,
+            tokenizer_factor=1.15,
         )
         self._client = httpx.AsyncClient(trust_env=False)
         self._starting = asyncio.Lock()
@@ -91,7 +99,7 @@ class LocalModel:
         try:
             endpoint = await self._endpoint()
             decoder = openai_wire.Decoder(self._name, openai_wire.estimated_prompt_tokens(request.messages))
-            body = openai_wire.encode(request, "local")
+            body = openai_wire.encode(self._tamed(request), "local")
             headers = {"authorization": f"Bearer {endpoint.key}"}
             async with (
                 posted(self._client, endpoint, "/chat/completions", body=body, headers=headers) as response,
@@ -107,6 +115,18 @@ class LocalModel:
             raise
         finally:
             self._release()
+
+    def _tamed(self, request: ChatRequest) -> ChatRequest:
+        """The demo model never finds an end by itself and repeats what it said: both are bounded unless asked for."""
+        bound = self._profile.max_output_tokens
+        if bound is None:
+            return request
+        sampling = request.sampling
+        if sampling.max_tokens is None:
+            sampling = replace(sampling, max_tokens=bound)
+        if sampling.temperature is None:
+            sampling = replace(sampling, temperature=_DEMO_TEMPERATURE)
+        return replace(request, sampling=sampling, extra={"repeat_penalty": _REPEAT_PENALTY, **request.extra})
 
     async def close(self) -> None:
         """Ends the child; answers under way end as failed, later calls are refused."""

@@ -15,10 +15,10 @@ from dragoman.kit.errors import DragomanError, ProviderError
 _WINDOW = 1500
 _MOST_WINDOWS = 32
 _LONGEST_TEXT = 200_000
-# Where similarity to an example begins to count, and where it is certain; between them it grows evenly.
-_UNLIKE, _ALIKE = 0.72, 0.90
-# An example counts only as far as it is nearer than anything harmless.
-_MARGIN = 0.02
+# How much nearer an example is than anything harmless: where that begins to count, and where it is certain.
+_UNSURE, _SURE = 0.04, 0.24
+# Below this cosine nothing is near at all.
+_LEAST_NEARNESS = 0.55
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ class LocalScorer:
         vectors = await embed.queries(pieces)
         nearness = np.asarray(vectors @ examples.T)
         harmless = nearness[:, [label == "" for label in labels]].max(axis=1, keepdims=True)
-        counted = np.where(nearness - harmless > _MARGIN, nearness, 0.0).max(axis=0)
-        certainty = np.clip((counted - _UNLIKE) / (_ALIKE - _UNLIKE), 0.0, 1.0)
+        lead = np.where(nearness >= _LEAST_NEARNESS, nearness - harmless, 0.0).max(axis=0)
+        certainty = np.clip((lead - _UNSURE) / (_SURE - _UNSURE), 0.0, 1.0)
         for label, value in zip(labels, certainty, strict=True):
             if label:
                 best[label] = max(best[label], float(value))

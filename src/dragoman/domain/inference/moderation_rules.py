@@ -13,10 +13,27 @@ def _rules(*rules: tuple[str, float]) -> tuple[tuple[re.Pattern[str], float], ..
     return tuple((re.compile(pattern, re.IGNORECASE), weight) for pattern, weight in rules)
 
 
+_PEOPLE = r"(him|her|them|you|people|someone|somebody|wife|husband|neighbou?r|boss|children|kids|everyone)"
+_NOT_ALIVE = r"(process|task|weeds?|time|bacteria|germs?|pests?|mosquito\w*)"
+_WEAPONS = r"(bomb|explosive|grenade|napalm|nerve agent|sarin|ricin|anthrax|meth\w*|fentanyl|silencer|ghost gun|molotov)"
+_CRIMEWARE = r"(malware|ransomware|keylogger|botnet|rootkit|ddos|phishing (page|kit|mail|email))"
+_OFFICES = (
+    r"(president|senator|party|candidate|democrat\w*|republican\w*|labou?r|conservative\w*|minister|mayor)"
+)
+_GUIDANCE = r"(instructions?|prompts?|rules?|guidelines?|guardrails?|filters?|polic(y|ies)|restrictions?)"
+_NO_RULES = (
+    r"(DAN|do anything now|unrestricted|unfiltered|uncensored|jailbroken|evil (ai|assistant)|developer mode)"
+)
+
 RULES: Mapping[str, tuple[tuple[re.Pattern[str], float], ...]] = {
     "violence": _rules(
-        (r"\b(kill|murder|stab|shoot|strangle|behead|lynch|massacre|slaughter)\w*\b.{0,40}\b(him|her|them|you|people|someone|somebody|wife|husband|neighbou?r|boss|children|kids|everyone)\b", 0.8),
-        (r"\b(how (do|can|to|would) (i|you|we)?)\b.{0,60}\b(kill|murder|torture|poison|hurt|maim|strangle)\b(?!.{0,12}\b(process|task|weeds?|time|bacteria|germs?|pests?|mosquito\w*)\b)", 0.8),
+        (rf"\b(kill|murder|stab|strangle|behead|lynch|massacre|slaughter)\w*\b.{{0,40}}\b{_PEOPLE}\b", 0.8),
+        (rf"\b(shoot|shot) (at |down |up )?(\w+ )?{_PEOPLE}\b", 0.6),
+        (
+            r"\bhow (do|can|to|would)\b.{0,60}\b(kill|murder|torture|poison|hurt|maim|strangle)\b"
+            rf"(?!.{{0,12}}\b{_NOT_ALIVE}\b)",
+            0.6,
+        ),
         (r"\b(torture|dismember|mutilat\w+|decapitat\w+|gore|bloodbath)\b", 0.5),
         (r"\b(school shooting|mass shooting|bomb threat|genocide|ethnic cleansing)\b", 0.6),
         (r"\bi('m| am)? (going to|gonna|will|want to)\b.{0,30}\b(kill|hurt|shoot|stab|beat)\b", 0.75),
@@ -24,35 +41,50 @@ RULES: Mapping[str, tuple[tuple[re.Pattern[str], float], ...]] = {
     "sexual": _rules(
         (r"\b(porn\w*|hentai|xxx|nsfw|erotica|erotic (story|scene|roleplay))\b", 0.8),
         (r"\b(explicit|graphic|steamy)\b.{0,30}\b(sex\w*|scene|intercourse)\b", 0.8),
-        (r"\b(blow ?job|hand ?job|gang ?bang|cunnilingus|fellatio|cum ?shot|orgasm|masturbat\w+)\b", 0.75),
+        (r"\b(blow ?job|hand ?job|gang ?bang|cunnilingus|fellatio|orgasm|masturbat\w+)\b", 0.75),
         (r"\b(naked|nude|topless)\b.{0,40}\b(girl|woman|women|boy|man|photo|picture|pics?|body)\b", 0.6),
         (r"\b(sex|sexual) (scene|fantasy|position|act|roleplay)s?\b", 0.6),
         (r"\b(child|minor|underage|teen|lolita)\w*\b.{0,40}\b(sex\w*|porn\w*|nude|naked|erotic)\b", 0.99),
     ),
     "political": _rules(
-        (r"\b(vote|campaign|rally|canvass)\w*\b.{0,40}\b(for|against)\b.{0,40}\b(president|senator|party|candidate|democrat\w*|republican\w*|labou?r|conservative\w*|minister|mayor)\b", 0.7),
-        (r"\b(who should i vote for|which party|best candidate|left[- ]wing|right[- ]wing|far[- ](left|right))\b", 0.6),
-        (r"\b(election|referendum|impeach\w*|gerrymander\w*|coup d.?[eé]tat|political (party|ad|speech|propaganda|campaign))\b", 0.5),
+        (rf"\b(vote|campaign|rally|canvass)\w*\b.{{0,40}}\b(for|against)\b.{{0,40}}\b{_OFFICES}\b", 0.7),
+        (r"\b(which party|best candidate|left[- ]wing|right[- ]wing|far[- ](left|right))\b", 0.6),
+        (r"\b(election|referendum|impeach\w*|gerrymander\w*|coup d.?[eé]tat)\b", 0.5),
+        (r"\bpolitical (party|ad|speech|propaganda|campaign)\b", 0.5),
         (r"\b(president|prime minister|chancellor|senator|congress\w*|parliament|politician)s?\b", 0.35),
         (r"\b(abortion|gun control|immigration|death penalty) (law|ban|debate|policy|reform)s?\b", 0.45),
     ),
     "dangerous": _rules(
-        (r"\b(build|make|making|assemble|construct|synthesi[sz]e|cook|produce)\w*\b.{0,50}\b(bomb|explosive|grenade|pipe ?bomb|napalm|nerve agent|sarin|ricin|anthrax|meth\w*|fentanyl|silencer|ghost gun|molotov)\w*\b", 0.92),
-        (r"\b(malware|ransomware|keylogger|botnet|rootkit|ddos)\b.{0,60}\b(write|create|build|code|make|deploy)\b", 0.75),
-        (r"\b(write|create|build|code|make|deploy)\w*\b.{0,60}\b(malware|ransomware|keylogger|botnet|rootkit|ddos|phishing (page|kit|mail|email))\b", 0.85),
-        (r"\b(kill myself|commit suicide|end my life|self[- ]harm|cut myself|hang myself|overdose on)\b", 0.85),
-        (r"\b(steal|clone|skim)\w*\b.{0,40}\b(credit cards?|identity|identities|bank accounts?|passwords?)\b", 0.7),
-        (r"\b(launder money|counterfeit (money|bills?|passport)|forge\w* (documents?|passports?)|hire a hitman)\b", 0.8),
+        (
+            r"\b(build|mak(e|ing)|assemble|construct|synthesi[sz]e|cook|produce)\w*\b.{0,50}"
+            rf"\b{_WEAPONS}\w*\b",
+            0.92,
+        ),
+        (rf"\b(write|create|build|code|make|deploy)\w*\b.{{0,60}}\b{_CRIMEWARE}\b", 0.85),
+        (r"\b(kill myself|commit suicide|end my life|self[- ]harm|cut myself|hang myself)\b", 0.85),
+        (
+            r"\b(steal|clone|skim)\w*\b.{0,40}\b(credit cards?|identit(y|ies)|bank accounts?|passwords?)\b",
+            0.7,
+        ),
+        (r"\b(launder money|counterfeit (money|bills?|passport)|hire a hitman)\b", 0.8),
     ),
     "jailbreak": _rules(
-        (r"\b(ignore|disregard|forget|override|bypass)\b.{0,40}\b(previous|prior|above|earlier|all|your|system|safety)\b.{0,40}\b(instructions?|prompts?|rules?|guidelines?|guardrails?|filters?|policies|policy|restrictions?)\b", 0.9),
-        (r"\b(you are|act as|pretend (to be|you are)|become|play)\b.{0,40}\b(DAN|do anything now|unrestricted|unfiltered|uncensored|jailbroken|evil (ai|assistant)|developer mode)\b", 0.9),
-        (r"\b(reveal|show|print|repeat|leak|output|tell me)\b.{0,40}\b(system prompt|hidden (prompt|instructions?)|initial instructions?|your instructions)\b", 0.75),
-        (r"\b(no|without( any)?|free (of|from)) (restrictions?|filters?|limits?|ethic\w*|moral\w*|safety|censorship)\b", 0.5),
+        (
+            r"\b(ignore|disregard|forget|override|bypass)\b.{0,40}"
+            rf"\b(previous|prior|above|earlier|all|your|system|safety)\b.{{0,40}}\b{_GUIDANCE}\b",
+            0.9,
+        ),
+        (rf"\b(you are|act as|pretend|become|play)\b.{{0,40}}\b{_NO_RULES}\b", 0.9),
+        (
+            r"\b(reveal|show|print|repeat|leak|output|tell me)\b.{0,40}"
+            r"\b(system prompt|hidden (prompt|instructions?)|initial instructions?|your instructions)\b",
+            0.75,
+        ),
+        (r"\b(no|without( any)?|free (of|from)) (restrictions?|limits?|ethic\w*|moral\w*|censorship)\b", 0.5),
         (r"\b(jailbreak|prompt injection|developer mode|god mode|sudo mode)\b", 0.5),
         (r"(<\|?(im_start|system|endoftext)\|?>|\[/?INST\]|<<SYS>>)", 0.7),
     ),
-}  # fmt: skip
+}
 
 EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "violence": (

@@ -1,10 +1,12 @@
 """All SQL of usage: taking in journal lines, sums, the latest records."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import cache
+from operator import attrgetter
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dragoman.domain.accounts.caller import Caller
@@ -13,6 +15,8 @@ from dragoman.domain.usage.tables import journal_offsets, usage_records
 from dragoman.kit.errors import Conflict
 
 _LISTED = 1000
+_FIELDS = tuple(field.name for field in fields(UsageRecord))
+_row_of = attrgetter(*_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def load(
     if offset(connection, segment) != loaded:
         raise Conflict(f"Journal segment {segment} is being loaded by somebody else.")
     if records:
-        connection.execute(_insert_new(connection), [asdict(record) for record in records])
+        _insert_new(connection, records)
     moved = connection.execute(
         sa.update(journal_offsets)
         .where(journal_offsets.c.segment == segment, journal_offsets.c.offset == loaded)
@@ -74,10 +78,24 @@ def load(
         connection.execute(sa.insert(journal_offsets).values(segment=segment, offset=end))
 
 
-def _insert_new(connection: Connection) -> sa.Insert:
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(usage_records).on_conflict_do_nothing(index_elements=["id"])
-    return sqlite.insert(usage_records).on_conflict_do_nothing(index_elements=["id"])
+def _insert_new(connection: Connection, records: Sequence[UsageRecord]) -> None:
+    """Rows straight to the driver: every answer given pays for this, and Core's own handling of rows costs as much
+    again as the database.
+    """
+    dialect = connection.dialect
+    statement = _insert_sql(dialect)
+    rows: list[tuple[object, ...]] = [_row_of(record) for record in records]
+    if dialect.positional:
+        connection.exec_driver_sql(statement, rows)
+    else:
+        connection.exec_driver_sql(statement, [dict(zip(_FIELDS, row, strict=True)) for row in rows])
+
+
+@cache
+def _insert_sql(dialect: Dialect) -> str:
+    make = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+    statement = make(usage_records).on_conflict_do_nothing(index_elements=["id"])
+    return str(statement.compile(dialect=dialect, column_keys=list(_FIELDS)))
 
 
 def forget_segment(connection: Connection, segment: str) -> None:
@@ -131,4 +149,4 @@ def _conditions(caller: Caller, wanted: UsageFilter) -> list[sa.ColumnElement[bo
 
 
 def _record(row: sa.RowMapping) -> UsageRecord:
-    return UsageRecord(**{name: row[name] for name in UsageRecord.__slots__})
+    return UsageRecord(**{name: row[name] for name in _FIELDS})
