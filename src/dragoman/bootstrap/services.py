@@ -23,6 +23,7 @@ from dragoman.domain.inference.tokenize import TokenCounter
 from dragoman.domain.knowledge import jobs
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
+from dragoman.domain.knowledge.leftovers import Leftovers
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.services import Services
@@ -46,6 +47,7 @@ class Running:
     policy: EgressPolicy
     tasks: TaskOwner
     ingestion: Ingestion
+    leftovers: Leftovers
     runner: JobRunner
 
 
@@ -88,6 +90,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         catalogue, models = open_catalogue(settings, policy, extractive, stack)
         index = passage_index(database)
         blobs = local_blobs(settings.data_dir / "blobs")
+        uploads = settings.data_dir / "uploads"
+        await to_thread.run_sync(lambda: uploads.mkdir(parents=True, exist_ok=True))
         indexing, wake = Indexing(index), _Wake()
         sizes = ChunkSizes(
             settings.knowledge.passage_tokens,
@@ -102,6 +106,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             embed=embed,
             sizes=sizes,
             wake=wake,
+            scratch=uploads,
         )
         retriever = Retriever(
             database=database, index=index, embed=embed, reranker=open_reranker(settings, stack)
@@ -110,8 +115,6 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             database=database, sealer=root_key.sealer("agents"), announce=accounts.versions.announce
         )
         accounts.versions.subscribe("agents", agents.forgotten)
-        uploads = settings.data_dir / "uploads"
-        await to_thread.run_sync(lambda: uploads.mkdir(parents=True, exist_ok=True))
         await database.write(index.prepare, embed.profile.dimensions if embed.profile else 0)
         services = Services(
             settings=settings,
@@ -153,7 +156,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             stack.push_async_callback(runner.stop)
         stack.push_async_callback(loader.load)
         tasks.start(loader.run(), name="usage.loader")
-        yield Running(services, database, models, policy, tasks, ingestion, runner)
+        leftovers = Leftovers(database=database, blobs=blobs, scratch=uploads)
+        yield Running(services, database, models, policy, tasks, ingestion, leftovers, runner)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@
 files whose SHA-256 is pinned here.
 """
 
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,11 @@ KNOWN: tuple[WeightFile, ...] = (
 
 _verified: dict[tuple[str, int, int], str] = {}
 _verifying = threading.Lock()
+
+
+def default_folder() -> Path:
+    """Where the set-up puts the files: beside the program, in its own environment."""
+    return Path(sys.prefix) / "share" / "dragoman" / "weights"
 
 
 def verify(path: Path, sha256: str) -> Path:

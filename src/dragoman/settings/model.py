@@ -1,12 +1,12 @@
 """The whole of the settings, as one value."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, model_validator
 
+from dragoman.kit.weights import default_folder
 from dragoman.settings.groups import (
     AivaxSettings,
     AskSageSettings,
@@ -74,9 +74,7 @@ class Settings(Group):
     def weights_dir(self) -> Path:
         """The folder of model files: as set, else the data folder's own, else the one beside the program."""
         own = self.data_dir / "weights"
-        return self.weights.dir or (
-            own if own.is_dir() else Path(sys.prefix) / "share" / "dragoman" / "weights"
-        )
+        return self.weights.dir or (own if own.is_dir() else default_folder())
 
     @property
     def database_url(self) -> str | None:

@@ -1,7 +1,6 @@
 """The pinned model files and their check."""
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import pytest
 
 from dragoman.kit import weights
 from dragoman.kit.errors import Unavailable
-from dragoman.kit.weights import KNOWN, SMOLLM2, WeightFile, locate, missing, verify
+from dragoman.kit.weights import KNOWN, SMOLLM2, WeightFile, locate, verify
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -98,10 +97,7 @@ def test_the_script_says_what_is_missing_or_altered_and_touches_nothing(tmp_path
 
 
 @pytest.mark.weights
-def test_the_script_has_nothing_to_do_when_all_is_there() -> None:
-    folder = Path(os.environ.get("DRAGOMAN_WEIGHTS__DIR") or CHECKOUT / "weights")
-    if missing(folder):
-        pytest.skip("scripts/fetch-weights has not been run")
-    done = run_script(str(folder))
+def test_the_script_has_nothing_to_do_when_all_is_there(weights_dir: Path) -> None:
+    done = run_script(str(weights_dir))
     assert done.returncode == 0
     assert "nothing to do" in done.stdout

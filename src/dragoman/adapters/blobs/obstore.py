@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import obstore
@@ -11,11 +12,20 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from dragoman.kit.errors import NotFound, Unavailable
 
 
-class ObjectStoreBlobs:
-    """Files by key; a put is visible whole or not at all."""
+_KEYS_AT_ONCE = 500
 
-    def __init__(self, store: ObjectStore) -> None:
+
+class ObjectStoreBlobs:
+    """Files by key; a put is visible whole or not at all.
+
+    Args:
+        folder: where a local store keeps its files; None for an object store, which forgets what was never
+            finished by rules of its own.
+    """
+
+    def __init__(self, store: ObjectStore, *, folder: Path | None = None) -> None:
         self._store = store
+        self._folder = folder
 
     async def put_file(self, key: str, path: Path) -> None:
         """Stores a file, in parts when it is large, so that memory stays bounded."""
@@ -56,10 +66,30 @@ class ObjectStoreBlobs:
         except FileNotFoundError:
             return
 
+    async def keys(self, prefix: str, *, before_ms: int) -> AsyncIterator[list[str]]:
+        """The keys below a folder of files last written before that time."""
+        before = datetime.fromtimestamp(before_ms / 1000, UTC)
+        async for batch in obstore.list(self._store, prefix, chunk_size=_KEYS_AT_ONCE):
+            yield [found["path"] for found in batch if found["last_modified"] < before]
+
+    async def forget_unfinished(self, *, before_ms: int) -> int:
+        """Removes the parts of files whose writing never came to its end."""
+        return 0 if self._folder is None else await to_thread.run_sync(_forget_parts, self._folder, before_ms)
+
+
+def _forget_parts(folder: Path, before_ms: int) -> int:
+    # A local store writes to "<key>#<number>" and renames; it lists no such names.
+    gone = 0
+    for path in folder.rglob("*#*"):
+        if path.name.rpartition("#")[2].isdigit() and path.stat().st_mtime_ns < before_ms * 1_000_000:
+            path.unlink(missing_ok=True)
+            gone += 1
+    return gone
+
 
 def local_blobs(folder: Path) -> ObjectStoreBlobs:
     """Files below a folder, which is made when it is not there."""
-    return ObjectStoreBlobs(LocalStore(str(folder), mkdir=True, automatic_cleanup=True))
+    return ObjectStoreBlobs(LocalStore(str(folder), mkdir=True, automatic_cleanup=True), folder=folder)
 
 
 def remote_blobs(url: str) -> ObjectStoreBlobs:

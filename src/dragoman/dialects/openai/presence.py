@@ -35,8 +35,9 @@ class Presence:
         self._late = False
 
     def __enter__(self) -> None:
-        self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(_GRACE_SECONDS, self._start)
+        loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(loop)
+        self._timer = loop.call_later(_GRACE_SECONDS, self._start)
 
     def _start(self) -> None:
         self._watch = self._tasks.start(self._wait(), name="openai.presence")

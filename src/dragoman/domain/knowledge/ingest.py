@@ -22,7 +22,7 @@ from dragoman.domain.knowledge.ports import BlobStore, Block, Page, ParsedDocume
 from dragoman.domain.knowledge.repository import collections, documents
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
-from dragoman.kit.errors import DragomanError
+from dragoman.kit.errors import DragomanError, NotFound
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonValue
 
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 # A text up to this length is cut and indexed while its caller waits, some tens of milliseconds.
 _INLINE_CHARACTERS = 200_000
 _EMBED_BATCH = 32
+BLOB_FOLDER = "documents"
 _JOB_DOCUMENTS = 50
 
 
@@ -61,6 +62,7 @@ class Ingestion:
         embed: EmbedService,
         sizes: ChunkSizes,
         wake: Callable[[], None],
+        scratch: Path | None = None,
     ) -> None:
         self._database = database
         self._indexing = indexing
@@ -69,6 +71,7 @@ class Ingestion:
         self._embed = embed
         self._sizes = sizes
         self._wake = wake
+        self._scratch = scratch
 
     # Accepting
 
@@ -95,6 +98,8 @@ class Ingestion:
             return documents.by_keys(connection, [document.key])[document.key]
 
         document = await self._database.write(store)
+        if before is not None and before.blob_key is not None:
+            await self._blobs.delete(before.blob_key)
         self._wake()
         return Stored(document, "created" if before is None else "modified")
 
@@ -112,10 +117,11 @@ class Ingestion:
         before = await self._database.read(documents.find, collection.key, draft.external_id)
         if before is not None and before.sha256 == sha256 and before.state not in ("failed", "cancelled"):
             return await self._described(before, draft)
-        blob_key = f"documents/{collection.id}/{uuid7()}"
+        blob_key = f"{BLOB_FOLDER}/{collection.id}/{uuid7()}"
         await self._blobs.put_file(blob_key, path)
 
-        def store(connection: Connection) -> Document:
+        def store(connection: Connection) -> tuple[Document, str | None]:
+            replaced = documents.find(connection, collection.key, draft.external_id)
             document = self._row(
                 connection,
                 collection,
@@ -126,11 +132,12 @@ class Ingestion:
                 media_type=media_type,
             )
             jobs.enqueue_read(connection, document)
-            return document
+            return document, replaced.blob_key if replaced is not None else None
 
-        document = await self._database.write(store)
-        if before is not None and before.blob_key is not None:
-            await self._blobs.delete(before.blob_key)
+        # A file whose row was not stored is left to ``Leftovers``: a commit may come through without its answer.
+        document, old_blob_key = await self._database.write(store)
+        if old_blob_key is not None:
+            await self._blobs.delete(old_blob_key)
         self._wake()
         return Stored(document, "created" if before is None else "modified")
 
@@ -183,6 +190,8 @@ class Ingestion:
         media_type: str | None = "text/plain",
     ) -> Document:
         now = now_ms()
+        if collections.by_key(connection, collection.key) is None:
+            raise NotFound("The collection was deleted meanwhile.", code="collection_not_found")
         before = documents.find(connection, collection.key, draft.external_id)
         values: dict[str, JsonValue] = {
             "size": size,
@@ -219,8 +228,8 @@ class Ingestion:
         document = await self._current(document_key, version)
         if document is None or document.blob_key is None:
             return
-        await self._database.write(documents.change, document.key, state="parsing")
-        with tempfile.TemporaryDirectory(prefix="dragoman-read-") as folder:
+        await self._database.write(documents.change_version, document.key, version, state="parsing")
+        with tempfile.TemporaryDirectory(prefix="read-", dir=self._scratch) as folder:
             path = Path(folder) / "content"
             await self._blobs.fetch_to(document.blob_key, path)
             try:
@@ -298,11 +307,8 @@ class Ingestion:
 
     async def fail(self, document_key: int, version: int, reason: str) -> None:
         """Marks a document failed with the reason, unless it has changed meanwhile."""
-        document = await self._current(document_key, version)
-        if document is not None:
-            await self._database.write(
-                documents.change, document_key, state="failed", state_detail=reason, updated_at=now_ms()
-            )
+        failed = {"state": "failed", "state_detail": reason, "updated_at": now_ms()}
+        await self._database.write(documents.change_version, document_key, version, **failed)
 
     async def _index(self, document: Document, parsed: ParsedDocument) -> None:
         chunked = await self._chunk(parsed)

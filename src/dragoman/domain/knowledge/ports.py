@@ -127,3 +127,11 @@ class BlobStore(Protocol):
     async def delete(self, key: str) -> None:
         """Forgets the key; harmless when it is not there."""
         ...
+
+    def keys(self, prefix: str, *, before_ms: int) -> AsyncIterator[list[str]]:
+        """The keys below a folder of files last written before that time, in batches of bounded size."""
+        ...
+
+    async def forget_unfinished(self, *, before_ms: int) -> int:
+        """Removes what puts that never ended have left since before that time; gives how many."""
+        ...

@@ -1,7 +1,7 @@
 """Collections and documents for callers: create, list, change, delete, and hand content to ingestion."""
 
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,8 +137,15 @@ class KnowledgeService:
             NotFound: the caller owns no such collection.
         """
         found = await self._database.read(collections.get_owned, caller, collection_id)
-        await self._empty(found.key)
-        await self._database.write(collections.delete, found.key)
+
+        def delete(connection: Connection) -> list[str]:
+            # What came in since it was emptied must leave the index, too, which knows no foreign keys.
+            batch = self._indexing.delete_documents(connection, found.key)
+            if not batch:
+                collections.delete(connection, found.key)
+            return batch
+
+        await self._drain(delete)
 
     async def reset_collection(self, caller: Caller, collection_id: str) -> None:
         """Removes all documents and keeps the collection.
@@ -299,22 +306,27 @@ class KnowledgeService:
         return await self._database.read(collections.get, caller, collection_id, edit=True)
 
     async def _empty(self, collection_key: int) -> None:
-        while blob_keys := await self._database.write(self._indexing.delete_documents, collection_key):
-            for blob_key in blob_keys:
-                if blob_key:
-                    await self._blobs.delete(blob_key)
+        await self._drain(lambda connection: self._indexing.delete_documents(connection, collection_key))
+
+    async def _drain(self, remove: Callable[[Connection], list[str]]) -> None:
+        """Removes batch after batch until there is none, each with its stored files."""
+        while blob_keys := await self._database.write(remove):
+            for blob_key in filter(None, blob_keys):
+                await self._blobs.delete(blob_key)
 
     async def _delete_others(self, collection_key: int, kept: set[str]) -> int:
-        def remove(connection: Connection, after: int) -> tuple[int, int]:
+        def remove(connection: Connection, after: int) -> tuple[int, list[Document]]:
             batch = documents.keys_after(connection, collection_key, after, limit=_IMPORT_BATCH)
             absent = [document for document in batch if document.external_id not in kept]
             for document in absent:
                 self._indexing.delete_document(connection, document)
-            return (batch[-1].key if batch else -1), len(absent)
+            return (batch[-1].key if batch else -1), absent
 
         after, total = 0, 0
-        while True:
+        while after >= 0:
             after, removed = await self._database.write(remove, after)
-            total += removed
-            if after < 0:
-                return total
+            total += len(removed)
+            for document in removed:
+                if document.blob_key is not None:
+                    await self._blobs.delete(document.blob_key)
+        return total

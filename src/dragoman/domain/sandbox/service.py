@@ -3,7 +3,6 @@
 import errno
 import os
 import secrets
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,8 +20,10 @@ from dragoman.domain.sandbox.paths import parse_path
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
 from dragoman.kit.errors import InvalidInput, NotFound, TooLarge, Unavailable
+from dragoman.kit.ids import uuid7
 
-_LINK_MS = 24 * 3_600_000
+_DAY_MS = 24 * 3_600_000
+_LINK_MS = _DAY_MS
 _LONGEST_USER = 256
 _PIECE_BYTES = 1 << 18
 _COMING = ".coming"
@@ -198,11 +199,15 @@ class SandboxService:
         root = self._folder / found.owner_id / found.workspace
         return await to_thread.run_sync(_open, root, tuple(found.path.split("/")))
 
-    def _receive(self, caller: Caller) -> "tempfile._TemporaryFileWrapper[bytes]":  # pyright: ignore[reportPrivateUsage]
+    async def sweep(self) -> None:
+        """Removes what uploads left behind when their process was killed."""
+        await to_thread.run_sync(_sweep, self._folder, (self._clock_ms() - _DAY_MS) / 1000)
+
+    def _receive(self, caller: Caller) -> BinaryIO:
         # Beside the workspaces and on their file system, so that a finished file is moved in at one stroke.
         folder = self._folder / caller.user_id / _COMING
         folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.NamedTemporaryFile(dir=folder, delete=False)
+        return open(str(folder / uuid7()), "xb")
 
     async def _write(self, coming: BinaryIO, pieces: AsyncIterator[bytes]) -> None:
         size, waiting = 0, bytearray()
@@ -239,3 +244,10 @@ def _discard(file: BinaryIO) -> None:
     file.close()
     with suppress(FileNotFoundError):
         os.unlink(file.name)
+
+
+def _sweep(folder: Path, before: float) -> None:
+    for path in folder.glob(f"*/{_COMING}/*"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < before:
+                path.unlink()

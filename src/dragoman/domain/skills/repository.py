@@ -1,8 +1,7 @@
 """All SQL of skills."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -13,7 +12,7 @@ from dragoman.domain.skills.tables import skills
 from dragoman.kit.errors import NotFound
 
 
-def _skill(row: Mapping[str, Any]) -> Skill:
+def _skill(row: sa.RowMapping) -> Skill:
     draft = SkillDraft(
         row["slug"],
         row["instructions"],

@@ -116,7 +116,7 @@ class Response:
 
     async def changed(self) -> None:
         """Waits until something came or the exchange ended; cancelling closes the connection at once."""
-        waiter = self._waiter = asyncio.get_running_loop().create_future()
+        waiter = self._waiter = self._connection.loop.create_future()
         try:
             await waiter
         except asyncio.CancelledError:
@@ -189,7 +189,9 @@ class Response:
 class Connection(asyncio.Protocol):
     """Carries one exchange at a time."""
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        # Kept, because asking for the running loop costs a system call each time.
+        self.loop = loop
         self.idle_since: float | None = None
         self.response: Response | None = None
         self.closed = False

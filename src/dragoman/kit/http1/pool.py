@@ -114,8 +114,9 @@ class Pool:
 
     async def _dial_address(self, address: str) -> Connection:
         origin = self._origin
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: Connection(self),
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: Connection(self, loop),
             address,
             origin.port,
             ssl=self._tls,
@@ -129,7 +130,7 @@ class Pool:
 
     def freed(self, connection: Connection) -> None:
         """Keeps the connection for the next request."""
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = connection.loop.time()
         self._idle.append(connection)
         if self._waiters:
             self._next()

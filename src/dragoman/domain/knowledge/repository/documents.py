@@ -132,6 +132,20 @@ def change(connection: Connection, document_key: int, **values: JsonValue) -> No
     connection.execute(sa.update(documents).where(documents.c.key == document_key).values(**values))
 
 
+def change_version(
+    connection: Connection, document_key: int, version: int, **values: JsonValue
+) -> None:
+    """Sets columns of one document, unless its content has changed since that version."""
+    mine = sa.and_(documents.c.key == document_key, documents.c.version == version)
+    connection.execute(sa.update(documents).where(mine).values(**values))
+
+
+def referenced_blobs(connection: Connection, blob_keys: Sequence[str]) -> set[str]:
+    """Which of these files a document needs."""
+    statement = sa.select(documents.c.blob_key).where(documents.c.blob_key.in_(blob_keys))
+    return {str(key) for key in connection.execute(statement).scalars()}
+
+
 def _conditions(collection_key: int, wanted: DocumentFilter) -> list[sa.ColumnElement[bool]]:
     has_text = sa.exists().where(
         document_texts.c.document_key == documents.c.key,

@@ -1,0 +1,63 @@
+"""What is asked of an agent for one turn, and what a run tells beside its events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dragoman.domain.agents.spec import BuiltinToolOptions
+from dragoman.domain.inference.healing import StructuredOutput
+from dragoman.domain.inference.multimodal import MediaKind
+from dragoman.domain.inference.ports import Sampling, ToolChoice
+from dragoman.domain.inference.pricing import Charge
+from dragoman.domain.inference.routing import Complexity
+from dragoman.domain.messages.citations import Citation
+from dragoman.domain.messages.parts import Message, ToolSpec
+from dragoman.kit.jsontypes import JsonObject, JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One turn asked of an agent. What is given here goes before the agent's own settings; None = not given.
+
+    ``structured`` asks for JSON of a schema, which ``response_format`` may ask the provider for as well.
+    ``extra`` goes to any provider, ``provider_settings`` only to one at an address of the agent's own.
+    ``reference`` and ``metadata`` are the caller's own words about the turn; ``idempotency_key`` names the
+    stored conversation that repeated calls belong to.
+    """
+
+    conversation: tuple[Message, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: JsonObject | None = None
+    structured: StructuredOutput | None = None
+    system_prompt: str | None = None
+    media_to_text: tuple[MediaKind, ...] | None = None
+    builtin_tools: tuple[str, ...] | None = None
+    builtin_options: BuiltinToolOptions | None = None
+    explain_tools: bool | None = None
+    extra: JsonObject = field(default_factory=dict[str, JsonValue])
+    provider_settings: JsonObject | None = None
+    user: str | None = None
+    reference: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    idempotency_key: str | None = None
+    dialect: str = "native"
+    application: str | None = None
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What a run found out on its way, filled while its events are read.
+
+    ``routed``: how difficult the request was found, where that chose the model. ``withheld``: the categories
+    for which the request was not passed on. ``charges``: priced lines of everything that was used.
+    """
+
+    embedding_down: bool = False
+    vectors_down: bool = False
+    citations: tuple[Citation, ...] = ()
+    model: str | None = None
+    routed: Complexity | None = None
+    withheld: tuple[str, ...] = ()
+    charges: list[Charge] = field(default_factory=list[Charge])

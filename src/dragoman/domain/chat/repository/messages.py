@@ -1,0 +1,67 @@
+"""What was said in a session that was got before."""
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from dragoman.domain.chat.content import read_calls, read_parts, write_calls, write_parts
+from dragoman.domain.chat.model import ChatMessage
+from dragoman.domain.chat.tables import chat_messages
+
+
+def _message(row: sa.RowMapping) -> ChatMessage:
+    values = {name: row[name] for name in ChatMessage.__slots__}
+    values["parts"] = read_parts(row["parts"])
+    values["tool_calls"] = read_calls(row["tool_calls"])
+    values["citations"] = tuple(row["citations"])
+    return ChatMessage(**values)
+
+
+def insert(connection: Connection, session_key: int, message: ChatMessage) -> int:
+    """Stores what was said last; gives its key."""
+    values = {
+        "id": message.id,
+        "session_key": session_key,
+        "role": message.role,
+        "parts": write_parts(message.parts),
+        "reasoning": message.reasoning,
+        "tool_calls": write_calls(message.tool_calls),
+        "citations": [dict(citation) for citation in message.citations],
+        "cancelled": message.cancelled,
+        "created_at": message.created_at,
+    }
+    statement = sa.insert(chat_messages).values(**values).returning(chat_messages.c.key)
+    return connection.execute(statement).scalar_one()
+
+
+def select(connection: Connection, session_key: int) -> list[ChatMessage]:
+    """Everything said, oldest first."""
+    statement = sa.select(chat_messages).where(chat_messages.c.session_key == session_key)
+    return [_message(row) for row in connection.execute(statement.order_by(chat_messages.c.key)).mappings()]
+
+
+def count(connection: Connection, session_key: int) -> int:
+    """How much was said."""
+    statement = sa.select(sa.func.count()).where(chat_messages.c.session_key == session_key)
+    return connection.execute(statement).scalar_one()
+
+
+def last_of_user(connection: Connection, session_key: int) -> int | None:
+    """The key of the last thing that the user said."""
+    statement = sa.select(sa.func.max(chat_messages.c.key)).where(
+        chat_messages.c.session_key == session_key, chat_messages.c.role == "user"
+    )
+    return connection.execute(statement).scalar()
+
+
+def delete_after(connection: Connection, session_key: int, key: int) -> None:
+    """Removes what was said after that."""
+    connection.execute(
+        sa.delete(chat_messages).where(chat_messages.c.session_key == session_key, chat_messages.c.key > key)
+    )
+
+
+def delete(connection: Connection, session_key: int, key: int) -> None:
+    """Removes one thing said."""
+    connection.execute(
+        sa.delete(chat_messages).where(chat_messages.c.session_key == session_key, chat_messages.c.key == key)
+    )

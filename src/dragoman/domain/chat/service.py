@@ -1,0 +1,306 @@
+"""Talking in a session: whoever has its access key reads, asks, stops and asks again."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+import structlog
+from sqlalchemy import Connection
+
+from dragoman.db.database import Database
+from dragoman.domain.agents.model import ResolvedAgent
+from dragoman.domain.agents.run import AgentRunner, RunRequest
+from dragoman.domain.chat.content import write_citations
+from dragoman.domain.chat.context import ContextReader
+from dragoman.domain.chat.errors import ChatUnavailable, unavailable
+from dragoman.domain.chat.model import ChatMessage, LiveSession
+from dragoman.domain.chat.repository import messages, sessions
+from dragoman.domain.chat.turn import Reply, Turn
+from dragoman.domain.messages.events import Event
+from dragoman.domain.messages.parts import Message, Part, TextPart
+from dragoman.kit.clock import now_ms
+from dragoman.kit.digest import text_digest
+from dragoman.kit.errors import Conflict, DragomanError, InvalidInput, NotFound, QuotaExceeded
+from dragoman.kit.ids import uuid7
+from dragoman.kit.tasks import TaskOwner
+
+log = structlog.get_logger(__name__)
+
+_HOUR_MS = 3_600_000
+_EXTENDED_MS = 30 * 60_000
+_HELD_MS = 20_000
+_LOOK_SECONDS = 0.5
+_LOOKS_BETWEEN_RENEWALS = 10
+_STOPPED_WITHIN_SECONDS = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What is asked in a session; without ``parts`` the last thing the user said is answered (again).
+
+    ``dialect`` is noted with what the answer used.
+    """
+
+    parts: tuple[Part, ...] | None
+    dialect: str
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A turn that the session holds: what was said so far, and the question stored for it."""
+
+    live: LiveSession
+    turn_id: str
+    said: list[ChatMessage]
+    question: int | None
+
+
+class ChatService:
+    """What may be done with an access key. Every method refuses a dead session in the same words."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        runner: AgentRunner,
+        contexts: ContextReader,
+        tasks: TaskOwner,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self._database = database
+        self._runner = runner
+        self._contexts = contexts
+        self._tasks = tasks
+        self._clock_ms = clock_ms
+        self._turns: dict[int, Turn] = {}
+
+    async def find(self, access_key: str) -> LiveSession:
+        """The session behind the key.
+
+        Raises:
+            ChatUnavailable: unknown or expired, or nobody answers in it.
+        """
+        return await self._database.read(self._live, text_digest(access_key))
+
+    async def said(self, access_key: str) -> tuple[LiveSession, list[ChatMessage]]:
+        """The session and everything said in it, oldest first.
+
+        Raises:
+            ChatUnavailable: as ``find``.
+        """
+
+        def load(connection: Connection) -> tuple[LiveSession, list[ChatMessage]]:
+            live = self._live(connection, text_digest(access_key))
+            return live, messages.select(connection, live.session.key)
+
+        return await self._database.read(load)
+
+    async def rewind(self, access_key: str) -> None:
+        """Removes what came after the last thing the user said, so that it can be answered again.
+
+        Raises:
+            ChatUnavailable: as ``find``.
+            InvalidInput: the user said nothing yet.
+            Conflict: an answer is under way.
+        """
+
+        def change(connection: Connection) -> None:
+            live = self._live(connection, text_digest(access_key), lock=True)
+            self._refuse_busy(live)
+            last = messages.last_of_user(connection, live.session.key)
+            if last is None:
+                raise InvalidInput("The session does not contain any messages or user messages.")
+            messages.delete_after(connection, live.session.key, last)
+
+        await self._database.write(change)
+
+    async def clear(self, access_key: str) -> None:
+        """Removes everything that was said.
+
+        Raises:
+            ChatUnavailable: as ``find``.
+            Conflict: an answer is under way.
+        """
+
+        def change(connection: Connection) -> None:
+            live = self._live(connection, text_digest(access_key), lock=True)
+            self._refuse_busy(live)
+            messages.delete_after(connection, live.session.key, 0)
+
+        await self._database.write(change)
+
+    async def cancel(self, access_key: str) -> None:
+        """Stops the answer under way, wherever it is made, and waits a moment for its end; without one nothing happens.
+
+        Raises:
+            ChatUnavailable: as ``find``.
+        """
+        live = await self.find(access_key)
+        turn = self._turns.get(live.session.key)
+        if turn is not None:
+            turn.cancel()
+            await turn.ended_within(_STOPPED_WITHIN_SECONDS)
+        elif live.session.turn_id is not None:
+            await self._database.write(sessions.cancel_turn, live.session.key, self._clock_ms())
+
+    async def ask(self, access_key: str, prompt: Prompt) -> Turn:
+        """An answer under way, to be stopped by who asked when nobody waits for it any more.
+
+        The question is stored when this returns. It is taken back when the agent refuses it as it is written.
+
+        Raises:
+            ChatUnavailable: as ``find``, or as much was said as may be (``message_limit``).
+            Conflict: an answer is under way already.
+            QuotaExceeded: too many questions within the hour.
+            InvalidInput: no question, now or before.
+        """
+        agent = await self._agent(await self.find(access_key))
+        begun = await self._database.write(self._begin, text_digest(access_key), prompt.parts)
+        conversation = tuple(_conversation(begun.said))
+
+        async def keep(reply: Reply | None, error: Exception | None) -> Reply | None:
+            try:
+                return await self._database.write(self._end, begun, reply, error)
+            finally:
+                self._turns.pop(begun.live.session.key, None)
+
+        turn = Turn(
+            lambda: self._events(begun, agent, conversation, prompt.dialect),
+            keep,
+            prompt_characters=sum(len(message.text) for message in conversation),
+            streamed=prompt.streamed,
+        )
+        self._turns[begun.live.session.key] = turn
+        turn.begin(self._tasks)
+        self._tasks.start(self._watch(turn, begun), name="chat.watch")
+        return turn
+
+    async def _agent(self, live: LiveSession) -> ResolvedAgent:
+        try:
+            return await self._runner.resolve(live.owner, live.agent_id)
+        except NotFound as error:
+            raise unavailable() from error
+
+    async def _events(
+        self, begun: _Begun, agent: ResolvedAgent, conversation: tuple[Message, ...], dialect: str
+    ) -> AsyncGenerator[Event]:
+        session = begun.live.session
+        fetched = None
+        if session.context_location is not None:
+            fetched = await self._contexts.read(session.context_location)
+        texts = [text for text in (agent.spec.system_prompt, session.extra_context, fetched) if text]
+        request = RunRequest(
+            conversation=conversation,
+            system_prompt="\n\n".join(texts) or None,
+            user=session.external_user_id,
+            dialect=dialect,
+            application=f"chat:{session.client_id}",
+        )
+        async with aclosing(self._runner.run(begun.live.owner, agent, request)) as events:
+            async for event in events:
+                yield event
+
+    async def _watch(self, turn: Turn, begun: _Begun) -> None:
+        """Holds the session for the turn, and stops the turn when another process asks for it."""
+        key, looks = begun.live.session.key, 0
+        while not await turn.ended_within(_LOOK_SECONDS):
+            looks += 1
+            try:
+                if not await self._database.read(sessions.goes_on, key, begun.turn_id):
+                    turn.cancel()
+                    return
+                if looks % _LOOKS_BETWEEN_RENEWALS == 0:
+                    until = self._clock_ms() + _HELD_MS
+                    await self._database.write(sessions.renew_turn, key, begun.turn_id, until)
+            except DragomanError as error:
+                log.warning("chat.watch_failed", reason=error.detail)
+
+    def _live(self, connection: Connection, digest: str, *, lock: bool = False) -> LiveSession:
+        live = sessions.live(connection, digest, self._clock_ms(), lock=lock)
+        if live is None:
+            raise unavailable()
+        return live
+
+    def _refuse_busy(self, live: LiveSession) -> None:
+        until = live.session.turn_until
+        if live.session.turn_id is not None and until is not None and until > self._clock_ms():
+            raise Conflict(
+                "An answer is under way in this session.", code="session_busy", retry_after_seconds=1
+            )
+
+    def _begin(self, connection: Connection, digest: str, parts: tuple[Part, ...] | None) -> _Begun:
+        now, turn_id = self._clock_ms(), uuid7()
+        live = self._live(connection, digest, lock=True)
+        session = live.session
+        self._refuse_busy(live)
+        said = messages.select(connection, session.key)
+        _refuse_beyond_limits(connection, live, len(said), now)
+        question = None
+        if parts is not None:
+            asked = ChatMessage(0, uuid7(), "user", parts, now)
+            question = messages.insert(connection, session.key, asked)
+            said.append(asked)
+        elif not said or said[-1].role != "user":
+            raise InvalidInput("There is no message to answer.", param="prompt")
+        sessions.insert_turn(connection, session.key, turn_id, now, forget=now - _HOUR_MS)
+        held = {"turn_id": turn_id, "turn_until": now + _HELD_MS, "turn_cancelled": False}
+        until = max(session.expires_at, now + _EXTENDED_MS)
+        sessions.change(connection, session.key, {**held, "expires_at": until, "last_message_at": now})
+        return _Begun(live, turn_id, said, question)
+
+    def _end(
+        self, connection: Connection, begun: _Begun, reply: Reply | None, error: Exception | None
+    ) -> Reply | None:
+        key, now = begun.live.session.key, self._clock_ms()
+        tokens = 0 if reply is None else reply.answer.usage.total_tokens
+        if not sessions.end_turn(connection, key, begun.turn_id, tokens=tokens, at=now):
+            raise unavailable()
+        if reply is None:
+            if isinstance(error, InvalidInput) and begun.question is not None:
+                messages.delete(connection, key, begun.question)
+                sessions.delete_turn(connection, begun.turn_id)
+            return None
+        message = _answer_message(reply, now)
+        if message is None:
+            return reply
+        messages.insert(connection, key, message)
+        return replace(reply, message_id=message.id)
+
+
+def _refuse_beyond_limits(connection: Connection, live: LiveSession, count: int, now: int) -> None:
+    limits = live.client.draft
+    if limits.most_messages > 0 and count > limits.most_messages:
+        raise ChatUnavailable("This chat has as many messages as it may have.", code="message_limit")
+    if limits.messages_per_hour > 0:
+        asked = sessions.turns_since(connection, live.session.key, now - _HOUR_MS)
+        if len(asked) >= limits.messages_per_hour:
+            freed = asked[limits.messages_per_hour - 1] + _HOUR_MS
+            raise QuotaExceeded(
+                "Too many messages within an hour.",
+                code="messages_per_hour",
+                retry_after_seconds=max(1.0, (freed - now) / 1000),
+            )
+
+
+def _conversation(said: Sequence[ChatMessage]) -> list[Message]:
+    """What the model is given; a call of a tool that nobody answered would be refused, so only texts of answers go along."""
+    return [Message(message.role, message.parts) for message in said if message.parts]
+
+
+def _answer_message(reply: Reply, now: int) -> ChatMessage | None:
+    answer = reply.answer
+    calls = () if reply.cancelled else answer.tool_calls
+    if not answer.text and not answer.reasoning and not calls:
+        return None
+    return ChatMessage(
+        0,
+        uuid7(),
+        "assistant",
+        (TextPart(answer.text),) if answer.text else (),
+        now,
+        answer.reasoning or None,
+        calls,
+        tuple(write_citations(answer.citations)),
+        reply.cancelled,
+    )
