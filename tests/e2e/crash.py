@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-
-from samples import docx
 from tests.e2e.index_state import child_processes, is_running
 from tests.e2e.server import EMAIL, Server
+
+from samples import docx
 
 _SETTLE_SECONDS = 120.0
 _CHILDREN_SECONDS = 5.0

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.e2e.crash import CrashRun, crash_run
+from tests.e2e.index_state import index_problems, referenced_files, stored_files
 
 from dragoman.bootstrap.services import open_running
 from dragoman.kit.clock import now_ms
 from dragoman.settings import Settings
 from dragoman.settings.groups import EmbeddingSettings
-from tests.e2e.crash import CrashRun, crash_run
-from tests.e2e.index_state import index_problems, referenced_files, stored_files
 
 _ROUNDS = 3
 _DIMENSIONS = 384

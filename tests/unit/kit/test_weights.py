@@ -1,6 +1,7 @@
 """The pinned model files and their check."""
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from dragoman.kit import weights
 from dragoman.kit.errors import Unavailable
-from dragoman.kit.weights import KNOWN, SMOLLM2, WeightFile, locate, verify
+from dragoman.kit.weights import KNOWN, SMOLLM2, WeightFile, locate, missing, verify
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 

@@ -11,7 +11,6 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from dragoman.kit.errors import NotFound, Unavailable
 
-
 _KEYS_AT_ONCE = 500
 
 
