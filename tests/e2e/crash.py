@@ -92,7 +92,9 @@ class CrashRun:
         with self.server.client() as client:
             path = f"/api/v1/collections/{self.collection}"
             _wait_for(
-                lambda: client.get(path).json()["state"]["queued"] == 0, _SETTLE_SECONDS, "documents still wait"
+                lambda: client.get(path).json()["state"]["queued"] == 0,
+                _SETTLE_SECONDS,
+                "documents still wait",
             )
 
     # Writers
@@ -148,12 +150,20 @@ class CrashRun:
         number = next(self._number)
         word = f"kestrel{number:05d}"
         if number % 2:
-            name, content = f"file-{number}.md", f"# Report\n\nIt is about {word}.\n\n{_filling(number)}".encode()
+            name, content = (
+                f"file-{number}.md",
+                f"# Report\n\nIt is about {word}.\n\n{_filling(number)}".encode(),
+            )
         else:
-            name, content = f"file-{number}.docx", docx([("Heading1", "Report"), ("", f"It is about {word}.")])
+            name, content = (
+                f"file-{number}.docx",
+                docx([("Heading1", "Report"), ("", f"It is about {word}.")]),
+            )
         self._expect(name, word)
         answer = client.post(
-            "/server/train-with-file", files={"file": (name, io.BytesIO(content))}, data={"dataset": self.dataset}
+            "/server/train-with-file",
+            files={"file": (name, io.BytesIO(content))},
+            data={"dataset": self.dataset},
         )
         assert answer.status_code == 200, answer.text
         self._acknowledge(name, word)
@@ -220,8 +230,12 @@ class CrashRun:
     def _thing_problems(self, client: httpx.Client) -> list[str]:
         collections = {item["id"]: item["name"] for item in client.get("/api/v1/collections").json()}
         gateways = {item["id"]: item["name"] for item in client.get("/api/v1/ai-gateways").json()}
-        problems = [f"{name} is gone" for id, name in self.stored.collections.items() if collections.get(id) != name]
-        problems += [f"{name} is gone" for id, name in self.stored.gateways.items() if gateways.get(id) != name]
+        problems = [
+            f"{name} is gone" for id, name in self.stored.collections.items() if collections.get(id) != name
+        ]
+        problems += [
+            f"{name} is gone" for id, name in self.stored.gateways.items() if gateways.get(id) != name
+        ]
         for key in self.stored.keys:
             headers = {"authorization": f"Bearer {key}"}
             if client.get("/v1/models", headers=headers).status_code != 200:
@@ -258,4 +272,3 @@ def crash_run(folder: Path, *, rounds: int, seed: int, settings: dict[str, str] 
         run.round()
     run.settle()
     return run
-

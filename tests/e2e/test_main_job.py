@@ -222,3 +222,17 @@ def test_another_users_collections_and_gateways_do_not_exist(
         assert client.post("/api/v1/query", json={"term": "x", "collections": [handbook]}).status_code == 404
         refused = client.post("/server/query", json={"message": "x", "dataset": "handbook"})
         assert refused.status_code == 400
+
+
+@pytest.mark.weights
+def test_embeddings_are_the_same_unit_vectors_as_numbers_and_as_base64(server: Server) -> None:
+    texts = ["The notice period is three months.", "Trips are booked through the office."]
+    with OpenAI(base_url=f"{server.base}/v1", api_key=API_KEY) as client:
+        packed = client.embeddings.create(model="text-embedding-3-small", input=texts)
+        plain = client.embeddings.create(model="text-embedding-3-small", input=texts, encoding_format="float")
+    assert [item.index for item in plain.data] == [0, 1]
+    assert plain.usage.total_tokens > 0
+    for one, other in zip(packed.data, plain.data, strict=True):
+        assert one.embedding == pytest.approx(other.embedding)
+        assert sum(number * number for number in other.embedding) == pytest.approx(1, abs=1e-3)
+    assert plain.data[0].embedding != plain.data[1].embedding

@@ -11,15 +11,18 @@ from typing import Any
 import httpx
 import pytest
 from openai import APIError, BadRequestError, OpenAI
-
-from dragoman.db.sqlite_driver import open_connection
 from tests.e2e.server import API_KEY, Server
 from tests.e2e.upstream import MODELS, Upstream
 
-_HELLO = [{"role": "user", "content": "How long is the notice period?"}]
+from dragoman.db.sqlite_driver import open_connection
+
+_HELLO: list[Any] = [{"role": "user", "content": "How long is the notice period?"}]
 _TOOL = {
     "type": "function",
-    "function": {"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+    "function": {
+        "name": "weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
 }
 _CANCEL_SECONDS = 2.0
 
@@ -71,7 +74,7 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def setup(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     data = tmp_path_factory.mktemp("upstream") / "data"
-    settings = {"DRAGOMAN_EMBEDDING__PROVIDER": "none", "DRAGOMAN_EGRESS__ALLOW": "127.0.0.1"}
+    settings = {"DRAGOMAN_EMBEDDING__PROVIDER": "none", "DRAGOMAN_EGRESS__ALLOW": '["127.0.0.1"]'}
     with Server(data, settings, _config(upstream)) as server, server.client() as client:
         gateways = {}
         for model in MODELS:
@@ -100,13 +103,13 @@ def test_an_answer_comes_whole_and_streamed_with_the_providers_usage(
     setup: Setup, client: OpenAI, way: str
 ) -> None:
     model = setup.name(way, "plain")
-    whole = client.chat.completions.create(model=model, messages=_HELLO)  # pyright: ignore
+    whole = client.chat.completions.create(model=model, messages=_HELLO)
     assert whole.choices[0].message.content == "Three months."
     assert whole.usage is not None
     assert whole.usage.total_tokens == 18
     chunks = list(
         client.chat.completions.create(
-            model=model, messages=_HELLO, stream=True, stream_options={"include_usage": True}  # pyright: ignore
+            model=model, messages=_HELLO, stream=True, stream_options={"include_usage": True}
         )
     )
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "Three months."
@@ -129,7 +132,12 @@ def test_usage_that_was_not_asked_for_is_metered_and_not_shown(setup: Setup, way
 def test_a_failure_amid_a_stream_is_an_error_event_and_then_the_end(
     setup: Setup, client: OpenAI, way: str, model: str
 ) -> None:
-    asked = {"model": setup.name(way, model), "messages": _HELLO, "stream": True, "user": f"{model}-{way}"}
+    asked: dict[str, Any] = {
+        "model": setup.name(way, model),
+        "messages": _HELLO,
+        "stream": True,
+        "user": f"{model}-{way}",
+    }
     with setup.server.client() as http:
         answer = http.post("/v1/chat/completions", json=asked)
     events = _events(answer.text)
@@ -138,7 +146,7 @@ def test_a_failure_amid_a_stream_is_an_error_event_and_then_the_end(
     assert events[-2]["error"]["type"] == "server_error"
     assert "".join(e["choices"][0]["delta"].get("content") or "" for e in events[:-2]) == "Three "
     with pytest.raises(APIError):
-        list(client.chat.completions.create(**asked))  # pyright: ignore
+        list(client.chat.completions.create(**asked))
     assert setup.statuses(end_user=f"{model}-{way}")[0][0] == 502
 
 
@@ -174,10 +182,13 @@ def test_tools_and_response_format_reach_the_provider_and_calls_come_back(
         "tools": [_TOOL],
         "tool_choice": {"type": "function", "function": {"name": "weather"}},
         "parallel_tool_calls": False,
-        "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object"}}},
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "n", "schema": {"type": "object"}},
+        },
     }
     made = client.chat.completions.create(
-        model=setup.name(way, "tools"), messages=_HELLO, stream=stream, **wanted  # pyright: ignore
+        model=setup.name(way, "tools"), messages=_HELLO, stream=stream, **wanted
     )
     if stream:
         deltas = [chunk.choices[0].delta for chunk in made if chunk.choices]
@@ -196,13 +207,15 @@ def test_a_providers_refusal_keeps_its_meaning_and_loses_the_servers_key(
     setup: Setup, client: OpenAI, way: str
 ) -> None:
     with pytest.raises(BadRequestError) as caught:
-        client.chat.completions.create(model=setup.name(way, "refuses"), messages=_HELLO)  # pyright: ignore
+        client.chat.completions.create(model=setup.name(way, "refuses"), messages=_HELLO)
     assert caught.value.code == "context_length_exceeded"
     assert "sk-upstream-key" not in caught.value.message
 
 
-def test_the_clients_key_stays_here_and_the_servers_goes_to_the_provider(setup: Setup, client: OpenAI) -> None:
-    client.chat.completions.create(model="plain", messages=_HELLO)  # pyright: ignore
+def test_the_clients_key_stays_here_and_the_servers_goes_to_the_provider(
+    setup: Setup, client: OpenAI
+) -> None:
+    client.chat.completions.create(model="plain", messages=_HELLO)
     head = setup.upstream.headers[-1]
     assert head["authorization"] == "Bearer sk-upstream-key"
     assert API_KEY not in json.dumps(setup.upstream.headers)
@@ -222,7 +235,12 @@ def test_a_gateway_calls_an_inner_address_only_while_the_operator_allows_it(
     rest = {} if plain else {"systemInstruction": "Be brief."}
     with setup.server.client() as http:
         made = _gateway(
-            http, f"inner {plain}", baseAddress=setup.upstream.base_url, modelName="plain", apiKey="sk-mine", **rest
+            http,
+            f"inner {plain}",
+            baseAddress=setup.upstream.base_url,
+            modelName="plain",
+            apiKey="sk-mine",
+            **rest,
         )
         assert made.status_code == 200, made.text
         gateway = made.json()["aiGatewayId"]
@@ -246,7 +264,9 @@ def test_without_leave_no_gateway_reaches_an_inner_address(setup: Setup, tmp_pat
         with strict.client() as http:
             for gateway in ids:
                 refused = http.post("/v1/chat/completions", json={"model": gateway, "messages": _HELLO})
-                assert (refused.status_code, refused.json()["error"]["code"]) == (400, "egress_refused"), refused.text
+                assert (refused.status_code, refused.json()["error"]["code"]) == (400, "egress_refused"), (
+                    refused.text
+                )
             assert _gateway(http, "no", **inner).status_code == 400
         assert len(setup.upstream.bodies) == asked
     finally:

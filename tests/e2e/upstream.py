@@ -31,7 +31,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.bodies.append(body)
         self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
         if body["model"] == "refuses":
-            self._json(400, {"error": {"message": "too long for sk-upstream-key", "code": "context_length_exceeded"}})
+            self._json(
+                400, {"error": {"message": "too long for sk-upstream-key", "code": "context_length_exceeded"}}
+            )
         elif body.get("stream"):
             self._stream(body)
         else:

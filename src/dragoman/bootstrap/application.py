@@ -14,6 +14,7 @@ from dragoman.dialects.asksage.app import create_app as create_asksage
 from dragoman.dialects.openai.app import create_app as create_openai
 from dragoman.dialects.openai.hot import HotLimits, HotRoute
 from dragoman.dialects.operations.app import create_app as create_operations
+from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.relay import Relay
 from dragoman.kit.egress import EgressPolicy, resolve_checked
 from dragoman.kit.errors import DragomanError
@@ -61,9 +62,14 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
         ),
         metrics=HttpMetrics(registry),
     )
+
+    def heals(caller: Caller) -> bool | None:
+        switches = services.accounts.switches.known(caller)
+        return None if switches is None else switches.get("heal_json") is True
+
     hot = HotRoute(
         keys=services.accounts.keys,
-        plan=RelayPlan(services.catalogue, services.agents, running.models.relayed),
+        plan=RelayPlan(services.catalogue, services.agents, running.models.relayed, heals),
         relay=Relay(
             _http_client(running.policy.for_operator(), stack),
             services.meter,

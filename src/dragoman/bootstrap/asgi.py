@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from dragoman.kit.ids import uuid7
 
+log = structlog.get_logger(__name__)
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -93,6 +95,9 @@ class Front:
         with structlog.contextvars.bound_contextvars(request_id=request_id, dialect=name):
             try:
                 await application(scope, receive, sending)
+            except Exception as error:
+                # The dialect has answered, or its answer breaks off here; what it could not foresee is logged once.
+                log.error("http.crashed", path=scope["path"], exc_info=error)
             finally:
                 self._metrics.count(name, status, time.perf_counter() - started)
 

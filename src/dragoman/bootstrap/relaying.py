@@ -1,6 +1,6 @@
 """Which requests may take the fast line: those in which nothing is injected and nothing inspected."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from dragoman.adapters.models.upstream import Endpoint
 from dragoman.domain.accounts.caller import Caller
@@ -47,15 +47,35 @@ def _settings(spec: AgentSpec) -> dict[str, JsonValue]:
         "reasoning_effort": sampling.reasoning_effort,
         "verbosity": sampling.verbosity,
     }
-    return {**spec.provider_settings, **{name: value for name, value in given.items() if value is not None}}
+    # Only a provider at the agent's own address may be told more than the sampling settings.
+    own = spec.provider_settings if spec.endpoint is not None else {}
+    return {**own, **{name: value for name, value in given.items() if value is not None}}
+
+
+def _keeps_to_schema_here(body: JsonObject) -> bool:
+    """Whether the request itself asks for its JSON to be checked here."""
+    wanted = body.get("response_format")
+    described = wanted.get("json_schema") if isinstance(wanted, Mapping) else None
+    return isinstance(described, Mapping) and "healing_options" in described
 
 
 class RelayPlan:
-    """Answers from memory where a request is relayed to, or that it is not."""
+    """Answers from memory where a request is relayed to, or that it is not.
 
-    def __init__(self, catalogue: Catalogue, agents: AgentsService, relayed: Mapping[str, Endpoint]) -> None:
+    Args:
+        heals: whether the caller's account has every JSON answer checked; None while that is not in memory.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        agents: AgentsService,
+        relayed: Mapping[str, Endpoint],
+        heals: Callable[[Caller], bool | None],
+    ) -> None:
         self._catalogue = catalogue
         self._agents = agents
+        self._heals = heals
         self._models = {name: _target(endpoint) for name, endpoint in relayed.items()}
         self._targets: dict[str, tuple[ResolvedAgent, RelayTarget | None]] = {}
 
@@ -67,12 +87,21 @@ class RelayPlan:
         """
         if not isinstance(body.get("messages"), list) or not _OURS.isdisjoint(body):
             return None
+        if caller.key_kind != "private":
+            return None
+        if body.get("response_format") is not None and (
+            _keeps_to_schema_here(body) or self._heals(caller) is not False
+        ):
+            return None
         known, agent = self._agents.cached(caller, name)
         if not known:
             # The domain's way looks it up, and it is known from then on.
             return None
         if agent is None:
             return self._models.get(self._catalogue.resolve(name).name)
+        if agent.spec.sampling.max_tokens is not None and body.get("max_completion_tokens") is not None:
+            # Two names of one setting: the domain's way sends the request's.
+            return None
         return self._of_agent(agent)
 
     def _of_agent(self, agent: ResolvedAgent) -> RelayTarget | None:

@@ -11,6 +11,8 @@ from dragoman.adapters.models.extractive import EmbedderJudge, ExtractiveModel
 from dragoman.adapters.tokenizers.estimate import EstimateTokenizer
 from dragoman.adapters.tokenizers.loader import TokenizerLoader
 from dragoman.bootstrap.accounts import open_database_and_key
+from dragoman.bootstrap.answering import open_runner_parts, price_table
+from dragoman.bootstrap.chat import open_chat
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
 from dragoman.db.database import Database
@@ -21,15 +23,19 @@ from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.tokenize import TokenCounter
 from dragoman.domain.knowledge import jobs
+from dragoman.domain.knowledge.attached.service import AttachedFiles
+from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
 from dragoman.domain.knowledge.leftovers import Leftovers
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.services import Services
+from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.journal import Journal
 from dragoman.domain.usage.loader import JournalLoader
 from dragoman.domain.usage.meter import Meter
+from dragoman.domain.usage.reports import UsageReports
 from dragoman.kit.egress import EgressPolicy
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
@@ -82,7 +88,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         journal = await to_thread.run_sync(Journal, settings.data_dir / "journal")
         stack.push_async_callback(to_thread.run_sync, journal.close)
         loader = JournalLoader(journal, database)
-        meter = Meter(journal)
+        prices = price_table(settings)
+        meter = Meter(journal, price=prices.micro_usd)
         counter = TokenCounter(TokenizerLoader(settings.weights_dir))
         embedder, reason = open_embedder(settings, policy, stack)
         embed = EmbedService(embedder, counter=counter, reason=reason)
@@ -98,11 +105,12 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             settings.knowledge.passage_overlap_tokens,
             EstimateTokenizer().count,
         )
+        parser = open_parser(settings, stack)
         ingestion = Ingestion(
             database=database,
             indexing=indexing,
             blobs=blobs,
-            parser=open_parser(settings, stack),
+            parser=parser,
             embed=embed,
             sizes=sizes,
             wake=wake,
@@ -116,26 +124,54 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         )
         accounts.versions.subscribe("agents", agents.forgotten)
         await database.write(index.prepare, embed.profile.dimensions if embed.profile else 0)
+        knowledge = KnowledgeService(
+            database=database, indexing=indexing, ingestion=ingestion, blobs=blobs
+        )
+        answering = AgentRunner(
+            catalogue=catalogue,
+            agents=agents,
+            retriever=retriever,
+            endpoints=EndpointModels(policy, stack),
+            meter=meter,
+            parts=open_runner_parts(
+                settings,
+                catalogue=catalogue,
+                policy=policy,
+                prices=prices,
+                retriever=retriever,
+                embed=embed,
+                knowledge=knowledge,
+                parser=parser,
+                uploads=uploads,
+                stack=stack,
+            ),
+        )
+        chat = await open_chat(
+            settings,
+            database=database,
+            root_key=root_key,
+            runner=answering,
+            policy=policy,
+            tasks=tasks,
+            stack=stack,
+        )
         services = Services(
             settings=settings,
             accounts=accounts,
             catalogue=catalogue,
             agents=agents,
-            runner=AgentRunner(
-                catalogue=catalogue,
-                agents=agents,
-                retriever=retriever,
-                endpoints=EndpointModels(policy, stack),
-                meter=meter,
-            ),
-            knowledge=KnowledgeService(
-                database=database, indexing=indexing, ingestion=ingestion, blobs=blobs
-            ),
+            runner=answering,
+            knowledge=knowledge,
             retriever=retriever,
             embed=embed,
             tokens=counter,
             meter=meter,
             uploads=uploads,
+            attached=AttachedFiles(database, parser),
+            copies=DocumentCopies(database=database, ingestion=ingestion, blobs=blobs, scratch=uploads),
+            answers=AnswerLog(database),
+            usage=UsageReports(database, loader),
+            **chat,
         )
         work_here = jobs.KnowledgeJobs(ingestion)
         limit = settings.knowledge.ingest_concurrency

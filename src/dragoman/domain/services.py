@@ -6,12 +6,23 @@ from pathlib import Path
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
+from dragoman.domain.chat.clients import ChatClientsService
+from dragoman.domain.chat.service import ChatService
+from dragoman.domain.chat.sessions import ChatSessionsService
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.tokenize import TokenCounter
+from dragoman.domain.knowledge.attached.service import AttachedFiles
+from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.memories.service import MemoriesService
+from dragoman.domain.sandbox.service import SandboxService
+from dragoman.domain.schedules.service import SchedulesService
+from dragoman.domain.skills.service import SkillsService
+from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.meter import Meter
+from dragoman.domain.usage.reports import UsageReports
 from dragoman.settings import Settings
 
 
@@ -30,3 +41,14 @@ class Services:
     tokens: TokenCounter
     meter: Meter
     uploads: Path
+    attached: AttachedFiles
+    copies: DocumentCopies
+    answers: AnswerLog
+    usage: UsageReports
+    skills: SkillsService
+    memories: MemoriesService
+    sandbox: SandboxService
+    chat_clients: ChatClientsService
+    chat_sessions: ChatSessionsService
+    chat: ChatService
+    schedules: SchedulesService

@@ -4,6 +4,7 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal, TextIO, cast
 
 import orjson
@@ -101,6 +102,25 @@ def _closing_processors(form: LogFormat, stream: TextIO) -> list[Processor]:
     return [structlog.processors.format_exc_info, redaction, renderer]
 
 
+class _Steady:
+    """A stream whose failures fail nobody: a full disk or a closed pipe costs log lines, not the work logged."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes the text, or loses it: there is no other place to say so."""
+        try:
+            return self._stream.write(text)
+        except (OSError, ValueError):
+            return 0
+
+    def flush(self) -> None:
+        """Hands on what is buffered."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def configure_logging(
     level: LogLevel = "info", form: LogFormat = "json", *, stream: TextIO | None = None
 ) -> None:
@@ -112,7 +132,7 @@ def configure_logging(
     structlog.configure(
         processors=[*_shared_processors(), *_closing_processors(form, target)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(target),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Steady(target))),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(target)

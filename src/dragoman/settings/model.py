@@ -22,6 +22,7 @@ from dragoman.settings.groups import (
     MediaSettings,
     ModelsSettings,
     PricesSettings,
+    SandboxSettings,
     ServerSettings,
     WeightsSettings,
 )
@@ -52,6 +53,7 @@ class Settings(Group):
     weights: WeightsSettings = WeightsSettings()
     embedding: EmbeddingSettings = EmbeddingSettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    sandbox: SandboxSettings = SandboxSettings()
     chat: ChatSettings = ChatSettings()
     media: MediaSettings = MediaSettings()
     prices: PricesSettings = PricesSettings()

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from dragoman.adapters.blobs.obstore import ObjectStoreBlobs
+from dragoman.adapters.models.scripted import Rule, Script, ScriptedModel
 from dragoman.adapters.tokenizers.estimate import EstimateTokenizer
 from dragoman.adapters.vectors.sqlite import SqliteIndex
 from dragoman.db.connect import open_database
@@ -28,20 +29,36 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
+from dragoman.domain.chat.clients import ChatClientsService
+from dragoman.domain.chat.context import MOST_BYTES, ContextReader
+from dragoman.domain.chat.service import ChatService
+from dragoman.domain.chat.sessions import ChatSessionsService
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
-from dragoman.domain.inference.ports import ChatModel, EmbedderProfile, ModelProfile, Vectors
+from dragoman.domain.inference.ports import ChatModel, EmbedderProfile, Vectors
 from dragoman.domain.inference.tokenize import TokenCounter
+from dragoman.domain.knowledge.attached.service import AttachedFiles
+from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
 from dragoman.domain.knowledge.jobs import KnowledgeJobs
 from dragoman.domain.knowledge.ports import ParsedDocument
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.memories.service import MemoriesService
+from dragoman.domain.sandbox.model import Bounds
+from dragoman.domain.sandbox.service import SandboxService
+from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.services import Services
+from dragoman.domain.skills.service import SkillsService
+from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.journal import Journal
+from dragoman.domain.usage.loader import JournalLoader
 from dragoman.domain.usage.meter import Meter
+from dragoman.domain.usage.reports import UsageReports
 from dragoman.kit.crypto import RootKey
+from dragoman.kit.egress import EgressPolicy, guarded_client
+from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 
 _DIMENSIONS = 64
@@ -83,14 +100,18 @@ class _NoParser:
         raise AssertionError("no file is read here")
 
 
-class _SilentModel:
-    """Stands in the catalogue; nothing here talks to it."""
-
-    name = "echo"
-    profile = ModelProfile(demo=True)
-
-    def stream(self, request: object) -> Any:
-        raise AssertionError("no model is asked here")
+# What the model of tests says is chosen by a word of the question.
+SCRIPT = Script(
+    rules=(
+        Rule(match="slowly", text="word " * 400, delay_seconds=0.02),
+        Rule(match="wait a bit", text="word word word ", delay_seconds=0.15),
+        Rule(match="break at once", error="provider", error_message="The provider is down."),
+        Rule(match="break later", text="one two three", error="provider", error_after=2),
+        Rule(match="forbidden", error="invalid", error_message="The provider refuses this."),
+        Rule(match="think", text="So it is.", reasoning="Let me see."),
+        Rule(match="call a tool", tool_calls=({"name": "order", "arguments": '{"id": 1}'},)),  # pyright: ignore[reportArgumentType]
+    )
+)
 
 
 def _endpoint(address: str, model: str, key: str | None, name: str) -> ChatModel:
@@ -108,6 +129,10 @@ class Dialect:
     key: str
     client: httpx.AsyncClient
     stranger: httpx.AsyncClient
+    visitor: httpx.AsyncClient
+    database: Database
+    model: ScriptedModel
+    pages: dict[str, httpx.Response]
 
     async def settled(self, collection_id: str, *, within_seconds: float = 5.0) -> dict[str, Any]:
         """The collection's state once nothing is queued."""
@@ -124,9 +149,55 @@ def settings_of(folder: Path, **changed: Any) -> Settings:
     return Settings.model_validate({"data_dir": folder, **changed})
 
 
+async def _public(host: str, port: int) -> list[str]:
+    return ["93.184.216.34"]
+
+
+def _chat_services(
+    settings: Settings, database: Database, root_key: RootKey, runner: AgentRunner, tasks: TaskOwner
+) -> tuple[dict[str, Any], dict[str, httpx.Response]]:
+    pages: dict[str, httpx.Response] = {}
+
+    async def respond(request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        page = pages.get(f"{request.url.scheme}://{request.headers['host']}{request.url.path}")
+        if page is None:
+            raise httpx.ConnectError("nobody listens")
+        return httpx.Response(page.status_code, headers=page.headers, content=page.content)
+
+    contexts = guarded_client(
+        EgressPolicy(), max_bytes=MOST_BYTES, resolver=_public, transport=httpx.MockTransport(respond)
+    )
+    sealer = root_key.sealer("chat")
+    bounds = Bounds(settings.sandbox.max_file_bytes, settings.sandbox.workspace_bytes)
+    services: dict[str, Any] = {
+        "skills": SkillsService(database),
+        "memories": MemoriesService(database),
+        "sandbox": SandboxService(database, settings.data_dir / "workspaces", bounds),
+        "chat_clients": ChatClientsService(database, sealer),
+        "chat_sessions": ChatSessionsService(database, sealer),
+        "chat": ChatService(database=database, runner=runner, contexts=ContextReader(contexts), tasks=tasks),
+        "schedules": SchedulesService(database),
+    }
+    return services, pages
+
+
+@dataclass
+class _Parts:
+    services: Services
+    ingestion: Ingestion
+    journal: Journal
+    model: ScriptedModel
+    pages: dict[str, httpx.Response]
+
+
 def _services(
-    settings: Settings, database: Database, embedder: WordEmbedder, wake: Callable[[], None]
-) -> tuple[Services, Ingestion, Journal]:
+    settings: Settings,
+    database: Database,
+    embedder: WordEmbedder,
+    wake: Callable[[], None],
+    tasks: TaskOwner,
+) -> _Parts:
     folder = settings.data_dir
     root_key = RootKey(b"k" * 32)
     accounts = AccountsService(database, root_key)
@@ -146,17 +217,20 @@ def _services(
         embed=embed,
         sizes=sizes,
         wake=wake,
+        scratch=folder / "uploads",
     )
     agents = AgentsService(
         database=database, sealer=root_key.sealer("agents"), announce=lambda connection, topic: None
     )
     retriever = Retriever(database=database, index=index, embed=embed, reranker=None)
-    catalogue = Catalogue({"echo": _SilentModel()}, "echo")
+    model = ScriptedModel("echo", SCRIPT)
+    catalogue = Catalogue({"echo": model}, "echo")
     journal = Journal(folder / "journal")
     meter = Meter(journal)
     runner = AgentRunner(
         catalogue=catalogue, agents=agents, retriever=retriever, endpoints=_endpoint, meter=meter
     )
+    chat, pages = _chat_services(settings, database, root_key, runner, tasks)
     services = Services(
         settings=settings,
         accounts=accounts,
@@ -169,8 +243,15 @@ def _services(
         tokens=tokens,
         meter=meter,
         uploads=folder / "uploads",
+        attached=AttachedFiles(database, _NoParser()),
+        copies=DocumentCopies(
+            database=database, ingestion=ingestion, blobs=blobs, scratch=folder / "uploads"
+        ),
+        answers=AnswerLog(database),
+        usage=UsageReports(database, JournalLoader(journal, database)),
+        **chat,
     )
-    return services, ingestion, journal
+    return _Parts(services, ingestion, journal, model, pages)
 
 
 async def _with_key(services: Services, email: str) -> tuple[Caller, str]:
@@ -198,8 +279,10 @@ async def running(settings: Settings) -> AsyncGenerator[Dialect]:
         for wake in wakes:
             wake()
 
-    services, ingestion, journal = _services(settings, database, embedder, woken)
-    jobs = KnowledgeJobs(ingestion)
+    tasks = TaskOwner()
+    parts = _services(settings, database, embedder, woken, tasks)
+    services = parts.services
+    jobs = KnowledgeJobs(parts.ingestion)
     runner = JobRunner(
         database,
         jobs.handlers(),
@@ -217,8 +300,23 @@ async def running(settings: Settings) -> AsyncGenerator[Dialect]:
     root = Starlette(routes=[Mount("/api/v1", app)])
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
-        stack.callback(journal.close)
+        stack.callback(parts.journal.close)
         stack.push_async_callback(runner.stop)
+        stack.push_async_callback(tasks.close)
         client = await stack.enter_async_context(_client(root, key))
         stranger = await stack.enter_async_context(_client(root, other_key))
-        yield Dialect(app, services, embedder, caller, key, client, stranger)
+        visitor = await stack.enter_async_context(_client(root, ""))
+        visitor.headers.pop("Authorization")
+        yield Dialect(
+            app,
+            services,
+            embedder,
+            caller,
+            key,
+            client,
+            stranger,
+            visitor,
+            database,
+            parts.model,
+            parts.pages,
+        )

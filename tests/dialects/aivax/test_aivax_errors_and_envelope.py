@@ -148,7 +148,7 @@ async def test_the_manifest_has_all_published_operations_and_tells_the_truth(dia
     routed = _routed(dialect)
     here = {(one.verb, _shape(one.path)) for one in OPERATIONS if one.status == "implemented"}
     later = {(one.verb, _shape(one.path)) for one in OPERATIONS if one.status == "planned"}
-    assert len(here) == 24
+    assert len(here) == 63
     assert here <= routed
     assert not later & routed
 
@@ -165,7 +165,7 @@ def test_the_reference_page_lists_every_operation_with_its_status() -> None:
 async def test_every_implemented_operation_is_answered_by_its_own_handler(dialect: Dialect) -> None:
     dialect.client.headers.pop("Authorization")
     for one in OPERATIONS:
-        if one.status == "implemented":
+        if one.status == "implemented" and one.group != "Public chat client":
             path = "/".join(UNKNOWN if part[:1] == "{" else part for part in one.path.split("/"))
             response = await dialect.client.request(one.verb, path)
             assert response.status_code == 401, (one.verb, path)

@@ -120,6 +120,9 @@ def _message(message: Message) -> dict[str, Any]:
     sent: dict[str, Any] = {"role": message.role, "content": _content(message.parts)}
     if message.name is not None:
         sent["name"] = message.name
+    if message.reasoning is not None:
+        # Set only for models that want it back: some providers refuse the field.
+        sent["reasoning_content"] = message.reasoning
     if message.tool_call_id is not None:
         sent["tool_call_id"] = message.tool_call_id
     if message.tool_calls:

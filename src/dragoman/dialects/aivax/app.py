@@ -10,11 +10,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dragoman.dialects.aivax.endpoints import (
     accounts,
     api_keys,
+    chat_clients,
     collections,
     documents,
     gateways,
     information,
+    memories,
+    public_chat,
     query,
+    schedules,
+    sessions,
+    shell_io,
+    skills,
 )
 from dragoman.dialects.aivax.envelope import json_response
 from dragoman.dialects.aivax.errors import MethodNotAllowedError, render, render_crash
@@ -25,7 +32,22 @@ from dragoman.kit.ids import uuid7
 log = structlog.get_logger(__name__)
 
 # Later groups add their module here; paths with fixed words come before those with parameters.
-ENDPOINTS = (accounts, api_keys, collections, documents, query, gateways, information)
+ENDPOINTS = (
+    accounts,
+    api_keys,
+    collections,
+    documents,
+    query,
+    gateways,
+    information,
+    skills,
+    memories,
+    shell_io,
+    chat_clients,
+    sessions,
+    schedules,
+    public_chat,
+)
 
 
 def _response(error: DragomanError, headers: dict[str, str] | None = None) -> Response:

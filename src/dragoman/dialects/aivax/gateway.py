@@ -119,6 +119,18 @@ class _Functions:
         return None if value is None else {"enabledFunctions": self._names.outward(value)}
 
 
+class _ToolProtocol:
+    """The published name of calls as text; any other name is kept as it is."""
+
+    _published, _own = "react.v1.selfcall", "text"
+
+    def inward(self, value: JsonValue) -> JsonValue:
+        return self._own if value == self._published else value
+
+    def outward(self, value: JsonValue) -> JsonValue:
+        return self._published if value == self._own else value
+
+
 PLACES: dict[str, Place] = {
     "baseAddress": Place("endpoint", _Address()),
     "skills": Place("skills.skills"),
@@ -159,7 +171,7 @@ PLACES: dict[str, Place] = {
     "sentinelOptions": Place("tools.builtin", _Functions()),
     "builtinFunctionsOptions": Place("tools.builtin_options", _BUILTIN),
     "moderationParameters": Place("moderation", _MODERATION),
-    "knownToolHandlerName": Place("tools.protocol"),
+    "knownToolHandlerName": Place("tools.protocol", _ToolProtocol()),
     "toolInvocationExplanations": Place("tools.explain"),
     "modelRoutingParameters": Place("routing", _ROUTING),
     "additionalSettings": Place("provider_settings", EmptyIsNull({})),

@@ -38,7 +38,7 @@ class ImportPlan:
 
     def items(self) -> Iterator[tuple[DocumentDraft, str]]:
         """The documents in the order of the file; blocks while it reads."""
-        for number, line in _numbered(self.path):
+        for number, line in numbered(self.path):
             draft, text = _read_line(number, line)
             if self.lines[draft.external_id] == number:
                 yield draft, text
@@ -53,7 +53,7 @@ def check_import(path: Path, *, maximum_lines: int) -> ImportPlan:
     """
     lines: dict[str, int] = {}
     count = 0
-    for number, line in _numbered(path):
+    for number, line in numbered(path):
         count += 1
         if count > maximum_lines:
             raise TooLarge(f"The file has more than {maximum_lines} documents.", param="documents")
@@ -62,7 +62,8 @@ def check_import(path: Path, *, maximum_lines: int) -> ImportPlan:
     return ImportPlan(path, lines, count - len(lines))
 
 
-def _numbered(path: Path) -> Iterator[tuple[int, bytes]]:
+def numbered(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, numbered from 1; blocks while it reads."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             text = line.removeprefix(_MARK) if number == 1 else line
@@ -70,14 +71,23 @@ def _numbered(path: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, text
 
 
-def _read_line(number: int, line: bytes) -> tuple[DocumentDraft, str]:
+def read_line(number: int, line: bytes, shape: Record) -> dict[str, Any]:
+    """The line's JSON object, checked against its description.
+
+    Raises:
+        InvalidInput: it is none or does not fit; the message names line and reason.
+    """
     try:
-        values: dict[str, Any] = _LINE.read_object(orjson.loads(line), "")
+        return shape.read_object(orjson.loads(line), "")
     except orjson.JSONDecodeError as error:
         raise InvalidInput(f"Line {number} is not valid JSON: {error}.", param=f"line {number}") from error
     except InvalidInput as error:
         place = f"line {number}" + (f".{error.param}" if error.param else "")
         raise InvalidInput(f"Line {number}: {error.detail}", param=place) from error
+
+
+def _read_line(number: int, line: bytes) -> tuple[DocumentDraft, str]:
+    values = read_line(number, line, _LINE)
     draft = DocumentDraft(
         values["docid"],
         values.get("__name") or values["docid"],

@@ -26,7 +26,7 @@ _GROUPS: tuple[tuple[str, Status, tuple[str, ...]], ...] = (
     ("Inference", "openai", ("GET /v1/models", "POST /v1/chat/completions")),
     (
         "Hook schedules",
-        "planned",
+        "implemented",
         (
             f"GET {_SCHEDULES}",
             f"GET {_SCHEDULES}/schedules/{{id}}",
@@ -37,7 +37,7 @@ _GROUPS: tuple[tuple[str, Status, tuple[str, ...]], ...] = (
     ),
     (
         "Web chat clients",
-        "planned",
+        "implemented",
         (
             f"GET {_CLIENT}",
             f"POST {_CLIENT}",
@@ -50,7 +50,7 @@ _GROUPS: tuple[tuple[str, Status, tuple[str, ...]], ...] = (
     ),
     (
         "Web chat sessions",
-        "planned",
+        "implemented",
         (
             f"POST {_CLIENT}/{{chat-client-id}}/sessions",
             f"GET {_CLIENT}/{{chat-client-id}}/sessions",
@@ -59,7 +59,7 @@ _GROUPS: tuple[tuple[str, Status, tuple[str, ...]], ...] = (
     ),
     (
         "Skills",
-        "planned",
+        "implemented",
         (
             "GET /api/v1/skills",
             "POST /api/v1/skills",
@@ -73,7 +73,7 @@ _GROUPS: tuple[tuple[str, Status, tuple[str, ...]], ...] = (
     ),
     (
         "Shell I/O",
-        "planned",
+        "implemented",
         (
             "GET /api/v1/shell/io/file",
             "POST /api/v1/shell/io/file",
@@ -88,7 +88,7 @@ _GROUPS: tuple[tuple[str, Status, tuple[str, ...]], ...] = (
     ("RAG", "implemented", ("POST /api/v1/query",)),
     (
         "Public chat client",
-        "planned",
+        "implemented",
         (
             f"GET {_PUBLIC}",
             f"DELETE {_PUBLIC}",
@@ -99,7 +99,7 @@ _GROUPS: tuple[tuple[str, Status, tuple[str, ...]], ...] = (
     ),
     (
         "Memories",
-        "planned",
+        "implemented",
         ("GET /api/v1/memories", "DELETE /api/v1/memories", "GET /api/v1/memories/{id}"),
     ),
     (

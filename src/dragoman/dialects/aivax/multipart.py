@@ -15,11 +15,14 @@ from dragoman.dialects.aivax.auth import services_of
 from dragoman.dialects.aivax.body import bounded, media_type
 from dragoman.kit.errors import InvalidInput, Unsupported
 
+# What may stand around the one file of a form.
+_FORM_BYTES = 64 * 1024
+
 
 class _Parts:
-    """Collects the bytes of the part with the wanted name; other parts are passed over."""
+    """Collects the bytes of the part with the wanted name, or of the first file; other parts are passed over."""
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(self, wanted: str | None) -> None:
         self.pieces: list[bytes] = []
         self.found = False
         self.ended = False
@@ -45,7 +48,8 @@ class _Parts:
     def on_headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        self._open = name == self._wanted and not self.found
+        meant = b"filename" in options if self._wanted is None else name == self._wanted
+        self._open = meant and not self.found
         self.found = self.found or self._open
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -81,6 +85,29 @@ def _parser(request: Request, parts: _Parts) -> MultipartParser:
         "on_end",
     )
     return MultipartParser(boundary, {name: getattr(parts, name) for name in names})  # pyright: ignore[reportArgumentType]
+
+
+async def file_pieces(request: Request, *, maximum_bytes: int) -> AsyncIterator[bytes]:
+    """The bytes of the form's first file as they come.
+
+    Raises:
+        Unsupported: the body is no multipart form.
+        InvalidInput: the form is broken or has no file.
+        TooLarge: above the bound.
+    """
+    parts = _Parts(None)
+    parser = _parser(request, parts)
+    try:
+        async for piece in bounded(request, maximum_bytes + _FORM_BYTES):
+            parser.write(piece)
+            if parts.pieces:
+                yield parts.taken()
+    except MultipartParseError as error:
+        raise InvalidInput(f"The multipart form is broken: {error}.") from error
+    if not parts.ended:
+        raise InvalidInput("The multipart form ends too early.")
+    if not parts.found:
+        raise InvalidInput("The form has no file.")
 
 
 @asynccontextmanager

@@ -4,11 +4,13 @@ Every operation is served under both, with ``_`` and ``-`` alike, and with doubl
 a redirect turns a POST into a GET.
 """
 
+import errno
 import re
 from collections.abc import Mapping
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -16,18 +18,45 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from dragoman.dialects.asksage.decode import coerce, collect
-from dragoman.dialects.asksage.endpoints import datasets, models, query, tokens, train
+from dragoman.dialects.asksage.endpoints import (
+    datasets,
+    documents,
+    files,
+    follow_up,
+    models,
+    personas,
+    plugins,
+    query,
+    secrets,
+    tokens,
+    train,
+    usage,
+)
 from dragoman.dialects.asksage.errors import render
 from dragoman.dialects.asksage.operation import OPERATIONS, Call, Operation
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.credentials import parse_credentials
 from dragoman.domain.services import Services
-from dragoman.kit.errors import DragomanError, NotFound, Unauthenticated
+from dragoman.kit.errors import DragomanError, NotFound, Unauthenticated, Unavailable
 
 log = structlog.get_logger(__name__)
 
 # Importing a module of operations registers what it holds.
-ENDPOINTS = (tokens, models, datasets, train, query)
+ENDPOINTS = (
+    tokens,
+    models,
+    personas,
+    datasets,
+    documents,
+    train,
+    files,
+    query,
+    follow_up,
+    usage,
+    secrets,
+    plugins,
+)
+_DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
 
 
@@ -78,10 +107,24 @@ async def _dispatch(request: Request) -> Response:
         return render(request, error, auth_error_status=services.settings.asksage.auth_error_status)
     except ClientDisconnect:
         return Response(status_code=499)
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        log.error("asksage.disk_full", path=request.url.path, reason=error.strerror)  # noqa: TRY400 - known
+        full = Unavailable("The disk of this server is full.")
+        return render(request, full, auth_error_status=services.settings.asksage.auth_error_status)
+    finally:
+        # Uploaded files are held in temporary files until here.
+        await request.close()
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    return render(
+        request, NotFound("There is no operation without a name.", code="unknown_url"), auth_error_status=400
+    )
 
 
 async def _crashed(request: Request, error: Exception) -> Response:
-    log.error("asksage.crashed", path=request.url.path, exc_info=error)
     failure = DragomanError("The server failed to carry this out; the request id names the log entry.")
     return render(request, failure, auth_error_status=400)
 
@@ -104,7 +147,8 @@ def create_app(services: Services) -> Starlette:
                 ],
             )
         ],
-        exception_handlers={Exception: _crashed},
+        exception_handlers={HTTPException: _unrouted, Exception: _crashed},
     )
+    app.router.redirect_slashes = False
     app.state.services = services
     return app

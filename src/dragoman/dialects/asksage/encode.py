@@ -4,6 +4,7 @@ import orjson
 
 from dragoman.domain.agents.run import RunReport
 from dragoman.domain.messages.citations import Citation
+from dragoman.domain.messages.events import ToolRun
 from dragoman.domain.messages.fold import Answer
 
 
@@ -22,6 +23,16 @@ def _reference(citation: Citation) -> str:
         metadata["page_number"] = citation.page
     flat = " ".join(citation.text.split())
     return f"[{citation.number}] {flat} - Metadata: {orjson.dumps(metadata).decode()}"
+
+
+def _tool_response(run: ToolRun) -> dict[str, object]:
+    return {
+        "id": run.id,
+        "name": run.name,
+        "arguments": run.arguments,
+        "state": run.state,
+        "result": run.result,
+    }
 
 
 def answer_object(
@@ -49,7 +60,7 @@ def answer_object(
         "added_obj": added,
         "tool_calls": calls or None,
         "tool_calls_unified": calls or None,
-        "tool_responses": [],
+        "tool_responses": [_tool_response(run) for run in answer.tool_runs],
         "usage": {"model_tokens": counts, "asksage_tokens": usage.total_tokens, **counts}
         if with_usage
         else None,

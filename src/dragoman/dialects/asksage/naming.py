@@ -56,6 +56,18 @@ def pick(found: Sequence[Collection], name: str, call: Call) -> Collection:
     raise InvalidInput(f"The dataset {name!r} was not found.", param="dataset")
 
 
+async def owned(call: Call, name: str) -> Collection:
+    """The caller's own dataset of a full or short name.
+
+    Raises:
+        InvalidInput: no such dataset for this caller, or another's that is only shared with the caller.
+    """
+    collection = await named(call, name)
+    if collection.owner_id != call.caller.user_id:
+        raise InvalidInput(f"Only its owner may change {name!r} in this way.", param="dataset")
+    return collection
+
+
 async def scope(call: Call, names: Sequence[str]) -> tuple[str, ...]:
     """The ids of the datasets to search: ``all`` (or nothing named) = every visible one, ``none`` = none.
 

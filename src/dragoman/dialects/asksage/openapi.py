@@ -43,10 +43,10 @@ def _body(operation: Operation) -> dict[str, Any]:
         "properties": {field.name: _schema(field) for field in operation.fields},
         "required": [field.name for field in operation.fields if field.required],
     }
-    has_files = any(field.kind in ("file", "files") for field in operation.fields)
-    kinds = (
-        ["multipart/form-data"] if has_files else ["application/json", "application/x-www-form-urlencoded"]
-    )
+    parts = [field for field in operation.fields if field.kind in ("file", "files")]
+    kinds = ["multipart/form-data"] if parts else []
+    if not any(field.required for field in parts):
+        kinds += ["application/json", "application/x-www-form-urlencoded"]
     return {"content": {kind: {"schema": schema} for kind in kinds}}
 
 

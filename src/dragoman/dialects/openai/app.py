@@ -1,17 +1,15 @@
 """The OpenAI dialect as a mounted application under ``/v1``."""
 
-import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from dragoman.dialects.openai import chat, embeddings, models
 from dragoman.dialects.openai.errors import render
 from dragoman.domain.services import Services
 from dragoman.kit.errors import DragomanError, InvalidInput
-
-log = structlog.get_logger(__name__)
 
 
 def _response(error: DragomanError) -> Response:
@@ -44,20 +42,26 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 async def _crashed(request: Request, error: Exception) -> Response:
-    log.error("openai.crashed", path=request.url.path, exc_info=error)
     return _response(
         DragomanError("The server failed to carry this out; the request id names the log entry.")
     )
 
 
+async def _hung_up(request: Request, error: Exception) -> Response:
+    return Response(status_code=499)
+
+
 def create_app(services: Services) -> FastAPI:
     """The application with its own errors and OpenAPI document."""
-    app = FastAPI(title="Dragoman: OpenAI dialect", version="1", docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Dragoman: OpenAI dialect", version="1", docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.state.services = services
     for module in (chat, embeddings, models):
         app.include_router(module.router)
     app.add_exception_handler(DragomanError, _refused)
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _hung_up)
     app.add_exception_handler(Exception, _crashed)
     return app

@@ -5,7 +5,7 @@ from fastapi import Request
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.credentials import parse_credentials
 from dragoman.domain.services import Services
-from dragoman.kit.errors import Unauthenticated
+from dragoman.kit.errors import Forbidden, Unauthenticated
 
 
 def services_of(request: Request) -> Services:
@@ -16,7 +16,20 @@ def services_of(request: Request) -> Services:
 
 
 async def caller_of(request: Request) -> Caller:
-    """The authenticated caller.
+    """The authenticated caller with a private key.
+
+    Raises:
+        Unauthenticated: no credential, or one that does not hold.
+        Forbidden: a public key.
+    """
+    caller = await any_caller_of(request)
+    if caller.key_kind == "public":
+        raise Forbidden("A public key may not be used here; use a private one.", code="private_key_needed")
+    return caller
+
+
+async def any_caller_of(request: Request) -> Caller:
+    """The authenticated caller, with a private or a public key.
 
     Raises:
         Unauthenticated: no credential, or one that does not hold.

@@ -1,19 +1,20 @@
 """Reading a request's JSON body and stopping work whose client has gone."""
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import orjson
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from dragoman.dialects.openai.presence import Presence
 from dragoman.kit.errors import InvalidInput, TooLarge
+from dragoman.kit.tasks import TaskOwner
 
 R = TypeVar("R")
 
 MAXIMUM_BODY_BYTES = 64 * 1024 * 1024
-_POLL_SECONDS = 0.25
+_DEADLINE_SECONDS = 3600.0
 
 
 async def json_body(request: Request) -> object:
@@ -36,20 +37,18 @@ async def json_body(request: Request) -> object:
         raise InvalidInput(f"The body is not valid JSON: {error}.", code="invalid_json") from error
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, R]) -> R:
+async def while_connected(request: Request, work: Awaitable[R]) -> R:
     """The work's result; the work is cancelled when the client hangs up first.
+
+    The request's body has been read. Errors of the work come through as they are.
 
     Raises:
         ClientDisconnect: the client has gone; nobody is there to read an answer.
     """
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(work)
-        while True:
-            done, _ = await asyncio.wait({task}, timeout=_POLL_SECONDS)
-            if done:
-                break
-            if await request.is_disconnected():
-                task.cancel()
-                await asyncio.wait({task})
-                raise ClientDisconnect
-    return task.result()
+    watch = TaskOwner()
+    try:
+        with Presence(request.receive, watch, deadline_seconds=_DEADLINE_SECONDS):
+            return await work
+    finally:
+        await watch.close()
+    raise ClientDisconnect

@@ -5,6 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
+from dragoman.dialects.openai.extras import (
+    ExtraFields,
+    builtin_tools,
+    media_kinds,
+    provider_format,
+    structured_output,
+)
 from dragoman.domain.agents.run import RunRequest
 from dragoman.domain.inference.ports import Sampling, ToolChoice
 from dragoman.domain.messages.parts import (
@@ -95,6 +102,7 @@ class MessageIn(_Wire):
     tool_calls: list[_Call] | None = None
     tool_call_id: str | None = None
     reasoning: str | None = None
+    reasoning_content: str | None = None
 
 
 class _ToolFunction(_Wire):
@@ -124,7 +132,7 @@ class _StreamOptions(_Wire):
     include_usage: bool = False
 
 
-class CompletionRequest(_Wire):
+class CompletionRequest(ExtraFields):
     """The body of a chat completion; keys without a meaning here are let through unread."""
 
     model: str = Field(min_length=1)
@@ -197,11 +205,15 @@ def decode(body: object) -> CompletionRequest:
     return request
 
 
-def run_request(request: CompletionRequest) -> RunRequest:
+def run_request(request: CompletionRequest, *, automatic_healing: bool = False) -> RunRequest:
     """The request in the domain's words.
 
+    Args:
+        request: as decoded.
+        automatic_healing: whether the account wants every JSON answer checked here.
+
     Raises:
-        InvalidInput: a content part that cannot be used.
+        InvalidInput: a content part or an extra field that cannot be used.
     """
     if request.prompt is not None:
         conversation: tuple[Message, ...] = (Message.of_text("user", request.prompt),)
@@ -209,6 +221,7 @@ def run_request(request: CompletionRequest) -> RunRequest:
         conversation = tuple(_message(item, position) for position, item in enumerate(request.messages or ()))
     stop = request.stop
     extra = {name: value for name, value in (request.model_extra or {}).items() if name in _PASSED_ON}
+    tools, options = builtin_tools(request.builtin_tools)
     return RunRequest(
         conversation=conversation,
         sampling=Sampling(
@@ -226,9 +239,18 @@ def run_request(request: CompletionRequest) -> RunRequest:
         tools=tuple(tool_spec(tool) for tool in request.tools or ()),
         tool_choice=_choice(request),
         parallel_tool_calls=request.parallel_tool_calls,
-        response_format=request.response_format,
+        response_format=provider_format(request.response_format),
+        structured=structured_output(request, request.response_format, automatic=automatic_healing),
+        media_to_text=media_kinds(request.multimodal_preprocess),
+        builtin_tools=tools,
+        builtin_options=options,
+        explain_tools=request.tool_invocation_explanations,
         user=request.user,
+        reference=request.reference,
+        metadata=request.metadata or {},
+        idempotency_key=request.idempotency_key,
         extra=extra,
+        provider_settings=request.extra_body,
         dialect="openai",
     )
 
@@ -245,7 +267,8 @@ def _choice(request: CompletionRequest) -> ToolChoice | None:
         return None
     if not isinstance(choice, str):
         name = choice.function.name
-        if name not in {tool.function.name for tool in request.tools or ()}:
+        # Without tools in the request it may name one of the gateway's.
+        if request.tools is not None and name not in {tool.function.name for tool in request.tools}:
             raise InvalidInput(f"tool_choice names {name!r}, which is not among tools.", param="tool_choice")
         return ToolChoice("function", name)
     return ToolChoice(choice)
@@ -276,7 +299,7 @@ def _message(item: MessageIn, position: int) -> Message:
         tool_calls=calls,
         tool_call_id=item.tool_call_id or (item.name if role == "tool" else None),
         name=item.name,
-        reasoning=item.reasoning,
+        reasoning=item.reasoning or item.reasoning_content,
     )
 
 

@@ -52,8 +52,8 @@ def annotation(citation: Citation) -> Json:
     }
 
 
-def completion(answer: Answer, *, id: str, created: int) -> Json:
-    """The whole answer as a ``chat.completion``."""
+def completion(answer: Answer, *, id: str, created: int, context: Json, of_gateway: bool) -> Json:
+    """The whole answer as a ``chat.completion``; a gateway's always has ``tool_calls``, if empty."""
     message: Json = {
         "role": "assistant",
         "content": answer.text if answer.text or not answer.tool_calls else None,
@@ -67,6 +67,8 @@ def completion(answer: Answer, *, id: str, created: int) -> Json:
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in answer.tool_calls
         ]
+    elif of_gateway:
+        message["tool_calls"] = []
     return {
         "id": id,
         "object": "chat.completion",
@@ -78,6 +80,7 @@ def completion(answer: Answer, *, id: str, created: int) -> Json:
         "usage": usage_object(answer.usage),
         "service_tier": "default",
         "system_fingerprint": None,
+        "generation_context": context,
     }
 
 
@@ -88,7 +91,7 @@ def frame(payload: Mapping[str, object]) -> bytes:
 
 @dataclass(slots=True)
 class StreamEncoder:
-    """Turns events into ``chat.completion.chunk`` frames. The first frame carries the role, the last the finish reason."""
+    """Turns events into ``chat.completion.chunk`` frames. The first carries the role, the last the usage."""
 
     id: str
     created: int
@@ -110,9 +113,9 @@ class StreamEncoder:
             case ToolCallDelta():
                 return self._delta({"tool_calls": [_call_delta(event)]})
             case ToolRun():
-                return b""
+                return self._tool_run(event)
             case Finished():
-                return self._finish(event)
+                return self.finish(event, {})
             case _:
                 assert_never(event)
 
@@ -128,25 +131,41 @@ class StreamEncoder:
             "system_fingerprint": None,
             "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}],
         }
-        if self.include_usage:
-            chunk["usage"] = None
+        chunk["usage"] = None
         return chunk
 
     def _delta(self, delta: Json) -> bytes:
         return frame(self._chunk(delta))
 
-    def _finish(self, event: Finished) -> bytes:
+    def _tool_run(self, event: ToolRun) -> bytes:
+        """What the server's own tools do, for clients that show it; others see a chunk without a choice."""
+        told: Json = {
+            "name": event.name,
+            "id": event.id,
+            "contents": event.arguments if event.state == "created" else orjson.dumps(event.result).decode(),
+            "state": event.state.capitalize(),
+        }
+        if event.reason is not None or event.goal is not None:
+            told["explanation"] = {"reason": event.reason, "goal": event.goal}
+        return frame({**self._chunk({}), "choices": [], "servertool": told})
+
+    def finish(self, event: Finished, context: Json) -> bytes:
+        """The last frames; usage and ``generation_context`` stand in the very last one.
+
+        A client that asked for usage gets it in a chunk of its own, as OpenAI sends it.
+        """
         self.model = event.model
         delta: Json = {}
         if self._citations:
             delta["annotations"] = [annotation(citation) for citation in self._citations]
-        frames = frame(self._chunk(delta, finish_reason=event.reason))
+        last = self._chunk(delta, finish_reason=event.reason)
+        frames = b""
         if self.include_usage:
-            last = self._chunk({})
-            last["choices"] = []
-            last["usage"] = usage_object(event.usage)
-            frames += frame(last)
-        return frames
+            frames = frame(last)
+            last = {**self._chunk({}), "choices": []}
+        last["usage"] = usage_object(event.usage)
+        last["generation_context"] = context
+        return frames + frame(last)
 
 
 def _call_delta(event: ToolCallDelta) -> Json:

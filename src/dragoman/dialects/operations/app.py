@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from dragoman import __version__
-from dragoman.kit.errors import DragomanError, Forbidden, NotFound, Unavailable
+from dragoman.kit.errors import DragomanError, Forbidden, NotFound
 
 ReadyCheck = Callable[[], Awaitable[list[str]]]
 
@@ -83,13 +83,21 @@ async def _refused(request: Request, error: Exception) -> Response:
     return problem(error)
 
 
+class _MethodNotAllowed(DragomanError):
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    status = 405
+
+
 async def _unrouted(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return problem(NotFound(f"There is nothing at {request.url.path}."))
-    response = problem(Unavailable(str(error.detail)))
-    response.status_code = error.status_code
-    return response
+    return problem(_MethodNotAllowed(f"{request.url.path} does not take {request.method}."))
+
+
+async def _crashed(request: Request, error: Exception) -> Response:
+    return problem(DragomanError("The server failed to carry this out; the request id names the log entry."))
 
 
 def create_app(*, ready: ReadyCheck, registry: CollectorRegistry, metrics_token: str | None) -> Starlette:
@@ -102,7 +110,7 @@ def create_app(*, ready: ReadyCheck, registry: CollectorRegistry, metrics_token:
             Route("/version", _version),
             Route("/metrics", _metrics),
         ],
-        exception_handlers={DragomanError: _refused, HTTPException: _unrouted},
+        exception_handlers={DragomanError: _refused, HTTPException: _unrouted, Exception: _crashed},
     )
     app.state.ready = ready
     app.state.registry = registry

@@ -11,6 +11,8 @@ from dragoman.domain.accounts.admin import AccountsAdmin, new_key_values, new_sa
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.keytable import KeyTable
 from dragoman.domain.accounts.model import ApiKey, KeyKind, Login, User
+from dragoman.domain.accounts.switches import TOPIC as SWITCHES_TOPIC
+from dragoman.domain.accounts.switches import Switches
 from dragoman.domain.accounts.tokens import TokenSigner
 from dragoman.domain.accounts.versions import Versions
 from dragoman.kit.clock import now_ms
@@ -47,6 +49,7 @@ class AccountsService:
         self._per_address = per_address or RateLimit(burst=200, period_seconds=0.25)
         self._per_account = per_account or RateLimit(burst=100, period_seconds=0.5)
         self.versions = Versions(database)
+        self.switches = Switches(database, self.versions)
         self.keys = KeyTable(database, self.versions, self._signer, clock_ms=clock_ms)
         self.admin = AccountsAdmin(database, self.versions, clock_ms=clock_ms)
 
@@ -143,7 +146,7 @@ class AccountsService:
 
     async def settings(self, caller: Caller) -> Mapping[str, JsonValue]:
         """The caller's account switches."""
-        return await self._database.read(repository.user_settings, caller)
+        return await self.switches.of(caller)
 
     async def change_settings(
         self, caller: Caller, changes: Mapping[str, JsonValue]
@@ -154,9 +157,12 @@ class AccountsService:
             merged = {**repository.user_settings(connection, caller), **changes}
             kept = {name: value for name, value in merged.items() if value is not None}
             repository.set_user_settings(connection, caller, kept)
+            repository.raise_version(connection, SWITCHES_TOPIC)
             return kept
 
-        return await self._database.write(change)
+        kept = await self._database.write(change)
+        await self.versions.check()
+        return kept
 
     async def salt(self, caller: Caller) -> str:
         """What signs calls to the caller's own servers.

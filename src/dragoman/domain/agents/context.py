@@ -33,11 +33,13 @@ def assemble(
     citations: Sequence[Citation],
     *,
     collection_contexts: Sequence[str] = (),
+    instructions: Sequence[str] = (),
     system_prompt: str | None = None,
 ) -> tuple[Message, ...]:
     """The messages for the model.
 
-    System text comes first; the passages stand at the start of the last user turn, so that everything before them stays the
+    System text comes first: the agent's own or ``system_prompt`` in its stead, then ``instructions``, then what is
+    said about the collections; the passages stand at the start of the last user turn, so that everything before them stays the
     same from turn to turn and a provider's prompt cache keeps hitting.
 
     Raises:
@@ -47,7 +49,7 @@ def assemble(
     turns = _with_passages(turns, citations, spec.knowledge)
     turns = _forget_old_tool_results(turns, spec.tool_context_count)
     system = system_prompt if system_prompt is not None else spec.system_prompt
-    parts = [text for text in (system, *collection_contexts) if text]
+    parts = [text for text in (system, *instructions, *collection_contexts) if text]
     if parts:
         turns.insert(0, Message.of_text("system", "\n\n".join(parts)))
     return tuple(_fitted(turns, spec))

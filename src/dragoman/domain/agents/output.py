@@ -20,9 +20,7 @@ class StreamFilter(Protocol):
         ...
 
 
-async def filtered(
-    events: AsyncIterator[Event], filters: Sequence[StreamFilter]
-) -> AsyncGenerator[Event]:
+async def filtered(events: AsyncIterator[Event], filters: Sequence[StreamFilter]) -> AsyncGenerator[Event]:
     """The events after all filters, in their order."""
     async for event in events:
         if isinstance(event, Finished):

@@ -1,63 +1,44 @@
 """Running an agent: context, then the model, then events. The one way an answer is made in every dialect."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+import structlog
 
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.agents.context import assemble
+from dragoman.domain.agents.ledger import Ledger
+from dragoman.domain.agents.lookup import Lookup
 from dragoman.domain.agents.model import ResolvedAgent
-from dragoman.domain.agents.queries import search_terms
+from dragoman.domain.agents.pending import PendingResults
+from dragoman.domain.agents.prepare import EndpointModels as EndpointModels
+from dragoman.domain.agents.prepare import Preparation
+from dragoman.domain.agents.prepare import RunnerParts as RunnerParts
+from dragoman.domain.agents.request import RunReport as RunReport
+from dragoman.domain.agents.request import RunRequest as RunRequest
+from dragoman.domain.agents.rounds import Rounds
+from dragoman.domain.agents.selfcall import PROTOCOL
 from dragoman.domain.agents.service import AgentsService
-from dragoman.domain.agents.spec import AgentSpec, SamplingSpec
+from dragoman.domain.agents.spec import AgentSpec
+from dragoman.domain.agents.structured import structured
 from dragoman.domain.inference.catalogue import Catalogue
-from dragoman.domain.inference.chat import complete
-from dragoman.domain.inference.ports import ChatModel, ChatRequest, Sampling, ToolChoice
-from dragoman.domain.knowledge.retrieve import Retrieval, RetrievalQuery, Retriever
-from dragoman.domain.messages.citations import Citation
-from dragoman.domain.messages.events import CitationsFound, Event, Finished, TextDelta, ToolCallDelta, Usage
-from dragoman.domain.messages.parts import Message, ToolSpec
+from dragoman.domain.inference.ports import ChatModel, ChatRequest
+from dragoman.domain.knowledge.retrieve import Retriever
+from dragoman.domain.messages.events import CitationsFound, Event, Finished, TextDelta, Usage
+from dragoman.domain.messages.fold import fold_stream
+from dragoman.domain.messages.parts import Message
 from dragoman.domain.usage.meter import Meter, UsageContext
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, InvalidInput
-from dragoman.kit.jsontypes import JsonObject, JsonValue
 
-_DEADLINE_SECONDS = 600.0
-_CLIENT_GONE = 499
+log = structlog.get_logger(__name__)
 
-EndpointModels = Callable[[str, str, str | None, str], ChatModel]
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """One turn asked of an agent. What is given here goes before the agent's own settings.
-
-    ``collection_ids`` replaces what the agent may look up; ``citations`` are further references (from the web, from files)
-    that stand before the retrieved ones.
-    """
-
-    conversation: tuple[Message, ...]
-    sampling: Sampling = field(default_factory=Sampling)
-    tools: tuple[ToolSpec, ...] = ()
-    tool_choice: ToolChoice | None = None
-    parallel_tool_calls: bool | None = None
-    response_format: JsonObject | None = None
-    system_prompt: str | None = None
-    extra: JsonObject = field(default_factory=dict[str, JsonValue])
-    user: str | None = None
-    dialect: str = "native"
-    application: str | None = None
-
-
-@dataclass(slots=True)
-class RunReport:
-    """What a run found out on its way, filled while its events are read."""
-
-    embedding_down: bool = False
-    vectors_down: bool = False
-    citations: tuple[Citation, ...] = ()
-    model: str | None = None
+_TOOL_PROTOCOLS = (None, "", "native", PROTOCOL)
+_DECLINED = "I can't help with this request."
+_DECLINE = (
+    "The user's request was withheld from you because it belongs to a category that may not be answered here: "
+    "{categories}. Decline politely in one or two sentences and offer help with something else."
+)
 
 
 class AgentRunner:
@@ -71,12 +52,15 @@ class AgentRunner:
         retriever: Retriever,
         endpoints: EndpointModels,
         meter: Meter,
+        parts: RunnerParts | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._agents = agents
-        self._retriever = retriever
-        self._endpoints = endpoints
         self._meter = meter
+        self._parts = parts or RunnerParts()
+        lookup = self._parts.lookup or Lookup(retriever, None)
+        self._preparation = Preparation(catalogue, endpoints, lookup, self._parts)
+        self._pending = PendingResults()
 
     async def resolve(self, caller: Caller, name: str) -> ResolvedAgent:
         """The caller's agent of that id, slug or name, else the catalogue's model of that name.
@@ -98,51 +82,41 @@ class AgentRunner:
         Raises:
             InvalidInput: nothing to answer, or more than the agent's context holds.
             NotFound: the agent's model or one of its collections does not exist.
-            ProviderError: the provider failed.
+            ProviderError: the provider failed, or the request could not be moderated.
+            Unprocessable: the model gave no JSON of the wanted schema.
         """
         report = report if report is not None else RunReport()
-        if not request.conversation:
-            raise InvalidInput("There is no message to answer.", param="messages")
-        retrieval = await self._retrieve(caller, agent, request)
-        report.embedding_down, report.vectors_down = retrieval.embedding_down, retrieval.vectors_down
-        citations = report.citations = retrieval.citations()
-        knowledge = agent.spec.knowledge
-        grounded = bool(knowledge.collection_ids) and (knowledge.grounding == "strict" or bool(citations))
-        model = self._model(agent, grounded=grounded)
-        report.model = model.name
-        call = _chat_request(agent.spec, request, citations, grounded=grounded)
-        if grounded:
-            yield CitationsFound(citations)
-        async with aclosing(self._metered(caller, agent, model, call, request)) as events:
+        _check(agent.spec, request)
+        ledger = self._ledger(caller, agent, request, report)
+        conversation = await self._preparation.media(agent, request, ledger)
+        report.withheld = await self._preparation.withheld(agent.spec, conversation)
+        if report.withheld:
+            declined = self._declined(agent, ledger, report)
+            async with aclosing(declined):
+                async for event in declined:
+                    yield event
+            return
+        agent = await self._preparation.routed(agent, conversation, ledger, report)
+        owner = f"{caller.user_id}/{agent.name}"
+        request = replace(request, conversation=self._pending.put_back(owner, conversation))
+        prepared = await self._preparation.prepare(caller, agent, request, ledger)
+        found = prepared.found
+        report.embedding_down, report.vectors_down = found.embedding_down, found.vectors_down
+        report.citations, report.model = found.citations, prepared.model.name
+        if prepared.grounded:
+            yield CitationsFound(found.citations)
+        rounds = Rounds(prepared, ledger, self._pending, owner)
+        events = rounds.answer()
+        if prepared.structured is not None:
+            prefill = agent.spec.prefill or "" if "no_assistant_prefilling" not in agent.spec.flags else ""
+            events = structured(rounds.answer, prepared.structured, self._parts.healer, prefill=prefill)
+        async with aclosing(events):
             async for event in events:
+                if isinstance(event, CitationsFound):
+                    report.citations = event.citations
                 yield event
 
-    def _model(self, agent: ResolvedAgent, *, grounded: bool) -> ChatModel:
-        spec = agent.spec
-        if spec.endpoint is not None:
-            return self._endpoints(spec.endpoint, spec.model, agent.endpoint_key, agent.name)
-        return self._catalogue.for_grounded(spec.model) if grounded else self._catalogue.resolve(spec.model)
-
-    async def _retrieve(self, caller: Caller, agent: ResolvedAgent, request: RunRequest) -> Retrieval:
-        knowledge = agent.spec.knowledge
-        if not knowledge.collection_ids:
-            return Retrieval(())
-        resolver = self._model(agent, grounded=False)
-        terms = await search_terms(knowledge, request.conversation, resolver)
-        return await self._retriever.retrieve(
-            caller,
-            RetrievalQuery(
-                terms=terms,
-                collection_ids=knowledge.collection_ids,
-                limit=knowledge.maximum_results,
-                minimum_similarity=knowledge.minimum_score,
-                rerank=knowledge.rerank,
-            ),
-        )
-
-    async def _metered(
-        self, caller: Caller, agent: ResolvedAgent, model: ChatModel, call: ChatRequest, request: RunRequest
-    ) -> AsyncGenerator[Event]:
+    def _ledger(self, caller: Caller, agent: ResolvedAgent, request: RunRequest, report: RunReport) -> Ledger:
         context = UsageContext(
             caller=caller,
             agent_id=agent.id,
@@ -152,67 +126,50 @@ class AgentRunner:
             kind="chat",
             started_at=now_ms(),
         )
-        written: list[str] = []
-        settled = False
-        try:
-            async with aclosing(complete(model, call, deadline_seconds=_DEADLINE_SECONDS)) as events:
-                async for event in events:
-                    if isinstance(event, TextDelta):
-                        written.append(event.text)
-                    elif isinstance(event, ToolCallDelta):
-                        written.append(event.arguments)
-                    elif isinstance(event, Finished):
-                        settled = True
-                        self._meter.record(context, model=event.model, usage=event.usage, status=200)
-                    yield event
-        except (GeneratorExit, asyncio.CancelledError):
-            if not settled:
-                self._meter.record(
-                    context, model=model.name, usage=_produced(call, written), status=_CLIENT_GONE
-                )
-            raise
-        except DragomanError as error:
-            usage = _produced(call, written) if written else Usage(estimated=True)
-            self._meter.record(context, model=model.name, usage=usage, status=error.status)
-            raise
+        return Ledger(self._meter, self._parts.prices, context, flags=agent.spec.flags, report=report)
+
+    async def _declined(
+        self, agent: ResolvedAgent, ledger: Ledger, report: RunReport
+    ) -> AsyncGenerator[Event]:
+        """A polite refusal, in the model's words where it has any; the request itself is not shown to it."""
+        if agent.spec.routing is not None:
+            cheapest = agent.spec.model_copy(update={"model": agent.spec.routing.low.model})
+            agent = replace(agent, spec=cheapest)
+        model = self._preparation.model(agent)
+        report.model = model.name
+        text, usage = _DECLINED, Usage(estimated=True)
+        if not model.profile.quotes_only:
+            text, usage = await _decline(model, ledger, report.withheld)
+        yield TextDelta(text)
+        yield Finished("content_filter", usage, model.name)
 
 
-def _produced(call: ChatRequest, written: list[str]) -> Usage:
-    """An estimate for an answer that no provider got to count: a client that hung up is charged for what was produced."""
-    prompt = sum(len(message.text) for message in call.messages)
-    return Usage(
-        prompt_tokens=-(-prompt // 4), completion_tokens=-(-sum(map(len, written)) // 4), estimated=True
+async def _decline(model: ChatModel, ledger: Ledger, categories: tuple[str, ...]) -> tuple[str, Usage]:
+    request = ChatRequest(
+        messages=(
+            Message.of_text("system", _DECLINE.format(categories=", ".join(categories))),
+            Message.of_text("user", "(withheld)"),
+        )
     )
+    try:
+        answer = await fold_stream(ledger.stream(model, request))
+    except DragomanError as error:
+        # The refusal stands whether or not a model can word it.
+        log.warning("moderation.decline_failed", reason=error.detail)
+        return _DECLINED, Usage(estimated=True)
+    return answer.text.strip() or _DECLINED, answer.usage
 
 
-def _merged(agent: SamplingSpec, asked: Sampling) -> Sampling:
-    """The caller's settings where given, else the agent's."""
-    mine = Sampling(
-        temperature=agent.temperature,
-        top_p=agent.top_p,
-        presence_penalty=agent.presence_penalty,
-        frequency_penalty=agent.frequency_penalty,
-        stop=agent.stop,
-        max_tokens=agent.max_tokens,
-        reasoning_effort=agent.reasoning_effort,
-        verbosity=agent.verbosity,
-    )
-    given = {name: value for name in Sampling.__slots__ if (value := getattr(asked, name)) not in (None, ())}
-    return replace(mine, **given)
-
-
-def _chat_request(
-    spec: AgentSpec, request: RunRequest, citations: tuple[Citation, ...], *, grounded: bool
-) -> ChatRequest:
-    return ChatRequest(
-        messages=assemble(spec, request.conversation, citations, system_prompt=request.system_prompt),
-        sampling=_merged(spec.sampling, request.sampling),
-        tools=request.tools,
-        tool_choice=request.tool_choice,
-        parallel_tool_calls=request.parallel_tool_calls,
-        response_format=request.response_format,
-        citations=citations,
-        grounded=grounded,
-        user=request.user,
-        extra={**spec.provider_settings, **request.extra} if spec.endpoint is not None else request.extra,
-    )
+def _check(spec: AgentSpec, request: RunRequest) -> None:
+    if not request.conversation:
+        raise InvalidInput("There is no message to answer.", param="messages")
+    if request.provider_settings is not None and spec.endpoint is None:
+        raise InvalidInput(
+            "Settings for the provider are for models at an address of your own; this model belongs to the server.",
+            code="provider_settings_refused",
+        )
+    if spec.tools.protocol not in _TOOL_PROTOCOLS:
+        raise InvalidInput(
+            f"The agent's tool protocol {spec.tools.protocol!r} is not known here.",
+            code="unknown_tool_protocol",
+        )

@@ -109,7 +109,8 @@ class ToolsSpec(BaseModel):
     """Tools beside those a caller brings along.
 
     ``client`` are OpenAI tool objects that the caller carries out. ``builtin`` names tools of the platform,
-    None = never set. ``protocol``: None or ``native`` = the provider's own tool calls, else a text protocol.
+    None = never set. ``protocol``: None or ``native`` = the provider's own tool calls, ``text`` = calls written in the
+    text; with any other the agent cannot answer.
     ``explain`` asks the model why it calls a tool.
     """
 

@@ -142,6 +142,5 @@ def _text(value: JsonValue) -> str | None:
 def _explained(spec: ToolSpec) -> ToolSpec:
     schema = dict(spec.parameters or {"type": "object"})
     properties = schema.get("properties")
-    known = properties if isinstance(properties, Mapping) else {}
-    schema["properties"] = {**known, **_EXPLANATIONS}
+    schema["properties"] = {**(properties if isinstance(properties, Mapping) else {}), **_EXPLANATIONS}
     return replace(spec, parameters=schema)

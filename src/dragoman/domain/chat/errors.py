@@ -1,14 +1,12 @@
 """What is wrong with a chat that cannot go on."""
 
-from dragoman.kit.errors import DragomanError
+from dragoman.kit.errors import Unprocessable
 
 
-class ChatUnavailable(DragomanError):
+class ChatUnavailable(Unprocessable):
     """The chat is over, unknown, or has nobody who answers; asking again in the same way is of no use."""
 
     code = "client_not_available"
-    title = "Chat not available"
-    status = 422
 
 
 def unavailable() -> ChatUnavailable:

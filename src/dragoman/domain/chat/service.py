@@ -73,7 +73,7 @@ class ChatService:
         self._contexts = contexts
         self._tasks = tasks
         self._clock_ms = clock_ms
-        self._turns: dict[int, Turn] = {}
+        self._turns: dict[str, Turn] = {}
 
     async def find(self, access_key: str) -> LiveSession:
         """The session behind the key.
@@ -137,11 +137,14 @@ class ChatService:
             ChatUnavailable: as ``find``.
         """
         live = await self.find(access_key)
-        turn = self._turns.get(live.session.key)
+        turn_id = live.session.turn_id
+        if turn_id is None:
+            return
+        turn = self._turns.get(turn_id)
         if turn is not None:
             turn.cancel()
             await turn.ended_within(_STOPPED_WITHIN_SECONDS)
-        elif live.session.turn_id is not None:
+        else:
             await self._database.write(sessions.cancel_turn, live.session.key, self._clock_ms())
 
     async def ask(self, access_key: str, prompt: Prompt) -> Turn:
@@ -163,7 +166,7 @@ class ChatService:
             try:
                 return await self._database.write(self._end, begun, reply, error)
             finally:
-                self._turns.pop(begun.live.session.key, None)
+                self._turns.pop(begun.turn_id, None)
 
         turn = Turn(
             lambda: self._events(begun, agent, conversation, prompt.dialect),
@@ -171,7 +174,7 @@ class ChatService:
             prompt_characters=sum(len(message.text) for message in conversation),
             streamed=prompt.streamed,
         )
-        self._turns[begun.live.session.key] = turn
+        self._turns[begun.turn_id] = turn
         turn.begin(self._tasks)
         self._tasks.start(self._watch(turn, begun), name="chat.watch")
         return turn
@@ -194,6 +197,7 @@ class ChatService:
             conversation=conversation,
             system_prompt="\n\n".join(texts) or None,
             user=session.external_user_id,
+            metadata=session.metadata,
             dialect=dialect,
             application=f"chat:{session.client_id}",
         )

@@ -4,7 +4,7 @@ Every job names the document's version; work for an older version does nothing, 
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,23 +146,23 @@ class Ingestion:
         digests = await to_thread.run_sync(lambda: [text_digest(text) for _, text in batch])
 
         def store(connection: Connection) -> int:
-            known = documents.find_many(connection, collection.key, [draft.external_id for draft, _ in batch])
+            names = [draft.external_id for draft, _ in batch]
+            known = documents.find_many(connection, collection.key, names)
+            fresh: dict[str, tuple[DocumentDraft, str, str]] = {}
             work: list[Document] = []
             described = 0
             for (draft, text), sha256 in zip(batch, digests, strict=True):
                 before = known.get(draft.external_id)
-                if (
-                    before is not None
-                    and before.sha256 == sha256
-                    and before.state not in ("failed", "cancelled")
-                ):
-                    if _description(before) != draft:
-                        documents.describe(connection, before.key, draft, at=now_ms())
-                        described += 1
-                    continue
-                document = self._row(connection, collection, draft, size=len(text.encode()), sha256=sha256)
-                documents.put_text(connection, document.key, text=text, page_starts=(), warnings=())
-                work.append(document)
+                if before is None:
+                    fresh[draft.external_id] = (draft, text, sha256)
+                elif before.sha256 != sha256 or before.state in ("failed", "cancelled"):
+                    changed = self._row(connection, collection, draft, size=len(text.encode()), sha256=sha256)
+                    documents.put_text(connection, changed.key, text=text, page_starts=(), warnings=())
+                    work.append(changed)
+                elif _description(before) != draft:
+                    documents.describe(connection, before.key, draft, at=now_ms())
+                    described += 1
+            work += self._new_texts(connection, collection, fresh)
             for start in range(0, len(work), _JOB_DOCUMENTS):
                 jobs.enqueue_index(connection, work[start : start + _JOB_DOCUMENTS])
             return len(work) + described
@@ -170,6 +170,26 @@ class Ingestion:
         changed = await self._database.write(store)
         self._wake()
         return changed
+
+    def _new_texts(
+        self,
+        connection: Connection,
+        collection: Collection,
+        fresh: Mapping[str, tuple[DocumentDraft, str, str]],
+    ) -> list[Document]:
+        """Stores texts that are known to be new, in a few statements for all of them."""
+        if not fresh:
+            return []
+        _require(connection, collection)
+        now = now_ms()
+        rows = [
+            _new(collection, draft, _content(len(text.encode()), sha256, now), now)
+            for draft, text, sha256 in fresh.values()
+        ]
+        documents.insert(connection, rows)
+        stored = documents.find_many(connection, collection.key, list(fresh))
+        documents.put_texts(connection, {stored[name].key: text for name, (_, text, _) in fresh.items()})
+        return [stored[name] for name in fresh]
 
     async def _described(self, before: Document, draft: DocumentDraft) -> Stored:
         if _description(before) == draft:
@@ -190,30 +210,11 @@ class Ingestion:
         media_type: str | None = "text/plain",
     ) -> Document:
         now = now_ms()
-        if collections.by_key(connection, collection.key) is None:
-            raise NotFound("The collection was deleted meanwhile.", code="collection_not_found")
+        _require(connection, collection)
         before = documents.find(connection, collection.key, draft.external_id)
-        values: dict[str, JsonValue] = {
-            "size": size,
-            "sha256": sha256,
-            "blob_key": blob_key,
-            "media_type": media_type,
-            "state": "queued",
-            "state_detail": None,
-            "updated_at": now,
-        }
+        values = _content(size, sha256, now, blob_key=blob_key, media_type=media_type)
         if before is None:
-            described = {
-                "name": draft.name,
-                "reference": draft.reference,
-                "tags": list(draft.tags),
-                "metadata": dict(draft.metadata),
-                "context": draft.context,
-            }
-            identity = {"id": uuid7(), "collection_key": collection.key, "external_id": draft.external_id}
-            documents.insert(
-                connection, [{**values, **described, **identity, "version": 1, "created_at": now}]
-            )
+            documents.insert(connection, [_new(collection, draft, values, now)])
         else:
             documents.describe(connection, before.key, draft, at=now)
             documents.change(connection, before.key, **{**values, "version": before.version + 1})
@@ -346,6 +347,45 @@ class Ingestion:
         return [
             found[passage.document_key].name if passage.document_key in found else "" for passage in passages
         ]
+
+
+def _require(connection: Connection, collection: Collection) -> None:
+    if collections.by_key(connection, collection.key) is None:
+        raise NotFound("The collection was deleted meanwhile.", code="collection_not_found")
+
+
+def _content(
+    size: int, sha256: str, at: int, *, blob_key: str | None = None, media_type: str | None = "text/plain"
+) -> dict[str, JsonValue]:
+    """The columns that new content sets."""
+    return {
+        "size": size,
+        "sha256": sha256,
+        "blob_key": blob_key,
+        "media_type": media_type,
+        "state": "queued",
+        "state_detail": None,
+        "updated_at": at,
+    }
+
+
+def _new(
+    collection: Collection, draft: DocumentDraft, content: Mapping[str, JsonValue], at: int
+) -> dict[str, JsonValue]:
+    """The row of a new document."""
+    return {
+        **content,
+        "id": uuid7(),
+        "collection_key": collection.key,
+        "external_id": draft.external_id,
+        "name": draft.name,
+        "reference": draft.reference,
+        "tags": list(draft.tags),
+        "metadata": dict(draft.metadata),
+        "context": draft.context,
+        "version": 1,
+        "created_at": at,
+    }
 
 
 def _description(document: Document) -> DocumentDraft:

@@ -46,7 +46,8 @@ class IndexQuery:
     ``terms`` are the questions; ``vectors`` their unit vectors ``float32 [len(terms), d]``, or None for keywords only.
     ``document_keys``, when given, narrows to those documents. A passage's similarity is the best over the terms;
     passages below ``minimum_similarity`` do not come back when vectors are given (a passage without a vector yet is judged by
-    words alone). ``fuse``: ``hybrid`` = a weighted sum of both legs' scores, each scaled over the candidates; the other two are single legs.
+    words alone). ``fuse``: ``hybrid`` = a weighted sum of both legs' scores, each scaled over the
+    candidates; the other two are single legs.
     """
 
     collection_keys: tuple[int, ...]

@@ -1,7 +1,7 @@
-"""Datasets: list and add."""
+"""Datasets: list, add and delete."""
 
 from dragoman.dialects.asksage.decode import Field
-from dragoman.dialects.asksage.naming import checked_name, stored_name
+from dragoman.dialects.asksage.naming import checked_name, owned, stored_name
 from dragoman.dialects.asksage.operation import CHANGE, READ, Call, operation
 from dragoman.kit.errors import Forbidden, InvalidInput
 
@@ -42,3 +42,38 @@ async def add_dataset(call: Call) -> dict[str, object]:
         raise InvalidInput(f"There is already a dataset {name!r}.", param="dataset")
     await call.services.knowledge.create_collection(call.caller, name, label="CUI" if controlled else None)
     return {"response": "OK"}
+
+
+async def _delete(call: Call, names: tuple[str, ...]) -> dict[str, object]:
+    # All names are looked up before anything is removed, so that a wrong one changes nothing.
+    found = [await owned(call, name) for name in names]
+    for collection_id in dict.fromkeys(collection.id for collection in found):
+        await call.services.knowledge.delete_collection(call.caller, collection_id)
+    return {"response": "OK"}
+
+
+@operation("dataset", methods=frozenset({"DELETE", "POST"}), fields=(Field("dataset", required=True),))
+async def delete_server_dataset(call: Call) -> dict[str, object]:
+    """Removes a dataset of the caller's own with everything in it.
+
+    Source: Ask Sage Server API, "dataset".
+    """
+    return await _delete(call, (call.inputs.text("dataset"),))
+
+
+@operation(
+    "delete-dataset",
+    "delete-datasets",
+    methods=frozenset({"DELETE", "POST"}),
+    fields=(Field("dataset", "list", aliases=("datasets",)),),
+    sections=("user",),
+)
+async def delete_datasets(call: Call) -> dict[str, object]:
+    """Removes one or several datasets of the caller's own with everything in them.
+
+    Source: Ask Sage User API, "delete-dataset".
+    """
+    names = tuple(name for name in call.inputs.texts("dataset") if name.strip())
+    if not names:
+        raise InvalidInput("'dataset' is required.", param="dataset", code="dataset_missing")
+    return await _delete(call, names)

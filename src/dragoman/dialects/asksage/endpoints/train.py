@@ -1,24 +1,27 @@
 """Training: adding texts and files to datasets."""
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from anyio import to_thread
 
 from dragoman.dialects.asksage.decode import Field
+from dragoman.dialects.asksage.metering import record, teach
 from dragoman.dialects.asksage.naming import named
 from dragoman.dialects.asksage.operation import CHANGE, Call, file_name, operation, saved
 from dragoman.domain.inference.chat import complete
 from dragoman.domain.inference.ports import ChatRequest, Sampling
 from dragoman.domain.knowledge.model import DocumentDraft
-from dragoman.domain.messages.events import Usage
 from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
-from dragoman.domain.usage.meter import UsageContext, UsageKind
-from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
 from dragoman.kit.errors import InvalidInput
 
 _SUMMARY_SECONDS = 120.0
 _SUMMARY_PROMPT = "Summarise the following text in a few sentences. Keep names, numbers and dates."
 _NAME_LENGTH = 80
+_FILE_NAME_LENGTH = 255
+_INLINE_ITEMS = 50
+_MOST_ITEMS = 10_000
 
 
 async def _summary(call: Call, content: str) -> str:
@@ -34,33 +37,8 @@ async def _summary(call: Call, content: str) -> str:
         sampling=Sampling(temperature=0, max_tokens=400),
     )
     answer = await fold_stream(complete(model, request, deadline_seconds=_SUMMARY_SECONDS))
-    _meter(call, "chat", answer.model, answer.usage)
+    await record(call, "chat", answer.model, answer.usage)
     return answer.text.strip()
-
-
-def _meter(call: Call, kind: UsageKind, model: str, usage: Usage) -> None:
-    context = UsageContext(
-        caller=call.caller,
-        agent_id=None,
-        dialect="asksage",
-        application=None,
-        end_user=None,
-        kind=kind,
-        started_at=now_ms(),
-    )
-    call.services.meter.record(context, model=model, usage=usage, status=200)
-
-
-def _embedder(call: Call) -> str:
-    profile = call.services.embed.profile
-    return profile.name if profile is not None else "none"
-
-
-def _teach(call: Call, text: str) -> int:
-    model = _embedder(call)
-    tokens = call.services.tokens.count(text, model).tokens
-    _meter(call, "ingest", model, Usage(prompt_tokens=tokens))
-    return tokens
 
 
 @operation(
@@ -89,7 +67,7 @@ async def train(call: Call) -> dict[str, object]:
     texts = [content]
     if call.inputs.flag("summarize"):
         texts.insert(0, await _summary(call, content))
-    tokens = sum([await to_thread.run_sync(_teach, call, text) for text in texts])
+    tokens = await teach(call, texts)
     embedding = text_digest(content)[:32]
     answer: dict[str, object] = {}
     if collection is not None:
@@ -132,3 +110,65 @@ async def train_with_file(call: Call) -> dict[str, object]:
     finally:
         await to_thread.run_sync(path.unlink)
     return {"response": "Successfully imported", "embedding": [result.document.id]}
+
+
+def _flat(items: Sequence[object], where: str = "data") -> Iterator[str]:
+    """The texts of an array, whose items may be arrays of texts themselves."""
+    for position, item in enumerate(items):
+        place = f"{where}[{position}]"
+        if isinstance(item, list):
+            yield from _flat(item, place)
+        elif isinstance(item, str) and item.strip():
+            yield item
+        else:
+            raise InvalidInput(f"'{place}' must be text that is not empty.", param=place)
+
+
+async def _put_array(call: Call, collection_id: str, drafts: Mapping[str, tuple[DocumentDraft, str]]) -> None:
+    if len(drafts) <= _INLINE_ITEMS:
+        for draft, text in drafts.values():
+            await call.services.knowledge.put_text(call.caller, collection_id, draft, text)
+    else:
+        await call.services.knowledge.import_texts(call.caller, collection_id, list(drafts.values()))
+
+
+@operation(
+    "train-with-array",
+    methods=CHANGE,
+    fields=(
+        Field("data", "list", required=True),
+        Field("dataset", required=True),
+        Field("context"),
+        Field("filename"),
+    ),
+)
+async def train_with_array(call: Call) -> dict[str, object]:
+    """Stores an array of texts in a dataset, each found by itself; above a few dozen in the background.
+
+    Source: Ask Sage Server API, "train-with-array".
+    """
+    texts = list(_flat(call.inputs.list("data")))
+    if len(texts) > _MOST_ITEMS:
+        raise InvalidInput(f"'data' has more than {_MOST_ITEMS} texts.", param="data")
+    collection = await named(call, call.inputs.text("dataset"))
+    context, file = call.inputs.text("context") or None, call.inputs.text("filename")[:_FILE_NAME_LENGTH]
+    ids = [f"train:{text_digest(file + chr(0) + text)[:32]}" for text in texts]
+    drafts = {
+        external_id: (
+            DocumentDraft(
+                external_id,
+                file or (context or text).strip().splitlines()[0][:_NAME_LENGTH],
+                metadata={"filename": file} if file else {},
+                context=context,
+            ),
+            text,
+        )
+        for external_id, text in zip(ids, texts, strict=True)
+    }
+    await _put_array(call, collection.id, drafts)
+    tokens = await teach(call, texts)
+    stored = await call.services.copies.by_external_ids(call.caller, collection.id, list(drafts))
+    return {
+        "response": f"The server has learned this content ({tokens} tokens).",
+        "embedding": [stored[external_id].id for external_id in ids],
+    }

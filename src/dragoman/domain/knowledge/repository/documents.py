@@ -3,7 +3,7 @@
 Functions that take a ``collection_key`` rely on the collection having been resolved for the caller in the same transaction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -132,9 +132,7 @@ def change(connection: Connection, document_key: int, **values: JsonValue) -> No
     connection.execute(sa.update(documents).where(documents.c.key == document_key).values(**values))
 
 
-def change_version(
-    connection: Connection, document_key: int, version: int, **values: JsonValue
-) -> None:
+def change_version(connection: Connection, document_key: int, version: int, **values: JsonValue) -> None:
     """Sets columns of one document, unless its content has changed since that version."""
     mine = sa.and_(documents.c.key == document_key, documents.c.version == version)
     connection.execute(sa.update(documents).where(mine).values(**values))
@@ -240,6 +238,17 @@ def put_text(
             page_starts=[list(start) for start in page_starts],
             warnings=list(warnings),
         )
+    )
+
+
+def put_texts(connection: Connection, texts: Mapping[int, str]) -> None:
+    """Stores the texts of documents that had none, many in one statement."""
+    connection.execute(
+        sa.insert(document_texts),
+        [
+            {"document_key": key, "text": text, "page_starts": [], "warnings": []}
+            for key, text in texts.items()
+        ],
     )
 
 

@@ -1,0 +1,60 @@
+"""Web chat and what belongs to it: sessions, planned messages, skills, memories, workspaces."""
+
+from contextlib import AsyncExitStack
+from typing import TypedDict
+
+from dragoman.db.database import Database
+from dragoman.domain.agents.run import AgentRunner
+from dragoman.domain.chat.clients import ChatClientsService
+from dragoman.domain.chat.context import ContextReader, context_client
+from dragoman.domain.chat.service import ChatService
+from dragoman.domain.chat.sessions import ChatSessionsService
+from dragoman.domain.memories.service import MemoriesService
+from dragoman.domain.sandbox.model import Bounds
+from dragoman.domain.sandbox.service import SandboxService
+from dragoman.domain.schedules.service import SchedulesService
+from dragoman.domain.skills.service import SkillsService
+from dragoman.kit.crypto import RootKey
+from dragoman.kit.egress import EgressPolicy
+from dragoman.kit.tasks import TaskOwner
+from dragoman.settings import Settings
+
+
+class ChatParts(TypedDict):
+    """Those of the services that are made here."""
+
+    skills: SkillsService
+    memories: MemoriesService
+    sandbox: SandboxService
+    chat_clients: ChatClientsService
+    chat_sessions: ChatSessionsService
+    chat: ChatService
+    schedules: SchedulesService
+
+
+async def open_chat(
+    settings: Settings,
+    *,
+    database: Database,
+    root_key: RootKey,
+    runner: AgentRunner,
+    policy: EgressPolicy,
+    tasks: TaskOwner,
+    stack: AsyncExitStack,
+) -> ChatParts:
+    """The services; what needs closing is given to the stack."""
+    contexts = context_client(policy)
+    stack.push_async_callback(contexts.aclose)
+    bounds = Bounds(settings.sandbox.max_file_bytes, settings.sandbox.workspace_bytes)
+    sandbox = SandboxService(database, settings.data_dir / "workspaces", bounds)
+    await sandbox.sweep()
+    sealer = root_key.sealer("chat")
+    return ChatParts(
+        skills=SkillsService(database),
+        memories=MemoriesService(database),
+        sandbox=sandbox,
+        chat_clients=ChatClientsService(database, sealer),
+        chat_sessions=ChatSessionsService(database, sealer),
+        chat=ChatService(database=database, runner=runner, contexts=ContextReader(contexts), tasks=tasks),
+        schedules=SchedulesService(database),
+    )

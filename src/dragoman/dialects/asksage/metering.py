@@ -1,0 +1,33 @@
+"""Counting what operations use beside the answers that agents give."""
+
+from anyio import to_thread
+
+from dragoman.dialects.asksage.operation import Call
+from dragoman.domain.messages.events import Usage
+from dragoman.domain.usage.meter import UsageContext, UsageKind
+from dragoman.kit.clock import now_ms
+
+APPLICATION = "asksage"
+
+
+async def record(call: Call, kind: UsageKind, model: str, usage: Usage) -> None:
+    """Writes one record of the caller's; a killed process cannot lose it once this returns."""
+    context = UsageContext(
+        caller=call.caller,
+        dialect="asksage",
+        application=APPLICATION,
+        kind=kind,
+        started_at=now_ms(),
+    )
+    await to_thread.run_sync(
+        lambda: call.services.meter.record(context, model=model, usage=usage, status=200)
+    )
+
+
+async def teach(call: Call, texts: list[str]) -> int:
+    """Counts and records what was taught, in tokens of the embedder."""
+    profile = call.services.embed.profile
+    model = profile.name if profile is not None else "none"
+    counted = await call.services.tokens.total(texts, model)
+    await record(call, "ingest", model, Usage(prompt_tokens=counted.tokens, estimated=counted.estimated))
+    return counted.tokens

@@ -1,0 +1,116 @@
+"""Asking models on behalf of one run: everything asked is metered and priced."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from dragoman.domain.agents.habits import shaped
+from dragoman.domain.agents.request import RunReport
+from dragoman.domain.inference.asking import Ask
+from dragoman.domain.inference.chat import complete
+from dragoman.domain.inference.ports import ChatModel, ChatRequest
+from dragoman.domain.inference.pricing import PriceTable
+from dragoman.domain.messages.events import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
+from dragoman.domain.messages.fold import Answer, fold_stream
+from dragoman.domain.usage.meter import Meter, UsageContext
+from dragoman.kit.errors import DragomanError
+
+ANSWER_SECONDS = 600.0
+_CLIENT_GONE = 499
+
+
+class Ledger:
+    """The meter and the price table of one run.
+
+    Args:
+        flags: the habits of the agent's models; every call is shaped by them.
+        report: gets the priced lines.
+    """
+
+    def __init__(
+        self,
+        meter: Meter,
+        prices: PriceTable,
+        context: UsageContext,
+        *,
+        flags: tuple[str, ...],
+        report: RunReport,
+    ) -> None:
+        self._meter = meter
+        self._prices = prices
+        self._context = context
+        self._flags = flags
+        self._report = report
+
+    def asker(self, model: ChatModel, item: str, *, deadline_seconds: float) -> Ask:
+        """The model behind one call, for a question beside the answer; ``item`` names its lines."""
+
+        async def ask(request: ChatRequest) -> Answer:
+            return await fold_stream(
+                self.stream(model, request, item=item, deadline_seconds=deadline_seconds)
+            )
+
+        return ask
+
+    async def stream(
+        self,
+        model: ChatModel,
+        request: ChatRequest,
+        *,
+        item: str = "answer",
+        deadline_seconds: float = ANSWER_SECONDS,
+    ) -> AsyncGenerator[Event]:
+        """The model's answer as events; closing the iterator early meters what was produced.
+
+        Raises:
+            DragomanError: the model failed; it is metered.
+        """
+        call = shaped(self._flags, request)
+        written: list[str] = []
+        settled = False
+        try:
+            async with aclosing(complete(model, call, deadline_seconds=deadline_seconds)) as events:
+                async for event in events:
+                    _keep(event, written)
+                    if isinstance(event, Finished):
+                        settled = True
+                        self._record(model.name, event.usage, 200, item=item)
+                    yield event
+        except (GeneratorExit, asyncio.CancelledError):
+            if not settled:
+                self._record(model.name, _produced(call, written), _CLIENT_GONE, item=item)
+            raise
+        except DragomanError as error:
+            usage = _produced(call, written) if written else Usage(estimated=True)
+            self._record(model.name, usage, error.status, item=item)
+            raise
+
+    def embedded(self, embedder: str, tokens: int) -> None:
+        """Notes that texts of so many tokens became vectors."""
+        charge = self._prices.embedding_charge("embedding", embedder, tokens)
+        self._report.charges.append(charge)
+        if charge.amount:
+            usage = Usage(prompt_tokens=tokens)
+            self._meter.record(self._context, model=embedder, usage=usage, status=200)
+
+    def _record(self, model: str, usage: Usage, status: int, *, item: str) -> None:
+        self._meter.record(self._context, model=model, usage=usage, status=status)
+        if usage.total_tokens:
+            self._report.charges.extend(self._prices.charges(item, model, usage))
+
+
+def _keep(event: Event, written: list[str]) -> None:
+    if isinstance(event, TextDelta | ReasoningDelta):
+        written.append(event.text)
+    elif isinstance(event, ToolCallDelta):
+        written.append((event.name or "") + event.arguments)
+
+
+def _produced(call: ChatRequest, written: list[str]) -> Usage:
+    """An estimate for an answer that no provider got to count: a client that hung up is charged for what was
+    produced.
+    """
+    prompt = sum(len(message.text) for message in call.messages)
+    return Usage(
+        prompt_tokens=-(-prompt // 4), completion_tokens=-(-sum(map(len, written)) // 4), estimated=True
+    )

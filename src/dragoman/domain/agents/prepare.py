@@ -1,0 +1,235 @@
+"""From an agent and a request to what its model is asked: media, moderation, routing, knowledge, tools."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.agents.context import assemble
+from dragoman.domain.agents.instructions import InstructionSources
+from dragoman.domain.agents.ledger import Ledger
+from dragoman.domain.agents.lookup import Found, Lookup, SearchTool
+from dragoman.domain.agents.model import ResolvedAgent
+from dragoman.domain.agents.queries import REWRITE_SECONDS, last_user_text, search_terms
+from dragoman.domain.agents.request import RunReport, RunRequest
+from dragoman.domain.agents.sampling import merged
+from dragoman.domain.agents.spec import AgentSpec
+from dragoman.domain.agents.structured import response_format
+from dragoman.domain.agents.toolbox import ServerTool, Toolbox
+from dragoman.domain.agents.tools import client_tools
+from dragoman.domain.inference.catalogue import Catalogue
+from dragoman.domain.inference.healing import Healer, StructuredOutput, instruction
+from dragoman.domain.inference.moderation import ModerationScorer, over_threshold
+from dragoman.domain.inference.multimodal import MediaReader
+from dragoman.domain.inference.ports import ChatModel, ChatRequest
+from dragoman.domain.inference.pricing import PriceTable
+from dragoman.domain.inference.routing import classify
+from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.messages.parts import Message, TextPart
+from dragoman.kit.errors import InvalidInput
+
+_ROUTING_SECONDS = 10.0
+_MEDIA_SECONDS = 60.0
+
+EndpointModels = Callable[[str, str, str | None, str], ChatModel]
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerParts:
+    """What runs use where an agent's settings ask for it; a part that is None is refused by name, or left out.
+
+    ``vision_model`` names the model of the catalogue that describes pictures; empty = their text is read.
+    """
+
+    prices: PriceTable = field(default_factory=PriceTable)
+    lookup: Lookup | None = None
+    knowledge: KnowledgeService | None = None
+    instructions: InstructionSources | None = None
+    moderation: ModerationScorer | None = None
+    media: MediaReader | None = None
+    healer: Healer = field(default_factory=Healer)
+    vision_model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the model is asked. ``structured``: its answer must be such JSON."""
+
+    spec: AgentSpec
+    model: ChatModel
+    call: ChatRequest
+    found: Found
+    grounded: bool
+    toolbox: Toolbox
+    structured: StructuredOutput | None
+
+
+class Preparation:
+    """Prepares runs.
+
+    Args:
+        lookup: searches collections.
+        endpoints: models at addresses that agents name.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, endpoints: EndpointModels, lookup: Lookup, parts: RunnerParts
+    ) -> None:
+        self._catalogue = catalogue
+        self._endpoints = endpoints
+        self._lookup = lookup
+        self._parts = parts
+
+    def model(self, agent: ResolvedAgent, *, grounded: bool = False) -> ChatModel:
+        """The model that answers for the agent.
+
+        Raises:
+            NotFound: there is no such model.
+        """
+        spec = agent.spec
+        if spec.endpoint is not None:
+            return self._endpoints(spec.endpoint, spec.model, agent.endpoint_key, spec.model)
+        return self._catalogue.for_grounded(spec.model) if grounded else self._catalogue.resolve(spec.model)
+
+    async def media(self, agent: ResolvedAgent, request: RunRequest, ledger: Ledger) -> tuple[Message, ...]:
+        """The conversation with media as text where that is asked for.
+
+        Raises:
+            InvalidInput: media that cannot become text, or that the model does not take.
+        """
+        spec, conversation = agent.spec, request.conversation
+        kinds = spec.media_to_text if request.media_to_text is None else request.media_to_text
+        has_media = any(not isinstance(part, TextPart) for turn in conversation for part in turn.parts)
+        if kinds and has_media:
+            if self._parts.media is None:
+                raise InvalidInput("Media cannot be turned into text on this server.", param="messages")
+            describe = None
+            if self._parts.vision_model:
+                vision = self._catalogue.resolve(self._parts.vision_model)
+                describe = ledger.asker(vision, "media", deadline_seconds=_MEDIA_SECONDS)
+            conversation = await self._parts.media.as_text(conversation, kinds, describe=describe)
+        if "disable_multi_modal_input" in spec.flags:
+            _refuse_media(conversation)
+        return conversation
+
+    async def withheld(self, spec: AgentSpec, conversation: tuple[Message, ...]) -> tuple[str, ...]:
+        """The categories for which the conversation must not go on; none when it may.
+
+        Raises:
+            ProviderError: it could not be judged.
+        """
+        if spec.moderation is None:
+            return ()
+        if self._parts.moderation is None:
+            raise InvalidInput("Moderation is not available on this server.", code="moderation_missing")
+        texts = [turn.text for turn in conversation if turn.role == "user"]
+        return await over_threshold(self._parts.moderation, texts, spec.moderation.model_dump())
+
+    async def routed(
+        self, agent: ResolvedAgent, conversation: tuple[Message, ...], ledger: Ledger, report: RunReport
+    ) -> ResolvedAgent:
+        """The agent with the model for the difficulty of its latest request."""
+        routing = agent.spec.routing
+        if routing is None:
+            return agent
+        cheapest = replace(agent, spec=agent.spec.model_copy(update={"model": routing.low.model}))
+        ask = ledger.asker(self.model(cheapest), "routing", deadline_seconds=_ROUTING_SECONDS)
+        report.routed = await classify(ask, last_user_text(conversation))
+        chosen = {"low": routing.low, "medium": routing.medium, "high": routing.high}[report.routed]
+        changes: dict[str, object] = {"model": chosen.model}
+        if chosen.reasoning_effort is not None:
+            changes["sampling"] = agent.spec.sampling.model_copy(
+                update={"reasoning_effort": chosen.reasoning_effort}
+            )
+        return replace(agent, spec=agent.spec.model_copy(update=changes))
+
+    async def prepare(
+        self, caller: Caller, agent: ResolvedAgent, request: RunRequest, ledger: Ledger
+    ) -> Prepared:
+        """What the model is asked. The request's conversation has its media as text already.
+
+        Raises:
+            NotFound: the agent's model or one of its collections does not exist.
+            InvalidInput: more than the agent's context holds, or two tools of one name.
+        """
+        spec = agent.spec
+        knowledge = spec.knowledge
+        searches = bool(knowledge.collection_ids)
+        own = self.model(agent)
+        by_itself = (
+            searches
+            and knowledge.strategy == "query_function"
+            and own.profile.tools
+            and not self.model(agent, grounded=True).profile.quotes_only
+        )
+        found = Found()
+        if searches and not by_itself:
+            ask = None
+            if not own.profile.quotes_only:
+                ask = ledger.asker(own, "rewrite", deadline_seconds=REWRITE_SECONDS)
+            terms = await search_terms(knowledge, request.conversation, ask)
+            found = await self._lookup.find(caller, knowledge, terms, ledger=ledger)
+        grounded = searches and not by_itself and (knowledge.grounding == "strict" or bool(found.citations))
+        model = self.model(agent, grounded=True) if grounded else own
+        tools: list[ServerTool] = []
+        if by_itself:
+            tools.append(SearchTool(self._lookup, caller, knowledge, ledger))
+        explain = spec.tools.explain if request.explain_tools is None else request.explain_tools
+        toolbox = Toolbox(tools, explain=explain)
+        own_tools = client_tools(spec, request)
+        toolbox.check_apart_from(own_tools)
+        call = await self._call(caller, spec, request, found, grounded=grounded)
+        call = replace(call, tools=(*toolbox.specs(), *own_tools))
+        return Prepared(spec, model, call, found, grounded, toolbox, request.structured)
+
+    async def _call(
+        self, caller: Caller, spec: AgentSpec, request: RunRequest, found: Found, *, grounded: bool
+    ) -> ChatRequest:
+        native = response_format(spec, request)
+        instructions = list(await self._instructions(spec))
+        if request.structured is not None and native is None:
+            instructions.append(instruction(request.structured.schema))
+        knowledge = spec.knowledge
+        if not grounded and knowledge.collection_ids:
+            # Nothing was looked up for the prompt, so it has no block of passages.
+            spec = spec.model_copy(update={"knowledge": knowledge.model_copy(update={"collection_ids": ()})})
+        own = spec.provider_settings if spec.endpoint is not None else {}
+        return ChatRequest(
+            messages=assemble(
+                spec,
+                request.conversation,
+                found.citations,
+                collection_contexts=await self._contexts(caller, knowledge.collection_ids),
+                instructions=instructions,
+                system_prompt=request.system_prompt,
+            ),
+            sampling=merged(spec.sampling, request.sampling),
+            tool_choice=request.tool_choice,
+            parallel_tool_calls=request.parallel_tool_calls,
+            response_format=native,
+            citations=found.citations,
+            grounded=grounded,
+            user=request.user,
+            extra={**own, **request.extra, **(request.provider_settings or {})},
+        )
+
+    async def _instructions(self, spec: AgentSpec) -> tuple[str, ...]:
+        if not spec.instruction_sources or self._parts.instructions is None:
+            return ()
+        return await self._parts.instructions.texts(spec.instruction_sources)
+
+    async def _contexts(self, caller: Caller, collection_ids: tuple[str, ...]) -> list[str]:
+        if self._parts.knowledge is None:
+            return []
+        found = [await self._parts.knowledge.collection(caller, one) for one in collection_ids]
+        return [collection.context for collection in found if collection.context]
+
+
+def _refuse_media(conversation: tuple[Message, ...]) -> None:
+    for number, turn in enumerate(conversation):
+        for place, part in enumerate(turn.parts):
+            if not isinstance(part, TextPart):
+                raise InvalidInput(
+                    "This agent's model takes text only; have the media turned into text first.",
+                    param=f"messages[{number}].content[{place}]",
+                    code="multimodal_disabled",
+                )

@@ -1,0 +1,107 @@
+"""Which agents and requests take the fast line: only those whose answer nobody changes."""
+
+from typing import Any
+
+import pytest
+
+from dragoman.bootstrap.relaying import RelayPlan, is_plain
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.agents.model import ResolvedAgent
+from dragoman.domain.agents.spec import AgentSpec, SamplingSpec
+from dragoman.domain.inference.catalogue import Catalogue
+from dragoman.domain.inference.relay import RelayTarget
+
+CALLER = Caller("o", "u", 1, "ana@example.org", "owner")
+SOURCE = {"name": "s", "url": "https://example.org/"}
+ROUTED = {"model": "m"}
+SETTINGS: dict[str, Any] = {
+    "system_prompt": "x",
+    "instruction_sources": [SOURCE],
+    "user_prompt_template": "{prompt}",
+    "prefill": "x",
+    "include_prefill": True,
+    "knowledge": {"collection_ids": ["c"]},
+    "skills": {"skills": ["s"]},
+    "tools": {"client": [{}]},
+    "moderation": {"violence": 50},
+    "routing": {"low": ROUTED, "medium": ROUTED, "high": ROUTED},
+    "worker": "https://example.org/",
+    "media_to_text": ["image"],
+    "context_tokens": 100,
+    "overflow": "truncate",
+    "tool_context_count": 1,
+    "flags": ["no_temperature"],
+}
+UNTOUCHED = {"model", "endpoint", "sampling", "provider_settings"}
+
+
+@pytest.mark.parametrize("name", sorted(set(AgentSpec.model_fields) - UNTOUCHED))
+def test_every_setting_that_touches_the_conversation_leaves_the_fast_line(name: str) -> None:
+    assert is_plain(AgentSpec(model="m"))
+    assert not is_plain(AgentSpec.model_validate({"model": "m", name: SETTINGS[name]}))
+
+
+class _Model:
+    name = "m"
+    profile = None
+
+
+class _Agents:
+    def __init__(self, agent: ResolvedAgent) -> None:
+        self._agent = agent
+
+    def cached(self, caller: Caller, name: str) -> tuple[bool, ResolvedAgent]:
+        return True, self._agent
+
+
+def plan(spec: AgentSpec, *, heals: bool | None = False) -> RelayPlan:
+    catalogue = Catalogue({"m": _Model()}, "m")  # pyright: ignore[reportArgumentType]
+    agents = _Agents(ResolvedAgent("id", "bot:0001", spec))
+    return RelayPlan(catalogue, agents, {}, lambda caller: heals)  # pyright: ignore[reportArgumentType]
+
+
+PLAIN = AgentSpec(
+    model="m",
+    endpoint="https://example.org/v1",
+    sampling=SamplingSpec(max_tokens=5),
+    provider_settings={"a": 1},
+)
+BODY: dict[str, Any] = {"model": "id", "messages": [{"role": "user", "content": "x"}]}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
+HEALED = {"type": "json_schema", "json_schema": {"healing_options": {}}}
+
+
+def test_a_plain_gateway_is_relayed_with_its_settings() -> None:
+    target = plan(PLAIN)(CALLER, "id", BODY)
+    assert isinstance(target, RelayTarget)
+    assert target.extra == {"a": 1, "max_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"prompt": "x"},
+        {"metadata": {}},
+        {"json_only": True},
+        {"response_schema": {}},
+        {"extra_body": {}},
+        {"rendering_mode": "textual_blocks"},
+        {"response_format": HEALED},
+        {"max_completion_tokens": 9},
+    ],
+)
+def test_requests_that_mean_something_to_this_server_are_not_relayed(changed: dict[str, Any]) -> None:
+    assert plan(PLAIN)(CALLER, "id", {**BODY, **changed}) is None
+
+
+@pytest.mark.parametrize(("heals", "relayed"), [(False, True), (True, False), (None, False)])
+def test_json_is_relayed_only_when_the_account_is_known_not_to_have_it_healed(
+    heals: bool | None, relayed: bool
+) -> None:
+    target = plan(PLAIN, heals=heals)(CALLER, "id", {**BODY, "response_format": FORMAT})
+    assert (target is not None) is relayed
+
+
+def test_a_public_key_is_never_relayed() -> None:
+    public = Caller("o", "u", 1, "ana@example.org", "owner", "k", "public")
+    assert plan(PLAIN)(public, "id", BODY) is None
