@@ -77,7 +77,8 @@ def _reads_work(client: httpx.Client, collection: str) -> None:
     started = time.monotonic()
     assert client.get(f"/api/v1/collections/{collection}").status_code == 200
     assert client.get("/health/ready").status_code == 200
-    assert "rooibos" in client.post("/server/query", json={"message": _QUESTION, "dataset": "coast"}).text
+    query = {"term": _QUESTION, "collections": [collection], "minScore": 0.01}
+    assert "rooibos" in client.post("/api/v1/query", json=query).text
     body = {"model": "extractive", "messages": [{"role": "user", "content": "Hello"}]}
     assert client.post("/v1/chat/completions", json=body).status_code == 200
     assert time.monotonic() - started < _READ_SECONDS

@@ -118,12 +118,13 @@ def test_an_answer_comes_whole_and_streamed_with_the_providers_usage(
 
 
 @ways
-def test_usage_that_was_not_asked_for_is_metered_and_not_shown(setup: Setup, way: str) -> None:
+def test_usage_that_was_not_asked_for_is_metered_and_shown_by_gateways_only(setup: Setup, way: str) -> None:
     body = {"model": setup.name(way, "plain"), "messages": _HELLO, "stream": True, "user": f"quiet-{way}"}
     with setup.server.client() as http:
         events = _events(http.post("/v1/chat/completions", json=body).text)
     assert events[-1] == "[DONE]"
-    assert not any(isinstance(event, dict) and event.get("usage") for event in events)
+    shown = [event for event in events if isinstance(event, dict) and event.get("usage")]
+    assert shown == ([] if way == "relay" else [events[-2]])
     assert setup.statuses(end_user=f"quiet-{way}") == [(200, 7)]
 
 

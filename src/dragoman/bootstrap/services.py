@@ -30,6 +30,7 @@ from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
 from dragoman.domain.knowledge.leftovers import Leftovers
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.knowledge.teaching import CountedIngestion
 from dragoman.domain.services import Services
 from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.journal import Journal
@@ -168,12 +169,20 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             meter=meter,
             uploads=uploads,
             attached=AttachedFiles(database, parser),
-            copies=DocumentCopies(database=database, ingestion=ingestion, blobs=blobs, scratch=uploads),
+            copies=DocumentCopies(
+                database=database,
+                indexing=indexing,
+                ingestion=ingestion,
+                embed=embed,
+                blobs=blobs,
+                scratch=uploads,
+            ),
             answers=AnswerLog(database),
             usage=UsageReports(database, loader),
             **chat,
         )
-        work_here = jobs.KnowledgeJobs(ingestion)
+        counted = CountedIngestion(ingestion, database, meter=meter, counter=counter, embed=embed)
+        work_here = jobs.KnowledgeJobs(counted)
         limit = settings.knowledge.ingest_concurrency
         runner = JobRunner(
             database,

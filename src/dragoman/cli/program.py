@@ -28,6 +28,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "query": ("dragoman.cli.query", "ask the documents one question"),
     "chat": ("dragoman.cli.chat", "talk to a model or gateway"),
     "collections": ("dragoman.cli.collections", "list, create and delete collections"),
+    "skills": ("dragoman.cli.skills", "list, create, delete, import and export skills"),
+    "memories": ("dragoman.cli.memories", "list, create and delete what agents remember"),
     "models": ("dragoman.cli.models", "list and test models"),
     "users": ("dragoman.cli.users", "create and list users"),
     "keys": ("dragoman.cli.keys", "create, list and revoke API keys"),

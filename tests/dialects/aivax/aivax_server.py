@@ -37,8 +37,6 @@ from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.ports import ChatModel, EmbedderProfile, Vectors
 from dragoman.domain.inference.tokenize import TokenCounter
-from dragoman.domain.knowledge.attached.service import AttachedFiles
-from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
 from dragoman.domain.knowledge.jobs import KnowledgeJobs
@@ -51,11 +49,8 @@ from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.services import Services
 from dragoman.domain.skills.service import SkillsService
-from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.journal import Journal
-from dragoman.domain.usage.loader import JournalLoader
 from dragoman.domain.usage.meter import Meter
-from dragoman.domain.usage.reports import UsageReports
 from dragoman.kit.crypto import RootKey
 from dragoman.kit.egress import EgressPolicy, guarded_client
 from dragoman.kit.tasks import TaskOwner
@@ -112,6 +107,17 @@ SCRIPT = Script(
         Rule(match="call a tool", tool_calls=({"name": "order", "arguments": '{"id": 1}'},)),  # pyright: ignore[reportArgumentType]
     )
 )
+
+
+class _NotHere:
+    """Stands for services that only other dialects use."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError("this dialect does not use it")
+
+
+def _of_other_dialects() -> Any:
+    return _NotHere()
 
 
 def _endpoint(address: str, model: str, key: str | None, name: str) -> ChatModel:
@@ -243,12 +249,10 @@ def _services(
         tokens=tokens,
         meter=meter,
         uploads=folder / "uploads",
-        attached=AttachedFiles(database, _NoParser()),
-        copies=DocumentCopies(
-            database=database, ingestion=ingestion, blobs=blobs, scratch=folder / "uploads"
-        ),
-        answers=AnswerLog(database),
-        usage=UsageReports(database, JournalLoader(journal, database)),
+        attached=_of_other_dialects(),
+        copies=_of_other_dialects(),
+        answers=_of_other_dialects(),
+        usage=_of_other_dialects(),
         **chat,
     )
     return _Parts(services, ingestion, journal, model, pages)

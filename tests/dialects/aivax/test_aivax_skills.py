@@ -183,8 +183,8 @@ async def test_clearing_removes_ones_own_skills_only(dialect: Dialect) -> None:
 async def test_somebody_elses_skill_is_unknown(dialect: Dialect) -> None:
     skill = (await create(dialect.client)).json()["id"]
     for client, name in ((dialect.stranger, skill), (dialect.client, UNKNOWN)):
-        for verb, kwargs in (("GET", {}), ("PUT", {"json": {"instructions": "x"}}), ("DELETE", {})):
-            response = await client.request(verb, f"/api/v1/skills/{name}", **kwargs)
+        for verb, body in (("GET", None), ("PUT", {"instructions": "x"}), ("DELETE", None)):
+            response = await client.request(verb, f"/api/v1/skills/{name}", json=body)
             assert response.status_code == 404, verb
     assert (await dialect.client.get("/api/v1/skills/nonsense")).status_code == 400
     deleted = await dialect.client.delete(f"/api/v1/skills/{skill}")

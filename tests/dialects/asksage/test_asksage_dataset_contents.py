@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.in_process import InProcess
 
 
-async def post(client: httpx.AsyncClient, path: str, status: int = 200, **body: object) -> dict[str, Any]:
+async def post(client: httpx.AsyncClient, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
     answer = await client.post(path, json=body)
     assert answer.status_code == status, answer.text
     assert answer.json()["status"] == status
@@ -41,6 +41,16 @@ async def upload(app: InProcess, dataset: str, name: str, content: bytes) -> Non
         "/server/train-with-file", files={"file": (name, content)}, data={"dataset": dataset}
     )
     assert answer.status_code == 200, answer.text
+
+
+async def taught(app: InProcess, *, more_than: int = -1) -> int:
+    """This month's teach tokens, once they are more."""
+    with anyio.fail_after(5):
+        while True:
+            counted = (await app.client.get("/server/count-monthly-teach-tokens")).json()["response"]
+            if counted > more_than:
+                return counted
+            await anyio.sleep(0.05)
 
 
 async def test_each_text_of_an_array_is_found_by_itself(app: InProcess) -> None:
@@ -81,7 +91,7 @@ async def test_a_long_array_is_stored_whole(app: InProcess) -> None:
         ({"data": ["text"], "dataset": "nowhere"}, "nowhere"),
     ],
 )
-async def test_an_unfit_array_is_refused_by_name(app: InProcess, body: dict[str, object], named: str) -> None:
+async def test_an_unfit_array_is_refused_by_name(app: InProcess, body: dict[str, Any], named: str) -> None:
     assert named in (await post(app.client, "/server/train-with-array", 400, **body))["response"]
 
 
@@ -108,7 +118,7 @@ async def test_a_file_is_removed_by_its_name_and_no_longer_found(app: InProcess)
     await upload(app, "removal", "bridge.md.bak", b"The tunnel closes at dusk.")
     await app.settled(collection)
     assert "bridge opens" in await found(app, "removal", "When does the bridge open?")
-    wanted = {"dataset": "removal", "filename": "bridge.md"}
+    wanted: dict[str, Any] = {"dataset": "removal", "filename": "bridge.md"}
     full = await full_name(app.client, "removal")
     refused = await post(
         app.stranger, "/server/delete-filename-from-dataset", 400, **wanted | {"dataset": full}
@@ -122,13 +132,14 @@ async def test_a_file_is_removed_by_its_name_and_no_longer_found(app: InProcess)
 
 
 async def test_copies_are_found_in_their_new_dataset_and_cost_no_teaching(app: InProcess) -> None:
-    source = await app.dataset("origin")
+    source, before = await app.dataset("origin"), await taught(app)
     await app.dataset("target")
     await upload(app, "origin", "whale.md", b"# Whales\n\nThe whale sings in winter.")
-    body = {"data": ["The walrus sleeps in summer."], "dataset": "origin", "filename": "walrus.txt"}
-    await post(app.client, "/server/train-with-array", **body)
     await app.settled(source)
-    taught = (await app.client.get("/server/count-monthly-teach-tokens")).json()["response"]
+    read = await taught(app, more_than=before)
+    body: dict[str, Any] = {"data": ["The walrus sleeps."], "dataset": "origin", "filename": "walrus.txt"}
+    await post(app.client, "/server/train-with-array", **body)
+    counted = await taught(app, more_than=read)
     name = await full_name(app.client, "origin")
     wanted = [
         {"filename": "whale.md", "source_string": name},
@@ -141,7 +152,9 @@ async def test_copies_are_found_in_their_new_dataset_and_cost_no_teaching(app: I
     assert "no such file" in copied["response"][2]
     assert "whale sings" in await found(app, "target", "When does the whale sing?")
     assert "walrus sleeps" in await found(app, "target", "When does the walrus sleep?")
-    assert (await app.client.get("/server/count-monthly-teach-tokens")).json()["response"] == taught
+    (copy,) = [file for file in await files(app.client, "target") if file["filename"] == "whale.md"]
+    assert copy["chunks"] == 1
+    assert await taught(app) == counted
     await post(app.client, "/user/delete-dataset", dataset="origin")
     assert "whale sings" in await found(app, "target", "When does the whale sing?")
 
@@ -172,7 +185,7 @@ async def test_copying_nothing_is_refused(app: InProcess) -> None:
 )
 async def test_a_deleted_dataset_is_gone_at_once(app: InProcess, method: str, path: str) -> None:
     await app.dataset("doomed")
-    body = {"content": "The comet returns in May.", "force_dataset": "doomed"}
+    body: dict[str, Any] = {"content": "The comet returns in May.", "force_dataset": "doomed"}
     await post(app.client, "/server/train", **body)
     full = await full_name(app.client, "doomed")
     stolen = await app.stranger.request(method, path, json={"dataset": full})
@@ -207,3 +220,14 @@ async def test_what_changes_something_does_not_take_get(app: InProcess, name: st
     refused = await app.client.get(f"/server/{name}")
     assert refused.status_code == 405
     assert refused.json()["status"] == 405
+
+
+async def test_a_file_that_was_read_counts_as_taught_once(app: InProcess) -> None:
+    collection, before = await app.dataset("lesson"), await taught(app)
+    await upload(app, "lesson", "lesson.md", b"# Lesson\n\nThe lighthouse blinks twice a minute.")
+    await app.settled(collection)
+    after = await taught(app, more_than=before)
+    assert 5 <= after - before <= 40
+    await upload(app, "lesson", "lesson.md", b"# Lesson\n\nThe lighthouse blinks twice a minute.")
+    await app.settled(collection)
+    assert await taught(app) == after

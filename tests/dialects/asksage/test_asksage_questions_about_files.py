@@ -36,7 +36,7 @@ async def uploaded(client: httpx.AsyncClient, name: str, content: bytes) -> dict
     return answer.json()
 
 
-async def post(client: httpx.AsyncClient, path: str, status: int = 200, **body: object) -> dict[str, Any]:
+async def post(client: httpx.AsyncClient, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
     answer = await client.post(path, json=body)
     assert answer.status_code == status, answer.text
     assert answer.json()["status"] == status
@@ -118,7 +118,7 @@ async def test_long_files_are_cut_to_the_models_context_and_the_caller_is_told(s
 async def test_a_file_of_another_user_or_of_yesterday_is_unknown(scripted: Scripted) -> None:
     client, stranger = scripted.app.client, scripted.app.stranger
     await uploaded(client, "private.txt", b"The vault code is 4711.")
-    wanted = {"message": "What is the code?", "dataset": "none", "file": "private.txt"}
+    wanted: dict[str, Any] = {"message": "What is the code?", "dataset": "none", "file": "private.txt"}
     assert "private.txt" in (await post(stranger, "/server/query", 400, **wanted))["response"]
     assert (await post(client, "/server/query", **wanted))["response"] == "OK"
     attached = scripted.app.running.services.attached
@@ -169,7 +169,7 @@ async def lines(client: httpx.AsyncClient, accept: str, **body: object) -> tuple
 
 async def test_a_streamed_answer_is_the_whole_one_in_lines(start: Start) -> None:
     async with start([Turn(text="One two three."), Turn(text="One two three.")]) as scripted:
-        body = {"message": "Count.", "dataset": "none", "usage": True}
+        body: dict[str, Any] = {"message": "Count.", "dataset": "none", "usage": True}
         whole = await post(scripted.app.client, "/server/query", **body)
         kind, found = await lines(scripted.app.client, "*/*", streaming=True, **body)
         assert kind.startswith("text/plain")
@@ -204,7 +204,7 @@ async def test_a_stream_that_fails_says_so_in_its_last_line(start: Start) -> Non
         assert [event["type"] for event in events] == ["delta", "delta", "error"]
         assert events[-1]["status"] == 502
         assert (await scripted.app.client.post("/user/get-user-logs")).json()["response"] == []
-        early = {"message": "Count.", "dataset": "none", "streaming": True}
+        early: dict[str, Any] = {"message": "Count.", "dataset": "none", "streaming": True}
         await post(scripted.app.client, "/server/query", 400, **early)
 
 
@@ -236,7 +236,7 @@ async def test_a_server_that_only_quotes_asks_about_what_the_documents_treat(app
     )
     assert sent.status_code == 200
     await app.settled(collection)
-    wanted = {"message": "How do I care for tomatoes?", "dataset": "garden"}
+    wanted: dict[str, Any] = {"message": "How do I care for tomatoes?", "dataset": "garden"}
     answer = await post(app.client, "/server/follow-up-questions", **wanted)
     assert 3 <= len(answer["message"]) <= 5
     assert all(question.endswith("?") for question in answer["message"])
@@ -251,3 +251,19 @@ async def test_without_model_and_documents_a_language_model_is_asked_for(app: In
     assert "language model" in refused["response"]
     await post(app.client, "/server/follow-up-questions", 400, message="Why?", model="no-such-model")
     await post(app.client, "/server/follow-up-questions", 400)
+
+
+async def test_the_word_none_switches_datasets_and_tools_off(start: Start) -> None:
+    async with start([Turn(text="Yes."), Turn(text="Yes.")]) as scripted:
+        client = scripted.app.client
+        await scripted.app.dataset("switch")
+        content = {"content": "The notice period is three months.", "force_dataset": "switch"}
+        assert (await client.post("/server/train", json=content)).status_code == 200
+        question: dict[str, Any] = {"message": "How long is the notice period?"}
+        assert (await post(client, "/server/query", **question))["references"] != ""
+        tools = [{"name": "look", "parameters": {"type": "object"}}]
+        off = await post(client, "/server/query", dataset="none", tools=tools, tool_choice="none", **question)
+        assert off["references"] == ""
+        choice = scripted.model.requests[-1].tool_choice
+        assert choice is not None
+        assert choice.mode == "none"

@@ -4,6 +4,7 @@ import re
 import uuid
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -26,7 +27,7 @@ async def scripted(
         yield running
 
 
-async def asked(client: httpx.AsyncClient, message: str = "What now?", **more: object) -> dict[str, object]:
+async def asked(client: httpx.AsyncClient, message: str = "What now?", **more: Any) -> dict[str, object]:
     answer = await client.post("/server/query", json={"message": message, "dataset": "none", **more})
     assert answer.status_code == 200, answer.text
     return answer.json()
@@ -78,7 +79,7 @@ async def test_the_fifteen_personas_have_their_numbers_names_and_prompts(app: In
     ],
 )
 async def test_a_question_is_answered_as_the_persona(
-    scripted: Scripted, given: dict[str, object], number: int
+    scripted: Scripted, given: dict[str, Any], number: int
 ) -> None:
     listed = (await scripted.app.client.get("/server/get-personas")).json()["response"]
     prompts = {persona["id"]: persona["prompt"] for persona in listed}

@@ -60,7 +60,7 @@ def calls(*named: tuple[str, dict[str, Any] | str]) -> Play:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: "Provider"
+    server: "Provider"  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.dialects.openai.gateway_server import (
@@ -214,8 +215,8 @@ def test_regular_expressions_in_a_schema_are_checked(world: World, gateway: str)
 def test_a_prompt_is_one_user_message(world: World, gateway: str) -> None:
     world.ask(gateway, prompt="hello")
     assert world.sent()[-1] == ("user", "hello")
-    both = {"prompt": "a", "messages": [{"role": "user", "content": "b"}]}
-    assert world.refused(gateway, **both)[0] == 400
+    status, error = world.refused(gateway, prompt="a", messages=[{"role": "user", "content": "b"}])
+    assert (status, error["param"]) == (400, "prompt")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +240,7 @@ def test_a_prompt_is_one_user_message(world: World, gateway: str) -> None:
     ],
 )
 def test_a_field_of_the_wrong_kind_is_refused_by_name(
-    world: World, gateway: str, field: str, value: object
+    world: World, gateway: str, field: str, value: Any
 ) -> None:
     status, error = world.refused(gateway, **{field: value})
     assert status == 400

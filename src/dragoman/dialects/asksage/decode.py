@@ -19,6 +19,7 @@ Kind = Literal["text", "integer", "number", "boolean", "list", "object", "json",
 _TRUE = {"true", "1", "yes", "on"}
 _FALSE = {"false", "0", "no", "off"}
 _ABSENT = {"", "none", "null"}
+_ABSENT_LIST = {"", "None", "null"}
 _HOISTED = ("content", "data")
 _MAXIMUM_JSON_BYTES = 64 * 1024 * 1024
 _MAXIMUM_FIELD_BYTES = 64 * 1024 * 1024
@@ -187,8 +188,13 @@ def _is_absent(declared: Field, raw: object) -> bool:
     if raw is None or raw == []:
         return True
     if isinstance(raw, str):
-        # A required text may be the word "none"; an optional one means absent by it.
-        return raw.strip() == "" if declared.required else raw.strip().lower() in _ABSENT
+        # A required text may be the word "none"; an optional one means absent by it. Lists and choices know
+        # "none" as a value: no dataset, no tool.
+        if declared.required:
+            return raw.strip() == ""
+        if declared.kind in ("list", "json"):
+            return raw.strip() in _ABSENT_LIST
+        return raw.strip().lower() in _ABSENT
     return False
 
 

@@ -158,6 +158,7 @@ def _encoder(turn: _Turn) -> StreamEncoder:
         created=int(time.time()),
         model=turn.wanted.model,
         include_usage=options is not None and options.include_usage,
+        of_gateway=turn.agent.id is not None,
     )
 
 

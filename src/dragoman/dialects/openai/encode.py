@@ -97,6 +97,7 @@ class StreamEncoder:
     created: int
     model: str
     include_usage: bool
+    of_gateway: bool = False
     _started: bool = False
     _citations: tuple[Citation, ...] = ()
 
@@ -131,7 +132,8 @@ class StreamEncoder:
             "system_fingerprint": None,
             "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}],
         }
-        chunk["usage"] = None
+        if self.include_usage or self.of_gateway:
+            chunk["usage"] = None
         return chunk
 
     def _delta(self, delta: Json) -> bytes:
@@ -152,7 +154,8 @@ class StreamEncoder:
     def finish(self, event: Finished, context: Json) -> bytes:
         """The last frames; usage and ``generation_context`` stand in the very last one.
 
-        A client that asked for usage gets it in a chunk of its own, as OpenAI sends it.
+        A client that asked for usage gets it in a chunk of its own, as OpenAI sends it; one that did not gets it from
+        gateways only.
         """
         self.model = event.model
         delta: Json = {}
@@ -163,8 +166,9 @@ class StreamEncoder:
         if self.include_usage:
             frames = frame(last)
             last = {**self._chunk({}), "choices": []}
-        last["usage"] = usage_object(event.usage)
-        last["generation_context"] = context
+        if self.include_usage or self.of_gateway:
+            last["usage"] = usage_object(event.usage)
+            last["generation_context"] = context
         return frames + frame(last)
 
 

@@ -8,11 +8,20 @@ from sqlalchemy import Connection
 
 from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.knowledge.ingest import Ingestion
-from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft, Stored
+from dragoman.domain.inference.embed import EmbedService
+from dragoman.domain.knowledge import jobs
+from dragoman.domain.knowledge.chunk import ChunkedDocument
+from dragoman.domain.knowledge.indexing import Indexing
+from dragoman.domain.knowledge.ingest import BLOB_FOLDER, Ingestion
+from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft
 from dragoman.domain.knowledge.ports import BlobStore
 from dragoman.domain.knowledge.repository import collections, documents
+from dragoman.domain.knowledge.repository.as_read import as_read
 from dragoman.domain.knowledge.repository.documents import DocumentFilter
+from dragoman.kit.clock import now_ms
+from dragoman.kit.errors import NotFound
+from dragoman.kit.ids import uuid7
+from dragoman.kit.jsontypes import JsonValue
 
 _LISTED = 10_000
 
@@ -24,9 +33,20 @@ class DocumentCopies:
         scratch: a folder for a file while it is copied.
     """
 
-    def __init__(self, *, database: Database, ingestion: Ingestion, blobs: BlobStore, scratch: Path) -> None:
+    def __init__(
+        self,
+        *,
+        database: Database,
+        indexing: Indexing,
+        ingestion: Ingestion,
+        embed: EmbedService,
+        blobs: BlobStore,
+        scratch: Path,
+    ) -> None:
         self._database = database
+        self._indexing = indexing
         self._ingestion = ingestion
+        self._embed = embed
         self._blobs = blobs
         self._scratch = scratch
 
@@ -82,8 +102,11 @@ class DocumentCopies:
 
         return await self._database.read(load)
 
-    async def copy(self, caller: Caller, document: Document, target_id: str) -> Stored:
-        """Puts a document that was found for the caller into another collection; vectors follow in the background.
+    async def copy(self, caller: Caller, document: Document, target_id: str) -> Document:
+        """Puts a document that was found for the caller into another collection.
+
+        What was read and cut is taken over, so that it can be found by its words at once; vectors follow in the
+        background. A file that still waits to be read is read there as well.
 
         Raises:
             NotFound: no such collection that the caller may change, or the document is gone.
@@ -99,16 +122,19 @@ class DocumentCopies:
         )
         if document.blob_key is None:
             text = await self._database.read(documents.text, document.key)
-            return await self._ingestion.accept_text(target, draft, text, sha256=document.sha256)
-        return await self._copied_file(target, draft, document, document.blob_key)
-
-    async def _copied_file(
-        self, target: Collection, draft: DocumentDraft, document: Document, blob_key: str
-    ) -> Stored:
+            stored = await self._ingestion.accept_text(target, draft, text, sha256=document.sha256)
+            return stored.document
         with tempfile.TemporaryDirectory(prefix="copy-", dir=self._scratch) as folder:
             path = Path(folder) / "content"
-            await self._blobs.fetch_to(blob_key, path)
-            return await self._ingestion.accept_file(
+            await self._blobs.fetch_to(document.blob_key, path)
+            return await self._copied_file(target, draft, document, path)
+
+    async def _copied_file(
+        self, target: Collection, draft: DocumentDraft, document: Document, path: Path
+    ) -> Document:
+        read = await self._database.read(as_read, document.key)
+        if not read.passages:
+            stored = await self._ingestion.accept_file(
                 target,
                 draft,
                 path,
@@ -116,3 +142,54 @@ class DocumentCopies:
                 size=document.size,
                 sha256=document.sha256,
             )
+            return stored.document
+        blob_key = f"{BLOB_FOLDER}/{target.id}/{uuid7()}"
+        await self._blobs.put_file(blob_key, path)
+        copied, replaced = await self._database.write(self._store, target, document, read, blob_key)
+        if replaced is not None and replaced.blob_key is not None:
+            await self._blobs.delete(replaced.blob_key)
+        return copied
+
+    def _store(
+        self,
+        connection: Connection,
+        target: Collection,
+        document: Document,
+        read: ChunkedDocument,
+        blob_key: str,
+    ) -> tuple[Document, Document | None]:
+        """The copy, and what was there in its place."""
+        now = now_ms()
+        if collections.by_key(connection, target.key) is None:
+            raise NotFound("The collection was deleted meanwhile.", code="collection_not_found")
+        replaced = documents.find(connection, target.key, document.external_id)
+        if replaced is not None:
+            self._indexing.delete_document(connection, replaced)
+        documents.insert(connection, [_values(document, target, blob_key, now)])
+        copied = documents.find(connection, target.key, document.external_id)
+        assert copied is not None
+        self._indexing.replace(connection, copied, read, embeds=self._embed.available, at=now)
+        jobs.enqueue_embed(connection, [copied])
+        return copied, replaced
+
+
+def _values(document: Document, target: Collection, blob_key: str, now: int) -> dict[str, JsonValue]:
+    return {
+        "id": uuid7(),
+        "collection_key": target.key,
+        "external_id": document.external_id,
+        "name": document.name,
+        "reference": document.reference,
+        "tags": list(document.tags),
+        "metadata": dict(document.metadata),
+        "context": document.context,
+        "media_type": document.media_type,
+        "size": document.size,
+        "sha256": document.sha256,
+        "blob_key": blob_key,
+        "version": 1,
+        "state": "queued",
+        "state_detail": None,
+        "created_at": now,
+        "updated_at": now,
+    }

@@ -350,7 +350,7 @@ class Ingestion:
 
 
 def _require(connection: Connection, collection: Collection) -> None:
-    if collections.by_key(connection, collection.key) is None:
+    if not collections.hold(connection, collection.key):
         raise NotFound("The collection was deleted meanwhile.", code="collection_not_found")
 
 

@@ -140,6 +140,7 @@ class KnowledgeService:
 
         def delete(connection: Connection) -> list[str]:
             # What came in since it was emptied must leave the index, too, which knows no foreign keys.
+            collections.hold(connection, found.key)
             batch = self._indexing.delete_documents(connection, found.key)
             if not batch:
                 collections.delete(connection, found.key)

@@ -70,26 +70,28 @@ def _question(call: Call, agent: ResolvedAgent, turns: tuple[Message, ...], foun
 
 async def _suggested(question: Question, found: Retrieval) -> tuple[list[str], Answer]:
     """Questions by the model, or out of the passages where it writes none of its own or too few."""
-    asked, citations = question.asked, found.citations()
-    model = answering_model(question.call, question.agent, grounded=False)
-    if profile_of(model).quotes_only:
-        suggested = from_passages(citations, asked)
-        if len(suggested) < LEAST:
-            raise InvalidInput(
-                "Follow-up questions need a language model here: the one in force only quotes documents, and the "
-                "datasets hold nothing on this.",
-                param="model",
-                code="language_model_needed",
-            )
-        name = question.agent.spec.model if model is None else model.name
-        return suggested, Answer("", "", (), (), "stop", Usage(), name)
+    call, agent, citations = question.call, question.agent, found.citations()
+    suggested = from_passages(citations, question.asked)
+    # As with answers, quoting goes before a model that is only for trying out, where there is something to quote.
+    if (
+        profile_of(answering_model(call, agent, grounded=bool(citations))).quotes_only
+        and len(suggested) >= LEAST
+    ):
+        return suggested, Answer("", "", (), (), "stop", Usage(), agent.spec.model)
+    if profile_of(answering_model(call, agent, grounded=False)).quotes_only:
+        raise InvalidInput(
+            "Follow-up questions need a language model here: the one in force only quotes documents, and the "
+            "datasets hold nothing on this.",
+            param="model",
+            code="language_model_needed",
+        )
     answer = await fold_stream(question.events())
-    suggested = from_model(answer.text)
-    if len(suggested) < LEAST:
-        suggested = list(dict.fromkeys((*suggested, *from_passages(citations, asked))))[:MOST]
-    if len(suggested) < LEAST:
+    written = from_model(answer.text)
+    if len(written) < LEAST:
+        written = list(dict.fromkeys((*written, *suggested)))[:MOST]
+    if len(written) < LEAST:
         raise ProviderError("The model wrote no questions.")
-    return suggested, answer
+    return written, answer
 
 
 @operation(

@@ -115,9 +115,17 @@ def update(
 
 def set_embedder(connection: Connection, collection_key: int, fingerprint: str | None) -> None:
     """Remembers what makes the collection's vectors."""
+    # A row that is right already is not touched: that would wait for everybody who adds documents.
+    other = collections.c.embedder.is_distinct_from(fingerprint)
     connection.execute(
-        sa.update(collections).where(collections.c.key == collection_key).values(embedder=fingerprint)
+        sa.update(collections).where(collections.c.key == collection_key, other).values(embedder=fingerprint)
     )
+
+
+def hold(connection: Connection, collection_key: int) -> bool:
+    """Whether the collection is there; until the transaction ends nobody else adds documents to it or deletes it."""
+    mine = sa.select(collections.c.key).where(collections.c.key == collection_key)
+    return connection.execute(mine.with_for_update(key_share=True)).scalar() is not None
 
 
 def delete(connection: Connection, collection_key: int) -> None:

@@ -1,0 +1,203 @@
+"""Documents, their stored files and their index entries come and go together, whoever else is at work."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+import samples
+from dragoman.bootstrap.services import Running, open_running
+from dragoman.domain.accounts.admin import NewUser
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft
+from dragoman.domain.knowledge.repository.documents import DocumentFilter
+from dragoman.domain.knowledge.retrieve import RetrievalQuery
+from dragoman.kit.clock import now_ms
+from dragoman.kit.errors import NotFound
+from dragoman.settings import Settings
+
+
+@dataclass
+class Library:
+    """One collection and its owner."""
+
+    running: Running
+    caller: Caller
+    collection: Collection
+    folder: Path
+
+    async def put_file(self, name: str, content: bytes) -> Document:
+        """Stores a file; reading follows in the background."""
+        path = self.folder / "incoming"
+        path.write_bytes(content)
+        knowledge = self.running.services.knowledge
+        draft = DocumentDraft(name, name)
+        return (
+            await knowledge.put_file(self.caller, self.collection.id, draft, path, media_type=None)
+        ).document
+
+    async def put_text(self, name: str, text: str) -> Document:
+        """Stores a text."""
+        knowledge = self.running.services.knowledge
+        return (
+            await knowledge.put_text(self.caller, self.collection.id, DocumentDraft(name, name), text)
+        ).document
+
+    async def documents(self) -> list[Document]:
+        """All documents once none waits."""
+        async with asyncio.timeout(20):
+            while True:
+                found = await self.running.services.knowledge.documents(
+                    self.caller, self.collection.id, DocumentFilter()
+                )
+                if all(document.state in ("indexed", "failed") for document in found):
+                    return found
+                await asyncio.sleep(0.02)
+
+    async def finds(self, word: str) -> list[str]:
+        """Names of the documents that a search for the word finds."""
+        query = RetrievalQuery((word,), (self.collection.id,))
+        found = await self.running.services.retriever.retrieve(self.caller, query)
+        return [hit.document.name for hit in found.hits if word in hit.passage.text]
+
+    def files(self) -> list[str]:
+        """The stored files' keys."""
+        root = self.folder / "blobs"
+        return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+    async def rows(self, *tables: str) -> dict[str, int]:
+        """How many rows the tables have."""
+
+        def count(connection: Connection) -> dict[str, int]:
+            return {
+                table: int(connection.execute(sa.text(f"select count(*) from {table}")).scalar_one())
+                for table in tables
+            }
+
+        return await self.running.database.read(count)
+
+
+@pytest.fixture
+async def library(database_url: str | None, data_dir: Path, anyio_backend: str) -> AsyncGenerator[Library]:
+    values: dict[str, Any] = {
+        "data_dir": data_dir,
+        "embedding": {"provider": "none"},
+        "models": {"local": {"enabled": False}},
+        "database": {"url": database_url},
+    }
+    async with open_running(Settings.model_validate(values), work=True) as running:
+        admin = running.services.accounts.admin
+        user = await admin.create_user(NewUser("ana@example.org"))
+        caller = await admin.caller(user.email)
+        collection = await running.services.knowledge.create_collection(caller, "books")
+        yield Library(running, caller, collection, data_dir)
+
+
+async def test_a_file_in_the_place_of_another_takes_the_older_one_away(library: Library) -> None:
+    await library.put_file("a.md", b"# One\n\nabout walrus")
+    await library.documents()
+    await library.put_file("a.docx", samples.docx([("", "about badger")]))
+    await library.put_file("a.md", b"# Two\n\nabout marmot")
+    documents = await library.documents()
+    assert {document.blob_key for document in documents} == set(library.files())
+    assert (await library.finds("walrus"), await library.finds("marmot")) == ([], ["a.md"])
+
+
+async def test_a_text_in_the_place_of_a_file_takes_the_file_away(library: Library) -> None:
+    await library.put_file("a.md", b"about walrus")
+    await library.documents()
+    await library.put_text("a.md", "about marmot")
+    assert library.files() == []
+    assert (await library.finds("walrus"), await library.finds("marmot")) == ([], ["a.md"])
+
+
+async def test_reading_that_ends_after_a_change_leaves_the_newer_content_alone(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingestion = library.running.ingestion
+    old = await library.put_file("a.md", b"about walrus")
+    await library.documents()
+    parser = ingestion._parser
+    parse = type(parser).parse
+
+    async def slow(self: object, *args: Any, **kwargs: Any) -> Any:
+        await library.put_text("a.md", "about marmot")
+        return await parse(parser, *args, **kwargs)
+
+    monkeypatch.setattr(type(parser), "parse", slow)
+    await ingestion._database.write(_requeue, old.key)
+    await ingestion.read_file(old.key, old.version)
+    (document,) = await library.documents()
+    assert document.version == old.version + 1
+    assert document.state == "indexed"
+    assert (await library.finds("walrus"), await library.finds("marmot")) == ([], ["a.md"])
+
+
+def _requeue(connection: Connection, key: int) -> None:
+    connection.execute(sa.text("update documents set state = 'queued' where key = :key"), {"key": key})
+
+
+async def test_a_failure_of_an_older_version_does_not_mark_the_newer_one(library: Library) -> None:
+    old = await library.put_text("a", "about walrus")
+    await library.put_text("a", "about marmot")
+    await library.running.ingestion.fail(old.key, old.version, "too late")
+    (document,) = await library.documents()
+    assert (document.state, document.state_detail) == ("indexed", None)
+
+
+async def test_a_collection_deleted_amid_uploads_leaves_nothing_behind(library: Library) -> None:
+    numbers = itertools.count()
+
+    async def upload() -> int:
+        stored = 0
+        while True:
+            try:
+                await library.put_text(f"t{(number := next(numbers))}", f"about marmot {number}")
+            except NotFound:
+                return stored
+            stored += 1
+
+    async def delete() -> None:
+        while await library.rows("documents") == {"documents": 0}:
+            await asyncio.sleep(0.01)
+        await library.running.services.knowledge.delete_collection(library.caller, library.collection.id)
+
+    async with asyncio.timeout(20):
+        stored = await asyncio.gather(upload(), upload(), upload(), delete())
+    assert sum(count or 0 for count in stored) > 0
+    left = await library.rows("collections", "documents", "document_texts", "passages", "passage_words")
+    assert set(left.values()) == {0}, left
+
+
+async def test_an_import_that_deletes_the_absent_takes_their_files_away(library: Library) -> None:
+    await library.put_file("a.md", b"about walrus")
+    await library.documents()
+    knowledge = library.running.services.knowledge
+    done = await knowledge.import_texts(
+        library.caller, library.collection.id, [(DocumentDraft("b", "b"), "about marmot")], delete_absent=True
+    )
+    assert (done.enqueued, done.deleted) == (1, 1)
+    assert [document.name for document in await library.documents()] == ["b"]
+    assert library.files() == []
+
+
+async def test_leftovers_are_removed_once_old_and_nothing_else_is(library: Library) -> None:
+    await library.put_file("a.md", b"about walrus")
+    (document,) = await library.documents()
+    root = library.folder / "blobs"
+    orphan, part, other = root / "documents/x/0190", root / "documents/x/0191#1", root / "elsewhere/0192"
+    scratch = library.folder / "uploads" / "upload-1"
+    for path in (orphan, part, other, scratch):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"left over")
+    leftovers = library.running.leftovers
+    assert await leftovers.sweep(before_ms=now_ms() - 60_000) == 0
+    assert await leftovers.sweep(before_ms=now_ms() + 1000) == 3
+    assert library.files() == sorted([str(document.blob_key), "elsewhere/0192"])
+    assert await leftovers.sweep(before_ms=now_ms() + 1000) == 0
