@@ -188,7 +188,7 @@ def test_tools_and_response_format_reach_the_provider_and_calls_come_back(
             "json_schema": {"name": "n", "schema": {"type": "object"}},
         },
     }
-    made = client.chat.completions.create(
+    made: Any = client.chat.completions.create(
         model=setup.name(way, "tools"), messages=_HELLO, stream=stream, **wanted
     )
     if stream:

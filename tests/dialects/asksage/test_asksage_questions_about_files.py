@@ -242,6 +242,8 @@ async def test_a_server_that_only_quotes_asks_about_what_the_documents_treat(app
     assert all(question.endswith("?") for question in answer["message"])
     assert len(set(answer["message"])) == len(answer["message"])
     assert any("Watering" in question for question in answer["message"])
+    logged = (await app.client.post("/user/get-user-logs", json={"limit": 1})).json()["response"][0]
+    assert (logged["uuid"], logged["model"]) == (answer["uuid"], "extractive")
     again = await app.client.get("/server/follow-up-questions", params=wanted)
     assert again.json()["message"] == answer["message"]
 

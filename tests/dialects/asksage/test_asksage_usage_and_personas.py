@@ -13,6 +13,7 @@ from tests.e2e.in_process import InProcess
 from tests.e2e.server import API_KEY, EMAIL
 
 from dragoman.adapters.models.scripted import ScriptedUsage, Turn
+from dragoman.domain.usage.answers.service import AnswerLog, KeptAnswer
 
 _HTTP_DATE = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 _USAGE = ScriptedUsage(prompt_tokens=30, completion_tokens=12)
@@ -140,6 +141,22 @@ async def test_the_log_holds_the_callers_answers_newest_first(scripted: Scripted
     assert await logs(scripted.app.stranger) == []
     for limit in (0, 101, "many"):
         assert (await client.post("/user/get-user-logs", json={"limit": limit})).status_code == 400
+
+
+async def test_the_log_keeps_a_users_latest_answers_and_no_others(scripted: Scripted) -> None:
+    running = scripted.app.running
+    await asked(scripted.app.stranger, "Mine stays?")
+    caller = await running.services.accounts.keys.authenticate_slow(API_KEY)
+    log = AnswerLog(running.database, kept_per_user=3)
+    for number in range(5):
+        kept = KeptAnswer(str(uuid.uuid4()), number, "asksage", "m", f"Q{number}", "A\0", 1, 2, "127.0.0.1")
+        await log.keep(caller, kept)
+    assert [(answer.prompt, answer.completion) for answer in await log.latest(caller, 100)] == [
+        ("Q4", "A"),
+        ("Q3", "A"),
+        ("Q2", "A"),
+    ]
+    assert [entry["prompt"] for entry in await logs(scripted.app.stranger)] == ["Mine stays?"]
 
 
 async def test_an_answer_is_in_the_log_when_its_stream_says_done(scripted: Scripted) -> None:

@@ -292,8 +292,9 @@ def test_a_classifier_that_fails_means_medium(world: World, play: Play) -> None:
         "/v1/chat/completions",
         json={"model": gateway, "stream": True, "messages": [{"role": "user", "content": "x"}]},
     ) as answer:
-        answer.read()
+        lines = answer.read().decode().split("\n")
         assert answer.headers["x-model-routed-complexity"] == "medium"
+    assert {chunk["model"] for chunk in chunks(lines)} == {"medium"}
     assert world.provider.bodies[-1]["model"] == "medium"
 
 

@@ -102,7 +102,7 @@ async def test_paths_of_no_dialect_are_answered_with_a_problem_document(app: InP
 async def test_without_a_key_in_force_nothing_is_said(
     app: InProcess, key: str | None, method: str, path: str
 ) -> None:
-    headers = {} if key is None else {"authorization": f"Bearer {key}".encode("latin-1")}
+    headers = [] if key is None else [(b"authorization", f"Bearer {key}".encode("latin-1"))]
     error = error_of(await app.nobody.request(method, path, headers=headers, content=b"{"), 401)
     assert error["type"] == "authentication_error"
 

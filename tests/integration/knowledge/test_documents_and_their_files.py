@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,34 @@ async def test_a_failure_of_an_older_version_does_not_mark_the_newer_one(library
     assert (document.state, document.state_detail) == ("indexed", None)
 
 
+async def test_the_same_document_from_many_writers_at_once_is_there_once(library: Library) -> None:
+    async with asyncio.timeout(20):
+        for turn in range(4):
+            await asyncio.gather(
+                *(library.put_text("a", f"about marmot {turn} {number}") for number in range(6))
+            )
+    (document,) = await library.documents()
+    rows = await library.rows("documents", "document_texts", "passages", "passage_words")
+    assert rows == {"documents": 1, "document_texts": 1, "passages": 1, "passage_words": 1}
+    assert document.version == 24
+    assert await library.finds("marmot") == ["a"]
+
+
+async def test_changing_and_deleting_the_same_document_at_once_leaves_no_stray_rows(library: Library) -> None:
+    knowledge = library.running.services.knowledge
+
+    async def delete(id: str) -> None:
+        with suppress(NotFound):
+            await knowledge.delete_document(library.caller, library.collection.id, id)
+
+    for turn in range(6):
+        stored = await library.put_text("a", f"about marmot {turn}")
+        await asyncio.gather(library.put_text("a", f"about walrus {turn}"), delete(stored.id))
+    documents = len(await library.documents())
+    rows = await library.rows("documents", "document_texts", "passages", "passage_words")
+    assert set(rows.values()) == {documents}, rows
+
+
 async def test_a_collection_deleted_amid_uploads_leaves_nothing_behind(library: Library) -> None:
     numbers = itertools.count()
 
@@ -164,8 +193,7 @@ async def test_a_collection_deleted_amid_uploads_leaves_nothing_behind(library: 
             stored += 1
 
     async def delete() -> None:
-        while await library.rows("documents") == {"documents": 0}:
-            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         await library.running.services.knowledge.delete_collection(library.caller, library.collection.id)
 
     async with asyncio.timeout(20):

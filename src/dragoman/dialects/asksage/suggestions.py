@@ -48,7 +48,7 @@ def _topics(citations: Sequence[Citation], question: str) -> Iterator[tuple[str,
     for citation in citations:
         for heading in citation.heading_path[-1:]:
             topic = heading.strip().rstrip(".:?!")
-            if topic and topic.casefold() not in seen | titles and len(topic) <= 100:
+            if topic and topic.casefold() not in seen | titles and len(topic) <= 100 and "|" not in topic:
                 seen.add(topic.casefold())
                 yield f'"{topic}"', citation.document_name
     # A word that many passages share is what they are all about, one that a passage repeats what it is about.

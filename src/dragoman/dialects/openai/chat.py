@@ -145,6 +145,7 @@ async def _frames(turn: _Turn, events: AsyncGenerator[Event]) -> AsyncGenerator[
 
 
 def _encoded(turn: _Turn, encoder: StreamEncoder, event: Event, answer: Answer | None) -> bytes:
+    encoder.model = turn.report.model or encoder.model
     if isinstance(event, Finished) and answer is not None:
         context = generation_context(turn.report.charges, answer.tool_runs, answer.citations)
         return encoder.finish(event, context)

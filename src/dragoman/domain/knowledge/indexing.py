@@ -73,6 +73,7 @@ class Indexing:
 
     def delete_documents(self, connection: Connection, collection_key: int) -> list[str]:
         """Removes up to a bounded number of a collection's documents; gives their file keys, or nothing when none are left."""
+        collections.hold(connection, collection_key)
         batch = documents.keys_after(connection, collection_key, 0, limit=_WALK)
         for document in batch:
             self.delete_document(connection, document)
@@ -89,6 +90,8 @@ class Indexing:
         at: int,
     ) -> None:
         """Adds vectors of passages that still exist and settles their documents' states."""
+        for collection_key in sorted({passage.collection_key for passage in passages}):
+            collections.hold(connection, collection_key)
         alive = documents.existing(connection, [passage.key for passage in passages])
         kept = [position for position, passage in enumerate(passages) if passage.key in alive]
         if kept:

@@ -121,6 +121,7 @@ class Ingestion:
         await self._blobs.put_file(blob_key, path)
 
         def store(connection: Connection) -> tuple[Document, str | None]:
+            _require(connection, collection)
             replaced = documents.find(connection, collection.key, draft.external_id)
             document = self._row(
                 connection,
@@ -146,6 +147,7 @@ class Ingestion:
         digests = await to_thread.run_sync(lambda: [text_digest(text) for _, text in batch])
 
         def store(connection: Connection) -> int:
+            _require(connection, collection)
             names = [draft.external_id for draft, _ in batch]
             known = documents.find_many(connection, collection.key, names)
             fresh: dict[str, tuple[DocumentDraft, str, str]] = {}
@@ -180,7 +182,6 @@ class Ingestion:
         """Stores texts that are known to be new, in a few statements for all of them."""
         if not fresh:
             return []
-        _require(connection, collection)
         now = now_ms()
         rows = [
             _new(collection, draft, _content(len(text.encode()), sha256, now), now)
@@ -318,6 +319,7 @@ class Ingestion:
             return
 
         def store(connection: Connection) -> None:
+            collections.hold(connection, document.collection_key)
             current = documents.by_keys(connection, [document.key]).get(document.key)
             if current is None or current.version != document.version:
                 return

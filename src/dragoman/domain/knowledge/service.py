@@ -140,7 +140,6 @@ class KnowledgeService:
 
         def delete(connection: Connection) -> list[str]:
             # What came in since it was emptied must leave the index, too, which knows no foreign keys.
-            collections.hold(connection, found.key)
             batch = self._indexing.delete_documents(connection, found.key)
             if not batch:
                 collections.delete(connection, found.key)
@@ -295,6 +294,7 @@ class KnowledgeService:
 
         def remove(connection: Connection) -> str | None:
             found = collections.get(connection, caller, collection_id, edit=True)
+            collections.hold(connection, found.key)
             document = documents.get(connection, found.key, document_id)
             self._indexing.delete_document(connection, document)
             return document.blob_key
@@ -317,6 +317,7 @@ class KnowledgeService:
 
     async def _delete_others(self, collection_key: int, kept: set[str]) -> int:
         def remove(connection: Connection, after: int) -> tuple[int, list[Document]]:
+            collections.hold(connection, collection_key)
             batch = documents.keys_after(connection, collection_key, after, limit=_IMPORT_BATCH)
             absent = [document for document in batch if document.external_id not in kept]
             for document in absent:

@@ -74,8 +74,15 @@ class Splitter:
 
     def sentence_starts(self, start: int, end: int) -> list[int]:
         """Where the sentences between two offsets begin, in order."""
-        breaks = (found.end() for found in _SENTENCE_BREAK.finditer(self._text, start, end))
+        breaks = (
+            self._written(found.end(), end) for found in _SENTENCE_BREAK.finditer(self._text, start, end)
+        )
         return [start, *(at for at in breaks if start < at < end)]
+
+    def _written(self, start: int, end: int) -> int:
+        """The first offset from ``start`` on that is no white space."""
+        content = self._text[start:end]
+        return start + len(content) - len(content.lstrip())
 
     def first_line(self, start: int, end: int) -> str:
         """The text up to the first line end."""

@@ -73,11 +73,9 @@ async def _suggested(question: Question, found: Retrieval) -> tuple[list[str], A
     call, agent, citations = question.call, question.agent, found.citations()
     suggested = from_passages(citations, question.asked)
     # As with answers, quoting goes before a model that is only for trying out, where there is something to quote.
-    if (
-        profile_of(answering_model(call, agent, grounded=bool(citations))).quotes_only
-        and len(suggested) >= LEAST
-    ):
-        return suggested, Answer("", "", (), (), "stop", Usage(), agent.spec.model)
+    quoting = answering_model(call, agent, grounded=bool(citations))
+    if quoting is not None and quoting.profile.quotes_only and len(suggested) >= LEAST:
+        return suggested, Answer("", "", (), (), "stop", Usage(), quoting.name)
     if profile_of(answering_model(call, agent, grounded=False)).quotes_only:
         raise InvalidInput(
             "Follow-up questions need a language model here: the one in force only quotes documents, and the "

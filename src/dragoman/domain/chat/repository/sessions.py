@@ -113,7 +113,7 @@ def live(connection: Connection, key_digest: str, now: int, *, lock: bool = Fals
         )
     )
     if lock:
-        pass
+        statement = statement.with_for_update(of=chat_sessions)
     row = connection.execute(statement).mappings().one_or_none()
     if row is None:
         return None
