@@ -7,12 +7,13 @@ import uuid
 
 
 def uuid7() -> str:
-    """A UUID version 7 as text: sorts by creation time to the millisecond, 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    value = (milliseconds & 0xFFFFFFFFFFFF) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    digits = f"{value:032x}"
+    """A UUID version 7 as text: sorts by creation time to a quarter of a microsecond, 62 random bits."""
+    milliseconds, rest_ns = divmod(time.time_ns(), 1_000_000)
+    # Things that one request makes in a row must sort in the order in which they were made.
+    fraction = (rest_ns << 12) // 1_000_000
+    high = (milliseconds & 0xFFFFFFFFFFFF) << 16 | 0x7000 | fraction
+    low = 0x8000000000000000 | int.from_bytes(os.urandom(8), "big") >> 2
+    digits = f"{high << 64 | low:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 

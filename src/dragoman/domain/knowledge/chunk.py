@@ -57,6 +57,9 @@ def chunk(
     drafts: list[PassageDraft] = []
     for section in _sections(placed):
         for first, last, path in packer.pack(section):
+            first, last = _trimmed(text, first, last)
+            if first == last:
+                continue
             content = text[first:last]
             drafts.append(
                 PassageDraft(
@@ -70,6 +73,13 @@ def chunk(
                 )
             )
     return ChunkedDocument(text, page_starts, tuple(drafts), parsed.warnings)
+
+
+def _trimmed(text: str, first: int, last: int) -> tuple[int, int]:
+    """The slice without white space at its ends."""
+    content = text[first:last]
+    end = first + len(content.rstrip())
+    return end - len(content.strip()), end
 
 
 def embedding_text(text: str, heading_path: Sequence[str], document_name: str) -> str:
