@@ -97,7 +97,7 @@ class Front:
                 await application(scope, receive, sending)
             except Exception as error:
                 # The dialect has answered, or its answer breaks off here; what it could not foresee is logged once.
-                log.error("http.crashed", path=scope["path"], exc_info=error)
+                log.exception("http.crashed", path=scope["path"], error=type(error).__name__)
             finally:
                 self._metrics.count(name, status, time.perf_counter() - started)
 

@@ -1,6 +1,7 @@
 """The server process: settings to listening socket, and what it says when it is up."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -108,6 +109,8 @@ async def _serve(settings: Settings) -> int:
     async with open_running(settings, work=True) as running, AsyncExitStack() as stack:
         welcome = await _first_account(running)
         services = running.services
+        # What is there by now stays; full collections need not look through it again and again.
+        gc.freeze()
         services.accounts.versions.start(running.tasks)
         services.accounts.keys.start(running.tasks)
         running.tasks.start(running.ingestion.catch_up(), name="knowledge.catch_up")

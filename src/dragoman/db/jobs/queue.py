@@ -1,14 +1,15 @@
 """All SQL of jobs: putting them in, and what a runner does with them, inside the caller's transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from dragoman.db.jobs.tables import jobs
+from dragoman.db.upsert import upsert
 from dragoman.kit.clock import now_ms
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject
@@ -74,7 +75,7 @@ def enqueue_many(connection: Connection, wanted: Sequence[JobRequest]) -> list[s
     rows = {(request.kind, request.key): _row(request) for request in reversed(wanted)}
     if not rows:
         return []
-    stored = connection.execute(_UPSERTS[connection.dialect.name], list(rows.values()))
+    stored = connection.execute(_enqueueing(connection.dialect.name), list(rows.values()))
     ids = {(kind, key): job_id for job_id, kind, key in stored}
     return [ids[request.kind, request.key] for request in wanted]
 
@@ -95,9 +96,10 @@ def _row(request: JobRequest) -> dict[str, Any]:
     }
 
 
-def _upsert(insert: Callable[..., Any]) -> sa.Executable:
+@cache
+def _enqueueing(dialect_name: str) -> sa.Executable:
     return (
-        insert(jobs)
+        upsert(dialect_name, jobs)
         .on_conflict_do_update(
             index_elements=["kind", "key"],
             index_where=sa.text("finished_at IS NULL"),
@@ -105,9 +107,6 @@ def _upsert(insert: Callable[..., Any]) -> sa.Executable:
         )
         .returning(jobs.c.id, jobs.c.kind, jobs.c.key)
     )
-
-
-_UPSERTS = {"postgresql": _upsert(postgresql.insert), "sqlite": _upsert(sqlite.insert)}
 
 
 def due_kinds(connection: Connection, kinds: Sequence[str], now: int) -> list[str]:

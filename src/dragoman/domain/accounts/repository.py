@@ -5,9 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.model import ActiveKey, ApiKey, KeySnapshot, Login, User
 from dragoman.domain.accounts.tables import api_keys, logins, organisations, secrets, users, versions
@@ -40,11 +39,6 @@ _KEY_COLUMNS = (
 )
 
 
-def _upsert(connection: Connection, table: sa.Table) -> Any:
-    """An insert that can carry ``on_conflict_do_update`` for the database in use."""
-    return postgresql_insert(table) if connection.dialect.name == "postgresql" else sqlite_insert(table)
-
-
 def versions_of_topics(connection: Connection) -> dict[str, int]:
     """The version of every topic that was ever raised."""
     rows = connection.execute(sa.select(versions.c.topic, versions.c.version))
@@ -53,7 +47,7 @@ def versions_of_topics(connection: Connection) -> dict[str, int]:
 
 def raise_version(connection: Connection, topic: str) -> None:
     """Marks the topic as changed."""
-    statement = _upsert(connection, versions).values(topic=topic, version=1)
+    statement = upsert(connection.dialect.name, versions).values(topic=topic, version=1)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=[versions.c.topic], set_={"version": versions.c.version + 1}
@@ -216,7 +210,7 @@ def logins_of(connection: Connection, caller: Caller, limit: int) -> list[Login]
 
 def put_secret(connection: Connection, caller: Caller, name: str, sealed: bytes, at: int) -> None:
     """Stores or replaces one of the caller's secrets."""
-    statement = _upsert(connection, secrets).values(
+    statement = upsert(connection.dialect.name, secrets).values(
         user_id=caller.user_id, name=name, sealed=sealed, created_at=at
     )
     connection.execute(

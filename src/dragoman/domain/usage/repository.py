@@ -7,8 +7,8 @@ from operator import attrgetter
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Dialect
-from sqlalchemy.dialects import postgresql, sqlite
 
+from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.usage.journal import UsageRecord
 from dragoman.domain.usage.tables import journal_offsets, usage_records
@@ -93,8 +93,7 @@ def _insert_new(connection: Connection, records: Sequence[UsageRecord]) -> None:
 
 @cache
 def _insert_sql(dialect: Dialect) -> str:
-    make = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
-    statement = make(usage_records).on_conflict_do_nothing(index_elements=["id"])
+    statement = upsert(dialect.name, usage_records).on_conflict_do_nothing(index_elements=["id"])
     return str(statement.compile(dialect=dialect, column_keys=list(_FIELDS)))
 
 
