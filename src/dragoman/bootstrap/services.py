@@ -125,9 +125,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         )
         accounts.versions.subscribe("agents", agents.forgotten)
         await database.write(index.prepare, embed.profile.dimensions if embed.profile else 0)
-        knowledge = KnowledgeService(
-            database=database, indexing=indexing, ingestion=ingestion, blobs=blobs
-        )
+        knowledge = KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs)
         answering = AgentRunner(
             catalogue=catalogue,
             agents=agents,

@@ -12,7 +12,7 @@ from dragoman.domain.knowledge.model import Document, StoredPassage
 from dragoman.domain.knowledge.ports import IndexEntry, PassageIndex
 from dragoman.domain.knowledge.repository import collections, documents
 
-_WALK = 200
+DELETED_AT_ONCE = 200
 
 
 def entry_of(passage: StoredPassage, document_name: str) -> IndexEntry:
@@ -74,7 +74,7 @@ class Indexing:
     def delete_documents(self, connection: Connection, collection_key: int) -> list[str]:
         """Removes up to a bounded number of a collection's documents; gives their file keys, or nothing when none are left."""
         collections.hold(connection, collection_key)
-        batch = documents.keys_after(connection, collection_key, 0, limit=_WALK)
+        batch = documents.keys_after(connection, collection_key, 0, limit=DELETED_AT_ONCE)
         for document in batch:
             self.delete_document(connection, document)
         return [document.blob_key or "" for document in batch]

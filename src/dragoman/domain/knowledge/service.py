@@ -1,7 +1,7 @@
 """Collections and documents for callers: create, list, change, delete, and hand content to ingestion."""
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.knowledge.indexing import Indexing
+from dragoman.domain.knowledge.indexing import DELETED_AT_ONCE, Indexing
 from dragoman.domain.knowledge.ingest import Ingestion
 from dragoman.domain.knowledge.model import (
     Collection,
@@ -137,15 +137,17 @@ class KnowledgeService:
             NotFound: the caller owns no such collection.
         """
         found = await self._database.read(collections.get_owned, caller, collection_id)
+        await self._empty(found.key)
 
         def delete(connection: Connection) -> list[str]:
-            # What came in since it was emptied must leave the index, too, which knows no foreign keys.
-            batch = self._indexing.delete_documents(connection, found.key)
-            if not batch:
-                collections.delete(connection, found.key)
-            return batch
+            # What came in meanwhile must leave the index, too, which knows no foreign keys.
+            late: list[str] = []
+            while batch := self._indexing.delete_documents(connection, found.key):
+                late += batch
+            collections.delete(connection, found.key)
+            return late
 
-        await self._drain(delete)
+        await self._forget_files(await self._database.write(delete))
 
     async def reset_collection(self, caller: Caller, collection_id: str) -> None:
         """Removes all documents and keeps the collection.
@@ -307,13 +309,16 @@ class KnowledgeService:
         return await self._database.read(collections.get, caller, collection_id, edit=True)
 
     async def _empty(self, collection_key: int) -> None:
-        await self._drain(lambda connection: self._indexing.delete_documents(connection, collection_key))
+        """Removes what is there; what is added while this goes on may stay, or this might never end."""
+        full = True
+        while full:
+            blob_keys = await self._database.write(self._indexing.delete_documents, collection_key)
+            await self._forget_files(blob_keys)
+            full = len(blob_keys) == DELETED_AT_ONCE
 
-    async def _drain(self, remove: Callable[[Connection], list[str]]) -> None:
-        """Removes batch after batch until there is none, each with its stored files."""
-        while blob_keys := await self._database.write(remove):
-            for blob_key in filter(None, blob_keys):
-                await self._blobs.delete(blob_key)
+    async def _forget_files(self, blob_keys: Iterable[str]) -> None:
+        for blob_key in filter(None, blob_keys):
+            await self._blobs.delete(blob_key)
 
     async def _delete_others(self, collection_key: int, kept: set[str]) -> int:
         def remove(connection: Connection, after: int) -> tuple[int, list[Document]]:
