@@ -31,7 +31,7 @@ _PASSED_ON = ("logit_bias", "logprobs", "top_logprobs", "service_tier", "predict
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
 
 
 class _Text(_Wire):
