@@ -1,6 +1,7 @@
 """No request made from a dialect's own document breaks the server: one server process, all three dialects.
 
-``DRAGOMAN_FUZZ_EXAMPLES`` raises the number of requests for each operation.
+``DRAGOMAN_FUZZ_EXAMPLES`` raises the number of requests for each operation; ``DRAGOMAN_FUZZ_DATABASE=postgresql`` has
+the server keep its state there.
 """
 
 import os
@@ -68,9 +69,12 @@ def _filled(server: Server) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Generator[Target]:
+def target(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Target]:
     """A server that needs no weights and calls nobody, and connections to it that are kept open."""
     chosen = {"DRAGOMAN_EMBEDDING__PROVIDER": "none", "DRAGOMAN_MODELS__LOCAL__ENABLED": "false"}
+    if os.environ.get("DRAGOMAN_FUZZ_DATABASE") == "postgresql":
+        name: str = request.getfixturevalue("migrated_postgres")
+        chosen["DRAGOMAN_DATABASE__URL"] = request.getfixturevalue("postgres_server").url(name)
     with Server(tmp_path_factory.mktemp("fuzz") / "data", chosen) as server, requests.Session() as session:
         session.trust_env = False
         yield Target(server, session, _filled(server))

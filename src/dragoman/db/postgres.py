@@ -15,7 +15,7 @@ from pgvector.psycopg import register_vector
 from psycopg.types import TypeInfo
 from sqlalchemy import Connection, Engine, event, exc
 
-from dragoman.kit.errors import Unavailable
+from dragoman.kit.errors import InvalidInput, Unavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +64,7 @@ class PostgresDatabase:
         Raises:
             Unavailable: the server cannot be reached, is full, or two changes collided; nothing was changed,
                 unless the connection broke during the commit itself.
+            InvalidInput: a text to be kept or looked for has a NUL character, which PostgreSQL cannot hold.
         """
         return await self._run(self._engine, fn, args, kwargs)
 
@@ -110,9 +111,21 @@ def _in_transaction(engine: Engine, fn: Callable[..., R], args: Any, kwargs: Any
             return fn(connection, *args, **kwargs)
     except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
         raise unavailable(error) from error
+    except exc.DataError as error:
+        if not _is_nul(error):
+            raise
+        raise InvalidInput("A text must not contain the NUL character.") from error
     except StopIteration as error:
         # A future refuses it, and its caller would wait for ever.
         raise RuntimeError("the function raised StopIteration") from error
+
+
+def _is_nul(error: exc.DataError) -> bool:
+    # The driver refuses such a text itself, so there is no SQLSTATE; from JSON the server refuses it with 22P05.
+    origin = error.orig
+    if not isinstance(origin, psycopg.DataError):
+        return False
+    return origin.sqlstate == "22P05" or (origin.sqlstate is None and "NUL" in str(origin))
 
 
 def unavailable(error: exc.SQLAlchemyError) -> Unavailable:
