@@ -143,9 +143,9 @@ def odd_bodies(draw: st.DrawFn, operation: Operation) -> tuple[bytes, str]:
     places = list(_places(case.body)) if isinstance(case.body, dict | list) else []
     if not places or draw(st.integers(0, 3)) == 0:
         return draw(st.sampled_from(_RAW)), draw(st.sampled_from(_TYPES))
-    body = copy.deepcopy(case.body)
+    body: Any = copy.deepcopy(case.body)
     place = draw(st.sampled_from(places))
-    holder = body
+    holder: Any = body
     for step in place[:-1]:
         holder = holder[step]
     holder[place[-1]] = draw(st.sampled_from(_ODD))
