@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dragoman.domain.accounts.model import ApiKey
-from dragoman.domain.agents.model import StoredAgent
+from dragoman.domain.agents.model import AgentSummary
 from dragoman.domain.knowledge.model import Collection, Document, DocumentCounts, DocumentState
 from dragoman.domain.knowledge.retrieve import Hit
 from dragoman.kit.clock import iso
@@ -114,12 +114,12 @@ def found(hit: Hit, siblings: Sequence[tuple[Document, str]]) -> dict[str, JsonV
     }
 
 
-def listed_gateway(gateway: StoredAgent, *, base_address: str) -> dict[str, JsonValue]:
+def listed_gateway(gateway: AgentSummary, *, base_address: str) -> dict[str, JsonValue]:
     """A gateway as lists have it."""
     return {
         "id": gateway.id,
         "name": gateway.name,
         "inferenceEndpoint": base_address,
-        "modelName": gateway.spec.model,
+        "modelName": gateway.model,
         "slug": gateway.slug,
     }

@@ -25,7 +25,7 @@ from dragoman.dialects.aivax.words import (
     WEB_SEARCH_MODES,
     snaked,
 )
-from dragoman.domain.agents.model import StoredAgent
+from dragoman.domain.agents.model import AgentSummary, StoredAgent
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
@@ -209,9 +209,9 @@ def from_agent(agent: StoredAgent) -> dict[str, JsonValue]:
     return {**known, **{name: value for name, value in rest.items() if name not in known}}
 
 
-def base_address(agent: StoredAgent) -> str:
+def base_address(agent: AgentSummary) -> str:
     """The published address of an agent's models."""
-    return agent.spec.endpoint or INTEGRATED
+    return agent.endpoint or INTEGRATED
 
 
 def _of_spec(spec: AgentSpec) -> dict[str, JsonValue]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.kit.jsontypes import JsonValue
@@ -25,6 +25,17 @@ class StoredAgent:
     extensions: Mapping[str, JsonValue]
     created_at: int
     updated_at: int
+
+
+class AgentSummary(NamedTuple):
+    """What lists show of an agent; ``endpoint`` None = the platform's models."""
+
+    id: str
+    name: str
+    slug: str
+    model: str
+    endpoint: str | None
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.agents.model import AgentKind, StoredAgent
+from dragoman.domain.agents.model import AgentKind, AgentSummary, StoredAgent
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.agents.tables import agents
 from dragoman.kit.errors import NotFound
 
-_LISTED = 10_000
+LISTED = 10_000
 
 
 def _row(row: sa.RowMapping) -> StoredAgent:
@@ -51,22 +51,24 @@ def get(connection: Connection, caller: Caller, agent_id: str, kind: AgentKind) 
     return _row(row)
 
 
-def select(connection: Connection, caller: Caller, kind: AgentKind, wanted: str | None) -> list[StoredAgent]:
+def select(
+    connection: Connection,
+    caller: Caller,
+    kind: AgentKind,
+    wanted: str | None,
+    *,
+    limit: int = LISTED,
+    offset: int = 0,
+) -> list[AgentSummary]:
     """The caller's agents, oldest first; ``wanted`` is contained in name, slug, id or model."""
-    statement = sa.select(agents).where(agents.c.owner_id == caller.user_id, agents.c.kind == kind)
+    model, endpoint = (agents.c.spec[name].as_string() for name in ("model", "endpoint"))
+    shown = (agents.c.id, agents.c.name, agents.c.slug, model, endpoint, agents.c.created_at)
+    statement = sa.select(*shown).where(agents.c.owner_id == caller.user_id, agents.c.kind == kind)
     if wanted:
-        model = sa.cast(agents.c.spec["model"].as_string(), sa.Text)
-        statement = statement.where(
-            sa.or_(
-                agents.c.name.icontains(wanted, autoescape=True),
-                agents.c.slug.icontains(wanted, autoescape=True),
-                agents.c.id.icontains(wanted, autoescape=True),
-                model.icontains(wanted, autoescape=True),
-            )
-        )
-    return [
-        _row(row) for row in connection.execute(statement.order_by(agents.c.id).limit(_LISTED)).mappings()
-    ]
+        texts = (agents.c.name, agents.c.slug, agents.c.id, sa.cast(model, sa.Text))
+        statement = statement.where(sa.or_(*(text.icontains(wanted, autoescape=True) for text in texts)))
+    rows = connection.execute(statement.order_by(agents.c.id).limit(limit).offset(offset))
+    return [AgentSummary(*row) for row in rows]
 
 
 def by_name(connection: Connection, caller: Caller, name: str) -> StoredAgent | None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents import repository
-from dragoman.domain.agents.model import AgentKind, AgentSecrets, ResolvedAgent, StoredAgent
+from dragoman.domain.agents.model import AgentKind, AgentSecrets, AgentSummary, ResolvedAgent, StoredAgent
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.kit.clock import now_ms
 from dragoman.kit.crypto import Sealer
@@ -88,9 +88,19 @@ class AgentsService:
         """
         return await self._database.read(repository.get, caller, agent_id, kind)
 
-    async def select(self, caller: Caller, kind: AgentKind, wanted: str | None = None) -> list[StoredAgent]:
+    async def select(
+        self,
+        caller: Caller,
+        kind: AgentKind,
+        wanted: str | None = None,
+        *,
+        limit: int = repository.LISTED,
+        offset: int = 0,
+    ) -> list[AgentSummary]:
         """The caller's agents, oldest first; ``wanted`` is contained in name, slug, id or model."""
-        return await self._database.read(repository.select, caller, kind, wanted)
+        return await self._database.read(
+            repository.select, caller, kind, wanted, limit=limit, offset=offset
+        )
 
     async def update(
         self, caller: Caller, agent: StoredAgent, *, secrets: AgentSecrets | None

@@ -83,8 +83,9 @@ async def list_gateways(request: Request, caller: PrivateCaller) -> Response:
     Source: AIVAX API, "ListAiGateways".
     """
     limit, offset = window(request)
-    found = await services_of(request).agents.select(caller, "gateway", request.query_params.get("filter"))
-    listed = found[offset : offset + limit]
+    listed = await services_of(request).agents.select(
+        caller, "gateway", request.query_params.get("filter"), limit=limit, offset=offset
+    )
     return answer(request, [encode.listed_gateway(one, base_address=base_address(one)) for one in listed])
 
 
