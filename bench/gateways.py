@@ -57,7 +57,8 @@ def parameters(number: int) -> dict[str, object]:
     return {
         "baseAddress": "https://provider.example.com/v1",
         "modelName": f"model-{number % 7}",
-        "systemInstruction": "You answer questions of our customers kindly, briefly and from the documents. " * 12,
+        "systemInstruction": "You answer questions of our customers kindly, briefly and from the documents. "
+        * 12,
         "temperature": 0.4,
         "maxCompletionTokens": 800,
     }

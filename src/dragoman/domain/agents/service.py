@@ -98,9 +98,7 @@ class AgentsService:
         offset: int = 0,
     ) -> list[AgentSummary]:
         """The caller's agents, oldest first; ``wanted`` is contained in name, slug, id or model."""
-        return await self._database.read(
-            repository.select, caller, kind, wanted, limit=limit, offset=offset
-        )
+        return await self._database.read(repository.select, caller, kind, wanted, limit=limit, offset=offset)
 
     async def update(
         self, caller: Caller, agent: StoredAgent, *, secrets: AgentSecrets | None
