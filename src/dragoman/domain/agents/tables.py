@@ -11,7 +11,7 @@ agents = sa.Table(
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("organisation_id", sa.String(36), sa.ForeignKey("organisations.id"), nullable=False),
-    sa.Column("owner_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("owner_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("name", sa.String(200), nullable=False),
     sa.Column("slug", sa.String(230), nullable=False),
@@ -21,4 +21,6 @@ agents = sa.Table(
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Column("updated_at", EpochMs, nullable=False),
     sa.UniqueConstraint("owner_id", "slug"),
+    sa.Index("ix_agents_owner_id_kind_id", "owner_id", "kind", "id"),
+    sa.Index("ix_agents_owner_id_name", "owner_id", "name", "created_at"),
 )
