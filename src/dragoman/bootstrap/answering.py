@@ -16,6 +16,7 @@ from dragoman.domain.inference.pricing import PriceTable, TokenPrice
 from dragoman.domain.knowledge.ports import Parser
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.tools.catalogue import ToolCatalogue
 from dragoman.kit.egress import EgressPolicy, guarded_client
 from dragoman.kit.errors import InvalidInput, NotFound
 from dragoman.kit.fetch import Fetcher
@@ -34,7 +35,8 @@ def price_table(settings: Settings) -> PriceTable:
         {
             name: TokenPrice(price.input, price.output, price.cached)
             for name, price in settings.prices.models.items()
-        }
+        },
+        settings.prices.uses,
     )
 
 
@@ -55,6 +57,7 @@ def open_runner_parts(
     knowledge: KnowledgeService,
     parser: Parser,
     uploads: Path,
+    tools: ToolCatalogue,
     stack: AsyncExitStack,
 ) -> RunnerParts:
     """The parts of the runner; what needs closing is given to the stack.
@@ -85,5 +88,6 @@ def open_runner_parts(
             ParserText(parser, uploads),
         ),
         healer=Healer(pool),
+        tools=tools,
         vision_model=media.vision_model,
     )

@@ -15,6 +15,7 @@ from dragoman.bootstrap.answering import open_runner_parts, price_table
 from dragoman.bootstrap.chat import open_chat
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
+from dragoman.bootstrap.tools import open_tools
 from dragoman.db.database import Database
 from dragoman.db.jobs import JobRunner, process_owner
 from dragoman.domain.accounts.service import AccountsService
@@ -142,6 +143,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
                 knowledge=knowledge,
                 parser=parser,
                 uploads=uploads,
+                tools=open_tools(),
                 stack=stack,
             ),
         )

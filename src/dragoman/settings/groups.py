@@ -229,6 +229,9 @@ class PricesSettings(Group):
     models: dict[str, ModelPriceSettings] = Field(
         default_factory=dict, description="Prices by name, of models and of the embedder."
     )
+    uses: dict[str, float] = Field(
+        default_factory=dict, description="Price of one use by item, as tools.web_search."
+    )
 
 
 class MediaSettings(Group):

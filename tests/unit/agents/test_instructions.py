@@ -5,8 +5,8 @@ import pytest
 
 from dragoman.domain.agents.instructions import InstructionSources
 from dragoman.domain.agents.pending import PendingResults
-from dragoman.domain.agents.spec import RemoteSource
 from dragoman.domain.messages.parts import Message, TextPart, ToolCall
+from dragoman.domain.tools.spec import RemoteSource
 from dragoman.kit.fetch import Fetcher
 
 SOURCE = RemoteSource(name="rules", url="http://rules.example/x", cache_seconds=60)

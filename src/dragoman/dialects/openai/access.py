@@ -2,7 +2,8 @@
 
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.model import ResolvedAgent
-from dragoman.domain.agents.spec import AgentSpec, SkillsSpec, ToolsSpec
+from dragoman.domain.agents.spec import AgentSpec, SkillsSpec
+from dragoman.domain.tools.spec import ToolsSpec
 from dragoman.kit.errors import Forbidden
 from dragoman.kit.ids import is_uuid
 from dragoman.kit.jsontypes import JsonObject

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
 from dragoman.dialects.openai.words import BUILTIN_SPELLINGS, BUILTIN_TOOLS, MEDIA_KINDS, MEDIA_SPELLINGS
-from dragoman.domain.agents.spec import BuiltinToolOptions
 from dragoman.domain.inference.healing import DEFAULT_ATTEMPTS, StructuredOutput, checked_schema
 from dragoman.domain.inference.multimodal import MediaKind
+from dragoman.domain.tools.spec import BuiltinToolOptions
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.jsontypes import JsonObject
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from dragoman.domain.agents.spec import RemoteSource
+from dragoman.domain.tools.spec import RemoteSource
 from dragoman.kit.errors import DragomanError
 from dragoman.kit.fetch import Fetcher
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from dragoman.domain.agents.habits import shaped
 from dragoman.domain.agents.request import RunReport
@@ -92,6 +93,15 @@ class Ledger:
         if charge.amount:
             usage = Usage(prompt_tokens=tokens)
             self._meter.record(self._context, model=embedder, usage=usage, status=200)
+
+    def used(self, item: str, quantity: int, description: str) -> None:
+        """Notes one use of something that is no model: a search, a picture."""
+        charge = self._prices.use_charge(item, quantity, description)
+        self._report.charges.append(charge)
+        cost = round(charge.amount * 1_000_000)
+        self._meter.record(
+            replace(self._context, kind="tool"), model=item, usage=Usage(), status=200, cost_micro_usd=cost
+        )
 
     def _record(self, model: str, usage: Usage, status: int, *, item: str) -> None:
         self._meter.record(self._context, model=model, usage=usage, status=status)

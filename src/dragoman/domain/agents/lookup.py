@@ -7,12 +7,12 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.context import passage_block
 from dragoman.domain.agents.ledger import Ledger
 from dragoman.domain.agents.spec import KnowledgeSpec
-from dragoman.domain.agents.toolbox import ToolResult
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.knowledge.model import Document
 from dragoman.domain.knowledge.retrieve import Hit, RetrievalQuery, Retriever, citation_of
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.parts import ToolSpec
+from dragoman.domain.tools.model import Risk, ToolResult
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.jsontypes import JsonObject
 
@@ -102,6 +102,16 @@ class SearchTool:
         self._knowledge = knowledge
         self._ledger = ledger
         self._found: dict[str, Citation] = {}
+
+    @property
+    def owner(self) -> str:
+        """Where it comes from."""
+        return "the agent's knowledge"
+
+    @property
+    def risk(self) -> Risk:
+        """What it can do to the world."""
+        return "read"
 
     @property
     def spec(self) -> ToolSpec:

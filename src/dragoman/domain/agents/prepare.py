@@ -14,7 +14,7 @@ from dragoman.domain.agents.request import RunReport, RunRequest
 from dragoman.domain.agents.sampling import merged
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.agents.structured import response_format
-from dragoman.domain.agents.toolbox import ServerTool, Toolbox
+from dragoman.domain.agents.toolbox import Toolbox
 from dragoman.domain.agents.tools import client_tools
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.healing import Healer, StructuredOutput, instruction
@@ -25,10 +25,14 @@ from dragoman.domain.inference.pricing import PriceTable
 from dragoman.domain.inference.routing import classify
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.messages.parts import Message, TextPart
+from dragoman.domain.tools.catalogue import ToolCatalogue, check_apart
+from dragoman.domain.tools.model import ServerTool, ToolScope
+from dragoman.domain.tools.spec import ToolsSpec
 from dragoman.kit.errors import InvalidInput
 
 _ROUTING_SECONDS = 10.0
 _MEDIA_SECONDS = 60.0
+_TOOL_QUESTION_SECONDS = 60.0
 
 EndpointModels = Callable[[str, str, str | None, str], ChatModel]
 
@@ -47,6 +51,7 @@ class RunnerParts:
     moderation: ModerationScorer | None = None
     media: MediaReader | None = None
     healer: Healer = field(default_factory=Healer)
+    tools: ToolCatalogue = field(default_factory=ToolCatalogue)
     vision_model: str = ""
 
 
@@ -173,6 +178,8 @@ class Preparation:
         tools: list[ServerTool] = []
         if by_itself:
             tools.append(SearchTool(self._lookup, caller, knowledge, ledger))
+        tools += await self._parts.tools.offered(self._scope(caller, agent, request, ledger))
+        check_apart(tools)
         explain = spec.tools.explain if request.explain_tools is None else request.explain_tools
         toolbox = Toolbox(tools, explain=explain)
         own_tools = client_tools(spec, request)
@@ -180,6 +187,24 @@ class Preparation:
         call = await self._call(caller, spec, request, found, grounded=grounded)
         call = replace(call, tools=(*toolbox.specs(), *own_tools))
         return Prepared(spec, model, call, found, grounded, toolbox, request.structured)
+
+    def _scope(self, caller: Caller, agent: ResolvedAgent, request: RunRequest, ledger: Ledger) -> ToolScope:
+        own = self.model(agent)
+        ask = None
+        if not own.profile.quotes_only:
+            ask = ledger.asker(own, "tools", deadline_seconds=_TOOL_QUESTION_SECONDS)
+        return ToolScope(
+            caller=caller,
+            agent_id=agent.id,
+            agent_name=agent.name,
+            tools=_tools_in_force(agent.spec.tools, request),
+            charge=ledger.used,
+            ask=ask,
+            person=request.user,
+            origin=request.origin,
+            conversation_id=request.conversation_id,
+            metadata=request.metadata,
+        )
 
     async def _call(
         self, caller: Caller, spec: AgentSpec, request: RunRequest, found: Found, *, grounded: bool
@@ -222,6 +247,16 @@ class Preparation:
             return []
         found = [await self._parts.knowledge.collection(caller, one) for one in collection_ids]
         return [collection.context for collection in found if collection.context]
+
+
+def _tools_in_force(tools: ToolsSpec, request: RunRequest) -> ToolsSpec:
+    """The agent's settings with those of the request over them."""
+    changes: dict[str, object] = {}
+    if request.builtin_tools is not None:
+        changes["builtin"] = request.builtin_tools
+    if request.builtin_options is not None:
+        changes["builtin_options"] = request.builtin_options
+    return tools.model_copy(update=changes) if changes else tools
 
 
 def _refuse_media(conversation: tuple[Message, ...]) -> None:

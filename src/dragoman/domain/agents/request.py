@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dragoman.domain.agents.spec import BuiltinToolOptions
 from dragoman.domain.inference.healing import StructuredOutput
 from dragoman.domain.inference.multimodal import MediaKind
 from dragoman.domain.inference.ports import Sampling, ToolChoice
@@ -11,6 +10,7 @@ from dragoman.domain.inference.pricing import Charge
 from dragoman.domain.inference.routing import Complexity
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.parts import Message, ToolSpec
+from dragoman.domain.tools.spec import BuiltinToolOptions
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 
@@ -21,7 +21,8 @@ class RunRequest:
     ``structured`` asks for JSON of a schema, which ``response_format`` may ask the provider for as well.
     ``extra`` goes to any provider, ``provider_settings`` only to one at an address of the agent's own.
     ``reference`` and ``metadata`` are the caller's own words about the turn; ``idempotency_key`` names the
-    stored conversation that repeated calls belong to.
+    stored conversation that repeated calls belong to. ``origin`` is where the conversation takes place (``api``, ``chat``,
+    a channel), ``conversation_id`` which one it is.
     """
 
     conversation: tuple[Message, ...]
@@ -42,6 +43,8 @@ class RunRequest:
     reference: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     idempotency_key: str | None = None
+    origin: str = "api"
+    conversation_id: str | None = None
     dialect: str = "native"
     application: str | None = None
 

@@ -10,11 +10,12 @@ from dragoman.domain.agents.pending import PendingResults
 from dragoman.domain.agents.prepare import Prepared
 from dragoman.domain.agents.selfcall import PROTOCOL, WrittenCalls, as_text
 from dragoman.domain.agents.structured import added
-from dragoman.domain.agents.toolbox import Toolbox, ToolResult
+from dragoman.domain.agents.toolbox import Toolbox
 from dragoman.domain.inference.ports import ChatRequest
 from dragoman.domain.messages.events import CitationsFound, Event, Finished, ToolCallDelta, Usage
 from dragoman.domain.messages.fold import Answer, Folder
 from dragoman.domain.messages.parts import Message, TextPart, ToolCall
+from dragoman.domain.tools.model import ToolResult
 
 _MOST_ROUNDS = 25
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from dragoman.domain.tools.spec import RemoteSource, ToolsSpec
+
 _STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
@@ -54,78 +56,6 @@ class SkillsSpec(BaseModel):
     skills: tuple[str, ...] = ()
     hide_tools: bool = False
     always_visible_tools: tuple[str, ...] = ()
-
-
-class ShellOptions(BaseModel):
-    """How the shell is set up. ``moves``: the ``tools`` become shell commands, or all but these do."""
-
-    model_config = _STRICT
-
-    persistent: bool = False
-    tools: tuple[str, ...] = ()
-    moves: Literal["listed", "unlisted"] = "listed"
-
-
-class RemoteSource(BaseModel):
-    """Something read from an address: a tool server or a text of instructions."""
-
-    model_config = _STRICT
-
-    name: str
-    description: str | None = None
-    url: str
-    headers: dict[str, str] = Field(default_factory=dict)
-    cache_seconds: int = 600
-
-
-class CallbackTool(BaseModel):
-    """A tool carried out by calling the user's own address. ``parameters`` is its arguments' JSON Schema."""
-
-    model_config = _STRICT
-
-    name: str
-    description: str
-    headers: dict[str, str] = Field(default_factory=dict)
-    url: str
-    parameters: JsonValue = None
-
-
-class BuiltinToolOptions(BaseModel):
-    """Settings of the platform's own tools."""
-
-    model_config = _STRICT
-
-    web_search_mode: Literal["full", "summarized"] = "full"
-    web_search_results: int = Field(default=10, ge=1, le=25)
-    image_results: int = Field(default=1, ge=1, le=4)
-    image_quality: Literal["low", "medium", "high", "highest"] = "medium"
-    image_mature_content: bool = False
-    image_references: bool = True
-    image_model: str | None = None
-    all_memories: bool = False
-
-
-class ToolsSpec(BaseModel):
-    """Tools beside those a caller brings along.
-
-    ``client`` are OpenAI tool objects that the caller carries out. ``builtin`` names tools of the platform,
-    None = never set. ``protocol``: None or ``native`` = the provider's own tool calls, ``text`` = calls written in the
-    text; with any other the agent cannot answer.
-    ``explain`` asks the model why it calls a tool.
-    """
-
-    model_config = _STRICT
-
-    client: tuple[JsonValue, ...] = ()
-    callbacks: tuple[CallbackTool, ...] = ()
-    callback_sources: tuple[str, ...] = ()
-    mcp_sources: tuple[RemoteSource, ...] = ()
-    builtin: tuple[str, ...] | None = None
-    builtin_options: BuiltinToolOptions | None = None
-    shell: bool = False
-    shell_options: ShellOptions | None = None
-    protocol: str | None = None
-    explain: bool = False
 
 
 class ModerationSpec(BaseModel):

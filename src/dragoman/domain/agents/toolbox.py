@@ -3,15 +3,15 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, cast
+from dataclasses import replace
+from typing import cast
 
 import orjson
 import structlog
 
-from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.events import ToolRun
 from dragoman.domain.messages.parts import ToolCall, ToolSpec
+from dragoman.domain.tools.model import ServerTool, ToolResult
 from dragoman.kit.errors import DragomanError, InvalidInput
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
@@ -23,31 +23,6 @@ _EXPLANATIONS: Mapping[str, JsonValue] = {
     _REASON: {"type": "string", "description": "Why you call this tool now, in one short sentence."},
     _GOAL: {"type": "string", "description": "What you want to learn or achieve by it."},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ToolResult:
-    """What the model gets to read. ``citations``: all passages found so far, when the tool finds passages."""
-
-    text: str
-    citations: tuple[Citation, ...] | None = None
-
-
-class ServerTool(Protocol):
-    """A tool of the server."""
-
-    @property
-    def spec(self) -> ToolSpec:
-        """The tool as the model sees it."""
-        ...
-
-    async def call(self, arguments: JsonObject) -> ToolResult:
-        """Carries it out.
-
-        Raises:
-            DragomanError: its sentence is what the model gets to read.
-        """
-        ...
 
 
 class Toolbox:
@@ -82,7 +57,8 @@ class Toolbox:
         for other in others:
             if other.name in self._tools:
                 raise InvalidInput(
-                    f"The tool name {other.name!r} is used by the server's own tool and by one in tools.",
+                    f"The tool name {other.name!r} is used twice: by {self._tools[other.name].owner} and by one of "
+                    "the caller's tools.",
                     param="tools",
                     code="duplicate_tool",
                 )

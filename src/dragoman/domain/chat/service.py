@@ -198,6 +198,8 @@ class ChatService:
             system_prompt="\n\n".join(texts) or None,
             user=session.external_user_id,
             metadata=session.metadata,
+            origin="chat",
+            conversation_id=session.id,
             dialect=dialect,
             application=f"chat:{session.client_id}",
         )

@@ -8,6 +8,7 @@ from dragoman.domain.messages.events import Usage
 
 _MILLION = 1_000_000
 _NOTHING: Mapping[str, "TokenPrice"] = MappingProxyType({})
+_NO_USES: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,13 @@ _FREE = TokenPrice()
 
 
 class PriceTable:
-    """Prices by a model's name in the catalogue; what is not in the table costs nothing."""
+    """Prices by a model's name in the catalogue, and by item for uses of anything else; what is not there costs nothing."""
 
-    def __init__(self, models: Mapping[str, TokenPrice] = _NOTHING) -> None:
+    def __init__(
+        self, models: Mapping[str, TokenPrice] = _NOTHING, uses: Mapping[str, float] = _NO_USES
+    ) -> None:
         self._models = {name.casefold(): price for name, price in models.items()}
+        self._uses = dict(uses)
 
     def of(self, model: str) -> TokenPrice:
         """The price of a model's tokens."""
@@ -69,6 +73,10 @@ class PriceTable:
     def embedding_charge(self, item: str, model: str, tokens: int) -> Charge:
         """The line for vectors of so many tokens."""
         return Charge(item, self.of(model).input / _MILLION, tokens, f"{model}: embedded tokens")
+
+    def use_charge(self, item: str, quantity: int, description: str) -> Charge:
+        """The line for so many uses of something that is no model."""
+        return Charge(item, self._uses.get(item, 0.0), quantity, description)
 
     def micro_usd(self, model: str, usage: Usage) -> int:
         """What an answer costs, in millionths of a US dollar."""

@@ -12,7 +12,7 @@ from dragoman.kit.ids import uuid7
 
 # From a model's name and what was used to its price in millionths of a US dollar.
 Price = Callable[[str, Usage], int]
-UsageKind = Literal["chat", "embedding", "ingest"]
+UsageKind = Literal["chat", "embedding", "ingest", "tool"]
 
 _MAXIMUM_INTEGER = 2**31 - 1
 _DIALECT_LENGTH = 16
@@ -44,14 +44,24 @@ class Meter:
         self._journal = journal
         self._price = price
 
-    def record(self, context: UsageContext, *, model: str, usage: Usage, status: int) -> None:
+    def record(
+        self,
+        context: UsageContext,
+        *,
+        model: str,
+        usage: Usage,
+        status: int,
+        cost_micro_usd: int | None = None,
+    ) -> None:
         """Keeps one answer's usage; returns once a killed process cannot lose it, and never fails the answer.
 
         Call it before the answer's last byte is sent. ``status`` is the HTTP status answered, 499 when
-        the client hung up.
+        the client hung up. ``cost_micro_usd`` is given where it is not the price of the model's tokens.
         """
         caller = context.caller
         now = now_ms()
+        if cost_micro_usd is None:
+            cost_micro_usd = self._price(model, usage) if self._price is not None else 0
         self._journal.append(
             UsageRecord(
                 id=context.request_id or uuid7(),
@@ -69,7 +79,7 @@ class Meter:
                 completion_tokens=_count(usage.completion_tokens),
                 cached_tokens=_count(usage.cached_tokens),
                 estimated=usage.estimated,
-                cost_micro_usd=self._price(model, usage) if self._price is not None else 0,
+                cost_micro_usd=cost_micro_usd,
                 duration_ms=_count(now - context.started_at),
                 status=status,
             )

@@ -4,7 +4,8 @@ import sqlalchemy as sa
 
 from dragoman.db.schema import EpochMs, RowKey, metadata
 
-# ``kind``: chat, embedding, ingest (teaching tokens). ``status`` is the HTTP status answered, 499 when the client hung up.
+# ``kind``: chat, embedding, ingest (teaching tokens), tool (``model`` is then the item).
+# ``status`` is the HTTP status answered, 499 when the client hung up.
 usage_records = sa.Table(
     "usage_records",
     metadata,

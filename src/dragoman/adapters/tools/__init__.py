@@ -1,0 +1,1 @@
+"""Tools of the platform, each in a file of its own."""
