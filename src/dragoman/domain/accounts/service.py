@@ -11,6 +11,7 @@ from dragoman.domain.accounts.admin import AccountsAdmin, new_key_values, new_sa
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.keytable import KeyTable
 from dragoman.domain.accounts.model import ApiKey, KeyKind, Login, User
+from dragoman.domain.accounts.nonce import Nonces
 from dragoman.domain.accounts.switches import TOPIC as SWITCHES_TOPIC
 from dragoman.domain.accounts.switches import Switches
 from dragoman.domain.accounts.tokens import TokenSigner
@@ -48,6 +49,7 @@ class AccountsService:
         self._sealer: Sealer = root_key.sealer("accounts/secrets")
         self._per_address = per_address or RateLimit(burst=200, period_seconds=0.25)
         self._per_account = per_account or RateLimit(burst=100, period_seconds=0.5)
+        self._nonces = Nonces()
         self.versions = Versions(database)
         self.switches = Switches(database, self.versions)
         self.keys = KeyTable(database, self.versions, self._signer, clock_ms=clock_ms)
@@ -174,6 +176,14 @@ class AccountsService:
         if found is None:
             raise NotFound("The user no longer exists.")
         return found
+
+    async def nonce(self, caller: Caller) -> str:
+        """A bcrypt hash of the caller's salt, by which the caller's own servers know the call; the same for a minute.
+
+        Raises:
+            NotFound: the user is gone.
+        """
+        return await self._nonces.of(await self.salt(caller))
 
     async def roll_salt(self, caller: Caller) -> str:
         """The caller's new salt; the old one holds no more."""
