@@ -5,12 +5,14 @@ usage: app.py PORT UPSTREAM_PORT DATA_FOLDER
 
 import hashlib
 import sys
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 
 from dragoman.dialects.openai.hot import HotRoute, Receive, Scope, Send
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.inference.pricing import PriceTable
 from dragoman.domain.inference.relay import Relay, RelayTarget
 from dragoman.domain.usage.journal import Journal
 from dragoman.domain.usage.meter import Meter
@@ -57,7 +59,14 @@ def main(port: int, upstream_port: int, folder: Path) -> None:
     client = Http1Client()
     tasks = TaskOwner()
     relay = Relay(client, Meter(journal), tasks=tasks, count=lambda text: len(text) // 4)
-    route = HotRoute(keys=Keys(), plan=plan, relay=relay, fallback=no_fallback, tasks=tasks)
+    route = HotRoute(
+        keys=Keys(),
+        plan=plan,
+        relay=relay,
+        fallback=no_fallback,
+        tasks=tasks,
+        charges=partial(PriceTable().charges, "answer"),
+    )
     uvicorn.run(
         route, host="127.0.0.1", port=port, http="httptools", loop="uvloop", lifespan="off", ws="none",
         access_log=False,

@@ -1,11 +1,13 @@
 """The ASGI application: every dialect over the services, under its prefix."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from sqlalchemy import Connection
 
+from dragoman.bootstrap.answering import price_table
 from dragoman.bootstrap.asgi import Application, Front, HttpMetrics, Receive, Scope, Send
 from dragoman.bootstrap.relaying import RelayPlan
 from dragoman.bootstrap.services import Running
@@ -79,7 +81,11 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
         ),
         fallback=front.mounted,
         tasks=running.tasks,
-        limits=HotLimits(body_bytes=services.settings.server.max_body_bytes),
+        charges=partial(price_table(services.settings).charges, "answer"),
+        limits=HotLimits(
+            body_bytes=services.settings.server.max_body_bytes,
+            ping_seconds=services.settings.chat.ping_seconds,
+        ),
     )
 
     front.route("POST", _COMPLETIONS, hot)

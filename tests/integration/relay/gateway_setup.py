@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -11,6 +12,7 @@ import uvicorn
 
 from dragoman.dialects.openai.hot import HotLimits, HotRoute, Receive, Scope, Send
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.inference.pricing import PriceTable, TokenPrice
 from dragoman.domain.inference.relay import Relay, RelayTarget
 from dragoman.domain.usage.journal import Journal
 from dragoman.domain.usage.meter import Meter
@@ -21,6 +23,7 @@ from dragoman.kit.tasks import TaskOwner
 from scripted_server import Handler, ScriptedServer
 
 CALLER = Caller("org", "anna", 1, "anna@example.org", "owner", "key-1")
+PRICES = PriceTable({"model": TokenPrice(input=2.0, output=10.0, cached=1.0)})
 PROVIDER_KEY = "sk-provider-secret"
 
 
@@ -51,10 +54,14 @@ class Gateway:
         self.tasks = tasks
         self.client = Http1Client(idle_seconds=20)
 
-    async def send(self, body: object, *, key: str | None = "sk-good", query: str = "") -> Response:
-        """The answer at its headers."""
+    async def send(
+        self, body: object, *, key: str | None = "sk-good", query: str = "", options: str | None = None
+    ) -> Response:
+        """The answer at its headers; ``options`` are what the client says of its stream."""
         raw = body if isinstance(body, bytes) else orjson.dumps(body)
         headers = [] if key is None else [(b"authorization", f"Bearer {key}".encode())]
+        if options is not None:
+            headers.append((b"sse-stream-options", options.encode()))
         return await self.client.request("POST", self.url + query, headers, raw)
 
     async def ask(self, body: object, **how: str | None) -> tuple[int, bytes]:
@@ -104,11 +111,14 @@ class Setup:
 
     def _route(self, url: str, client: Http1Client, journal: Journal, tasks: TaskOwner) -> HotRoute:
         target = RelayTarget(url + "/v1", "upstream-model", "model", api_key=PROVIDER_KEY, agent_id="agent-1")
+        bare = replace(target, agent_id=None)
 
         def plan(caller: Caller, model: str, body: JsonObject) -> RelayTarget | None:
             if model == "missing":
                 raise NotFound("There is no model 'missing'.", code="model_not_found")
-            return None if model == "injected" else target
+            if model == "injected":
+                return None
+            return bare if model == "bare" else target
 
         async def fallback(scope: Scope, receive: Receive, send: Send) -> None:
             message = await receive()
@@ -118,7 +128,13 @@ class Setup:
 
         relay = Relay(client, Meter(journal), tasks=tasks, count=lambda text: len(text.split()))
         return HotRoute(
-            keys=Keys(), plan=plan, relay=relay, fallback=fallback, tasks=tasks, limits=self.limits
+            keys=Keys(),
+            plan=plan,
+            relay=relay,
+            fallback=fallback,
+            tasks=tasks,
+            charges=partial(PRICES.charges, "answer"),
+            limits=self.limits,
         )
 
 

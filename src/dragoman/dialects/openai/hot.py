@@ -13,8 +13,10 @@ from urllib.parse import parse_qsl
 import orjson
 import structlog
 
+from dragoman.dialects.openai.dressing import Charges, Dress, StreamDresser, dressed_whole
 from dragoman.dialects.openai.encode import DONE, frame
 from dragoman.dialects.openai.errors import error_body, render
+from dragoman.dialects.openai.pinging import Pinger, pings_wanted
 from dragoman.dialects.openai.presence import Presence
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.credentials import parse_credentials
@@ -37,6 +39,7 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 _CREDENTIAL_HEADERS = (b"authorization", b"x-access-tokens", b"x-api-key")
 _DIALECT = "openai"
 _LAST_WORD_SECONDS = 5.0
+_LARGE_BYTES = 512 * 1024
 _STREAM_HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -61,10 +64,11 @@ Plan: TypeAlias = Callable[[Caller, str, JsonObject], RelayTarget | None]
 
 @dataclass(frozen=True, slots=True)
 class HotLimits:
-    """Bounds of one request."""
+    """Bounds of one request. ``ping_seconds``: the silence in a stream that a ping breaks."""
 
     body_bytes: int = 32 * 1024 * 1024
     deadline_seconds: float = 3600.0
+    ping_seconds: float = 15.0
 
 
 class ClientGone(Exception):
@@ -80,6 +84,7 @@ class HotRoute:
             It answers from memory; a DragomanError it raises is the answer.
         relay: carries it out.
         fallback: answers what is not relayed; mounted as for its own route.
+        charges: prices what was used.
     """
 
     def __init__(
@@ -90,6 +95,7 @@ class HotRoute:
         relay: Relay,
         fallback: App,
         tasks: TaskOwner,
+        charges: Charges,
         limits: HotLimits | None = None,
     ) -> None:
         self._keys = keys
@@ -97,6 +103,7 @@ class HotRoute:
         self._relay = relay
         self._fallback = fallback
         self._tasks = tasks
+        self._charges = charges
         self._limits = limits or HotLimits()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +116,10 @@ class HotRoute:
             if call is None:
                 await self._fallback(scope, _replay(raw, receive), send)
                 return
-            await self._relayed(call, answer, receive)
+            pinger = None
+            if call.streamed and pings_wanted(scope):
+                pinger = Pinger(answer.send_block, self._tasks, every_seconds=self._limits.ping_seconds)
+            await self._relayed(call, answer, receive, pinger)
         except DragomanError as error:
             await answer.fail(error)
         except ClientGone:
@@ -145,26 +155,45 @@ class HotRoute:
             end_user=user if isinstance(user, str) else None,
             request_id=request_id,
         )
-        return RelayCall(target, body, context)
+        shows_usage = target.agent_id is not None or _wants_usage(body)
+        return RelayCall(target, body, context, shows_usage=shows_usage)
 
-    async def _relayed(self, call: RelayCall, answer: "_Answer", receive: Receive) -> None:
+    async def _relayed(
+        self, call: RelayCall, answer: "_Answer", receive: Receive, pinger: Pinger | None
+    ) -> None:
+        dress = Dress(
+            answer.request_id,
+            call.target.name,
+            self._charges,
+            of_gateway=call.target.agent_id is not None,
+            wants_usage=_wants_usage(call.body),
+        )
         presence = Presence(receive, self._tasks, deadline_seconds=self._limits.deadline_seconds)
-        with presence:
+        with presence, pinger or contextlib.nullcontext():
             result = await self._relay.answer(call)
             if isinstance(result, WholeAnswer):
-                await answer.whole(result)
+                await answer.whole(result.status, await _dressed(result, dress))
             else:
-                await _pass_on(result, answer)
+                await _pass_on(result, answer, StreamDresser(dress), pinger)
 
 
-async def _pass_on(stream: RelayStream, answer: "_Answer") -> None:
+async def _dressed(result: WholeAnswer, dress: Dress) -> bytes:
+    if len(result.body) > _LARGE_BYTES:
+        return await asyncio.to_thread(dressed_whole, result.body, result.usage, dress)
+    return dressed_whole(result.body, result.usage, dress)
+
+
+async def _pass_on(
+    stream: RelayStream, answer: "_Answer", dresser: StreamDresser, pinger: Pinger | None
+) -> None:
     try:
         # What fails before any output still gets its own status.
-        block = await stream.next_block()
-        await answer.begin(_STREAM_HEADERS)
-        while block:
-            await answer.send_block(block)
-            block = await stream.next_block()
+        while block := await stream.next_block():
+            block = dresser.feed(block) if stream.usage is None else dresser.end(block, stream.usage)
+            if pinger is not None:
+                await pinger.spoken()
+            if block:
+                await answer.send_block(block)
         await answer.end()
     finally:
         stream.close()
@@ -185,16 +214,18 @@ class _Answer:
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own]})
 
     async def send_block(self, block: bytes) -> None:
+        if not self._begun:
+            await self.begin(_STREAM_HEADERS)
         await self._send({"type": "http.response.body", "body": block, "more_body": True})
 
     async def end(self, body: bytes = b"") -> None:
         self._ended = True
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
-    async def whole(self, result: WholeAnswer) -> None:
-        length = (b"content-length", b"%d" % len(result.body))
-        await self.begin([(b"content-type", b"application/json"), length], result.status)
-        await self.end(result.body)
+    async def whole(self, status: int, body: bytes) -> None:
+        length = (b"content-length", b"%d" % len(body))
+        await self.begin([(b"content-type", b"application/json"), length], status)
+        await self.end(body)
 
     async def fail(self, error: DragomanError) -> None:
         """The error as the answer; once a stream has begun, as its last event before the terminator."""
@@ -212,6 +243,11 @@ class _Answer:
         lines += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(encoded))]
         await self.begin(lines, status)
         await self.end(encoded)
+
+
+def _wants_usage(body: JsonObject) -> bool:
+    options = body.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
 
 
 def _credential(scope: Scope) -> str | None:

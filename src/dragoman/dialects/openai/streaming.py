@@ -10,11 +10,12 @@ from starlette.types import Receive, Scope, Send
 
 from dragoman.dialects.openai.encode import DONE, frame
 from dragoman.dialects.openai.errors import error_body, render
+from dragoman.dialects.openai.pinging import PING
 from dragoman.kit.errors import DragomanError
 
 log = structlog.get_logger(__name__)
 
-_PING = b": ping\n\n"
+
 _HEADERS = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -98,7 +99,7 @@ class EventStream(Response):
             silence = loop.time() - self._spoke_at
             if silence >= every_seconds:
                 if self._begun or self._own_headers() is not None:
-                    await self._say(send, _PING)
+                    await self._say(send, PING)
                 silence = 0.0
             await asyncio.sleep(every_seconds - silence)
 

@@ -23,6 +23,7 @@ class WholeAnswer:
 
     status: int
     body: bytes
+    usage: Usage
 
 
 class Relay:
@@ -106,7 +107,7 @@ class Relay:
         if usage is None:
             usage = await asyncio.to_thread(estimate_whole, call.body, body, self._count)
         self._record(call, usage, 200)
-        return WholeAnswer(response.status, body)
+        return WholeAnswer(response.status, body, usage)
 
     async def _settle_gone(self, call: RelayCall) -> None:
         try:

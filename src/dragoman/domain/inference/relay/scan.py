@@ -20,14 +20,16 @@ _NO_USAGE = re.compile(rb',\s*"usage"\s*:\s*null(?=\s*[,}])')
 class StreamScanner:
     """Cuts the bytes at event boundaries and looks at the few events that matter.
 
-    ``usage`` is the last one seen, ``done`` the terminator, ``error`` what the provider said amid the stream.
+    ``usage`` is the last one seen; with ``hides_usage`` it is withheld, as are nulls in its place unless ``keeps_null``.
+    ``done`` is the terminator, ``error`` what the provider said amid the stream.
     """
 
-    def __init__(self, *, hides_usage: bool) -> None:
+    def __init__(self, *, hides_usage: bool, keeps_null: bool = False) -> None:
         self.usage: Usage | None = None
         self.done = False
         self.error: str | None = None
         self._hides_usage = hides_usage
+        self._hides_null = hides_usage and not keeps_null
         self._tail = bytearray()
 
     def feed(self, piece: bytes) -> bytes:
@@ -63,7 +65,7 @@ class StreamScanner:
         return whole
 
     def _inspect(self, events: bytes) -> bytes:
-        if self._hides_usage:
+        if self._hides_null:
             events = _NO_USAGE.sub(b"", events)
         if _NOTABLE.search(events) is None:
             return events

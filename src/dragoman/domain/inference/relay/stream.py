@@ -19,6 +19,8 @@ _DRAIN_SECONDS = 1.0
 class RelayStream:
     """Blocks of whole events as the provider sends them, ending with its terminator.
 
+    ``usage`` is there from the block with the terminator on.
+
     The usage record is written before the block with the terminator is handed out, or before the error
     is raised.
     Close it in any case: what was not read to its end is cancelled at the provider and metered
@@ -32,9 +34,10 @@ class RelayStream:
         self._response = response
         self._meter = meter
         self._tasks = tasks
-        self._scanner = StreamScanner(hides_usage=call.hides_usage)
+        self._scanner = StreamScanner(hides_usage=True, keeps_null=call.shows_usage)
         self._transcript = Transcript(call.body, count)
         self._settled = False
+        self.usage: Usage | None = None
 
     async def next_block(self) -> bytes:
         """The next events, empty after the terminator.
@@ -68,8 +71,8 @@ class RelayStream:
 
     async def _ended(self, block: bytes) -> None:
         self._transcript.add(block)
-        usage = self._scanner.usage or await self._transcript.estimate()
-        self._record(usage, 200)
+        self.usage = self._scanner.usage or await self._transcript.estimate()
+        self._record(self.usage, 200)
         if not self._response.complete:
             self._tasks.start(self._drain(), name="relay.drain")
 

@@ -67,11 +67,16 @@ class RelayTarget:
 
 @dataclass(frozen=True, slots=True)
 class RelayCall:
-    """One request to relay. ``body`` is the client's, decoded."""
+    """One request to relay. ``body`` is the client's, decoded.
+
+    ``shows_usage``: a stream's chunks may say that there is no usage yet; the usage itself is withheld from all streams, for
+    whoever shows it to write in its own shape.
+    """
 
     target: RelayTarget
     body: JsonObject
     context: UsageContext
+    shows_usage: bool = False
 
     @property
     def streamed(self) -> bool:
@@ -84,11 +89,6 @@ class RelayCall:
         options = self.body.get("stream_options")
         return isinstance(options, Mapping) and options.get("include_usage") is True
 
-    @property
-    def hides_usage(self) -> bool:
-        """Whether usage is asked for on our behalf, so that the client must not see it."""
-        return self.streamed and self.target.asks_usage and not self.wants_usage
-
     def payload(self) -> bytes:
         """The provider's body.
 
@@ -96,7 +96,7 @@ class RelayCall:
         and another one there.
         """
         body = {**self.target.extra, **self.body, "model": self.target.model}
-        if self.hides_usage:
+        if self.streamed and self.target.asks_usage and not self.wants_usage:
             options = self.body.get("stream_options")
             given = dict(options) if isinstance(options, Mapping) else dict[str, JsonValue]()
             body["stream_options"] = {**given, "include_usage": True}
