@@ -27,6 +27,12 @@ def answer(request: Request, value: JsonValue) -> Response:
     return json_response({"message": None, "data": value} if is_wrapped(request) else value)
 
 
+def encoded_answer(request: Request, value: bytes) -> Response:
+    """A value that is JSON already."""
+    body = b'{"message":null,"data":%b}' % value if is_wrapped(request) else value
+    return Response(body, media_type="application/json")
+
+
 def said(request: Request, sentence: str) -> Response:
     """A success that only says a sentence."""
     return json_response(

@@ -45,6 +45,12 @@ def versions_of_topics(connection: Connection) -> dict[str, int]:
     return {row.topic: row.version for row in rows}
 
 
+def version_of(connection: Connection, topic: str) -> int:
+    """The version of one topic, 0 when it was never raised."""
+    statement = sa.select(versions.c.version).where(versions.c.topic == topic)
+    return connection.execute(statement).scalar() or 0
+
+
 def raise_version(connection: Connection, topic: str) -> None:
     """Marks the topic as changed."""
     statement = upsert(connection.dialect.name, versions).values(topic=topic, version=1)
@@ -105,6 +111,11 @@ def salt(connection: Connection, caller: Caller) -> str | None:
 def set_salt(connection: Connection, caller: Caller, value: str) -> None:
     """Replaces the caller's salt."""
     connection.execute(sa.update(users).where(users.c.id == caller.user_id).values(salt=value))
+
+
+def set_user_name(connection: Connection, caller: Caller, name: str) -> None:
+    """Renames the caller's own account."""
+    connection.execute(sa.update(users).where(users.c.id == caller.user_id).values(name=name))
 
 
 def user_settings(connection: Connection, caller: Caller) -> dict[str, JsonValue]:

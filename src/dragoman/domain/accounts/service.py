@@ -151,11 +151,16 @@ class AccountsService:
         return await self.switches.of(caller)
 
     async def change_settings(
-        self, caller: Caller, changes: Mapping[str, JsonValue]
+        self, caller: Caller, changes: Mapping[str, JsonValue], *, name: str | None = None
     ) -> Mapping[str, JsonValue]:
-        """All the caller's account switches after these were set; None takes one away."""
+        """All the caller's account switches after these were set; None takes one away.
+
+        ``name`` is what the account is called from then on.
+        """
 
         def change(connection: Connection) -> Mapping[str, JsonValue]:
+            if name is not None:
+                repository.set_user_name(connection, caller, name)
             merged = {**repository.user_settings(connection, caller), **changes}
             kept = {name: value for name, value in merged.items() if value is not None}
             repository.set_user_settings(connection, caller, kept)

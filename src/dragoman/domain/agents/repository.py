@@ -9,8 +9,6 @@ from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.agents.tables import agents
 from dragoman.kit.errors import NotFound
 
-LISTED = 10_000
-
 
 def _row(row: sa.RowMapping) -> StoredAgent:
     values = dict(row)
@@ -51,24 +49,12 @@ def get(connection: Connection, caller: Caller, agent_id: str, kind: AgentKind) 
     return _row(row)
 
 
-def select(
-    connection: Connection,
-    caller: Caller,
-    kind: AgentKind,
-    wanted: str | None,
-    *,
-    limit: int = LISTED,
-    offset: int = 0,
-) -> list[AgentSummary]:
-    """The caller's agents, oldest first; ``wanted`` is contained in name, slug, id or model."""
+def select(connection: Connection, caller: Caller, kind: AgentKind) -> list[AgentSummary]:
+    """All of the caller's agents of that kind, oldest first."""
     model, endpoint = (agents.c.spec[name].as_string() for name in ("model", "endpoint"))
     shown = (agents.c.id, agents.c.name, agents.c.slug, model, endpoint, agents.c.created_at)
     statement = sa.select(*shown).where(agents.c.owner_id == caller.user_id, agents.c.kind == kind)
-    if wanted:
-        texts = (agents.c.name, agents.c.slug, agents.c.id, sa.cast(model, sa.Text))
-        statement = statement.where(sa.or_(*(text.icontains(wanted, autoescape=True) for text in texts)))
-    rows = connection.execute(statement.order_by(agents.c.id).limit(limit).offset(offset))
-    return [AgentSummary(*row) for row in rows]
+    return [AgentSummary(*row) for row in connection.execute(statement.order_by(agents.c.id))]
 
 
 def by_name(connection: Connection, caller: Caller, name: str) -> StoredAgent | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import orjson
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents import repository
+from dragoman.domain.agents.listing import Listing, Listings, raise_version
 from dragoman.domain.agents.model import AgentKind, AgentSecrets, AgentSummary, ResolvedAgent, StoredAgent
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.kit.clock import now_ms
@@ -20,6 +21,7 @@ from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonValue
 
 _CACHED_NAMES = 20_000
+_LISTED = 10_000
 _SEAL_CONTEXT = "agent"
 
 
@@ -43,6 +45,7 @@ class AgentsService:
         self._announce = announce
         self._cache: OrderedDict[tuple[str, str], ResolvedAgent | None] = OrderedDict()
         self._generation = 0
+        self._listings = Listings(database)
 
     async def create(
         self,
@@ -70,13 +73,13 @@ class AgentsService:
             updated_at=now,
         )
 
-        def store(connection: Connection) -> StoredAgent:
+        def store(connection: Connection) -> tuple[StoredAgent, int]:
             named = replace(agent, slug=_free_slug(connection, caller, name, agent_id))
             repository.insert(connection, named)
-            self._announce(connection, "agents")
-            return named
+            return named, self._changed(connection, named)
 
-        stored = await self._database.write(store)
+        stored, version = await self._database.write(store)
+        self._listings.note(stored, version)
         self.forget()
         return stored
 
@@ -88,17 +91,22 @@ class AgentsService:
         """
         return await self._database.read(repository.get, caller, agent_id, kind)
 
+    async def listing(self, caller: Caller, kind: AgentKind) -> Listing:
+        """All the caller's agents; the same object as long as none of them changes."""
+        return await self._listings.of(caller, kind)
+
     async def select(
         self,
         caller: Caller,
         kind: AgentKind,
         wanted: str | None = None,
         *,
-        limit: int = repository.LISTED,
+        limit: int = _LISTED,
         offset: int = 0,
-    ) -> list[AgentSummary]:
+    ) -> Sequence[AgentSummary]:
         """The caller's agents, oldest first; ``wanted`` is contained in name, slug, id or model."""
-        return await self._database.read(repository.select, caller, kind, wanted, limit=limit, offset=offset)
+        listing = await self.listing(caller, kind)
+        return listing.select(wanted, limit=limit, offset=offset)
 
     async def update(
         self, caller: Caller, agent: StoredAgent, *, secrets: AgentSecrets | None
@@ -111,7 +119,7 @@ class AgentsService:
         """
         sealed = agent.sealed if secrets is None else self._seal(agent.id, secrets)
 
-        def store(connection: Connection) -> StoredAgent:
+        def store(connection: Connection) -> tuple[StoredAgent, int]:
             before = repository.get(connection, caller, agent.id, agent.kind)
             if before.updated_at != agent.updated_at:
                 raise Conflict("The agent was changed meanwhile.", code="agent_changed")
@@ -122,10 +130,10 @@ class AgentsService:
                 agent, slug=slug, sealed=sealed, updated_at=max(now_ms(), before.updated_at + 1)
             )
             repository.update(connection, changed)
-            self._announce(connection, "agents")
-            return changed
+            return changed, self._changed(connection, changed)
 
-        changed = await self._database.write(store)
+        changed, version = await self._database.write(store)
+        self._listings.note(changed, version)
         self.forget()
         return changed
 
@@ -136,12 +144,13 @@ class AgentsService:
             NotFound: the caller has no such agent.
         """
 
-        def remove(connection: Connection) -> None:
-            repository.get(connection, caller, agent_id, kind)
+        def remove(connection: Connection) -> int:
+            agent = repository.get(connection, caller, agent_id, kind)
             repository.delete(connection, agent_id)
-            self._announce(connection, "agents")
+            return self._changed(connection, agent)
 
-        await self._database.write(remove)
+        version = await self._database.write(remove)
+        self._listings.note_deleted(caller, kind, agent_id, version)
         self.forget()
 
     def secrets(self, agent: StoredAgent) -> AgentSecrets:
@@ -182,6 +191,10 @@ class AgentsService:
         """Drops what is remembered; the next ``find`` looks into the database."""
         self._generation += 1
         self._cache.clear()
+
+    def _changed(self, connection: Connection, agent: StoredAgent) -> int:
+        self._announce(connection, "agents")
+        return raise_version(connection, agent.owner_id, agent.kind)
 
     def _seal(self, agent_id: str, secrets: AgentSecrets) -> bytes | None:
         if secrets.endpoint_key is None and not secrets.headers:

@@ -24,8 +24,8 @@ UPDATE = Record(
 _SWITCHES = {"allowConversationsLogging": "log_conversations", "automaticJsonHealing": "heal_json"}
 
 
-def _changes(name: JsonValue, parameters: JsonObject) -> dict[str, JsonValue]:
-    return {"name": name, **{_SWITCHES[given]: value for given, value in parameters.items()}}
+def _changes(parameters: JsonObject) -> dict[str, JsonValue]:
+    return {_SWITCHES[given]: value for given, value in parameters.items()}
 
 
 @router.put("/accounts", openapi_extra=json_content(UPDATE))
@@ -37,7 +37,8 @@ async def update_account(request: Request, caller: PrivateCaller) -> Response:
     values = await read_body(request, UPDATE)
     parameters = values["parameters"]
     assert isinstance(parameters, dict)
-    await services_of(request).accounts.change_settings(caller, _changes(values["name"], parameters))
+    accounts = services_of(request).accounts
+    await accounts.change_settings(caller, _changes(parameters), name=str(values["name"]))
     return said(request, "Parameters updated successfully.")
 
 

@@ -1,20 +1,23 @@
 """AI gateways: stored agents with the published 45 parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
+import orjson
 from fastapi import APIRouter, Request, Response
 
 from dragoman.dialects.aivax import encode
 from dragoman.dialects.aivax.auth import PrivateCaller, services_of
-from dragoman.dialects.aivax.body import json_content, read_body, window
-from dragoman.dialects.aivax.envelope import answer, said
+from dragoman.dialects.aivax.body import LISTED, json_content, read_body, window
+from dragoman.dialects.aivax.envelope import answer, encoded_answer, said
 from dragoman.dialects.aivax.fields import Anything, Mapped, Member, Record, Text
 from dragoman.dialects.aivax.gateway import base_address, from_agent, to_agent
 from dragoman.dialects.aivax.gateway_checks import check_addresses, check_tool_names, known_collections
 from dragoman.dialects.aivax.parameters import MASK, PARAMETERS
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.agents.model import AgentSecrets, StoredAgent
+from dragoman.domain.agents.listing import Listing
+from dragoman.domain.agents.model import AgentSecrets, AgentSummary, StoredAgent
 from dragoman.kit.addresses import AllowList
 from dragoman.kit.errors import Conflict, InvalidInput, NotFound
 from dragoman.kit.ids import is_uuid
@@ -26,6 +29,8 @@ _ATTEMPTS = 20
 _NAME = Text(1, 200)
 CREATE = Record({"name": Member(_NAME, required=True), "parameters": Member(PARAMETERS, required=True)})
 # What is changed is checked after it was merged into what there is.
+# A listing never changes and is kept while nothing does, so its encoded form is as good for as long.
+_whole_lists: WeakKeyDictionary[Listing, bytes] = WeakKeyDictionary()
 PATCH = Record({"name": Member(_NAME), "parameters": Member(Mapped(Anything(), maximum=1000))})
 
 
@@ -83,10 +88,18 @@ async def list_gateways(request: Request, caller: PrivateCaller) -> Response:
     Source: AIVAX API, "ListAiGateways".
     """
     limit, offset = window(request)
-    listed = await services_of(request).agents.select(
-        caller, "gateway", request.query_params.get("filter"), limit=limit, offset=offset
-    )
-    return answer(request, [encode.listed_gateway(one, base_address=base_address(one)) for one in listed])
+    listing = await services_of(request).agents.listing(caller, "gateway")
+    wanted = request.query_params.get("filter")
+    if wanted or offset or limit < LISTED:
+        return encoded_answer(request, _encoded(listing.select(wanted, limit=limit, offset=offset)))
+    whole = _whole_lists.get(listing)
+    if whole is None:
+        whole = _whole_lists[listing] = _encoded(listing.select(None, limit=LISTED, offset=0))
+    return encoded_answer(request, whole)
+
+
+def _encoded(rows: Iterable[AgentSummary]) -> bytes:
+    return orjson.dumps([encode.listed_gateway(one, base_address=base_address(one)) for one in rows])
 
 
 @router.patch("/ai-gateways/{name}", openapi_extra=json_content(PATCH))
