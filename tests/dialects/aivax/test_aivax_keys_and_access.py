@@ -139,7 +139,8 @@ async def test_account_switches_are_kept_and_wrong_types_are_refused(dialect: Di
     )
     assert done.json() == {"message": "Parameters updated successfully."}
     kept = await dialect.services.accounts.settings(dialect.caller)
-    assert kept == {"name": "Ana", "heal_json": True}
+    assert kept == {"heal_json": True}
+    assert (await dialect.services.accounts.user(dialect.caller)).name == "Ana"
 
     wrong = await dialect.client.put(
         "/api/v1/accounts", json={"name": "Ana", "parameters": {"automaticJsonHealing": "yes"}}
