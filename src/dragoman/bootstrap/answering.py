@@ -13,6 +13,7 @@ from dragoman.domain.inference.healing import Healer
 from dragoman.domain.inference.moderation import LocalScorer
 from dragoman.domain.inference.multimodal import MediaReader
 from dragoman.domain.inference.pricing import PriceTable, TokenPrice
+from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.knowledge.ports import Parser
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
@@ -56,6 +57,7 @@ def open_runner_parts(
     embed: EmbedService,
     knowledge: KnowledgeService,
     parser: Parser,
+    speech: SpeechService,
     uploads: Path,
     tools: ToolCatalogue,
     stack: AsyncExitStack,
@@ -86,6 +88,7 @@ def open_runner_parts(
         media=MediaReader(
             _fetcher(policy, stack, seconds=media.fetch_seconds, max_bytes=media.fetch_bytes),
             ParserText(parser, uploads),
+            speech,
         ),
         healer=Healer(pool),
         tools=tools,

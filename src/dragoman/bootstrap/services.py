@@ -15,6 +15,7 @@ from dragoman.bootstrap.answering import open_runner_parts, price_table
 from dragoman.bootstrap.chat import open_chat
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
+from dragoman.bootstrap.speech import open_speech
 from dragoman.bootstrap.tools import open_tools
 from dragoman.db.database import Database
 from dragoman.db.jobs import JobRunner, process_owner
@@ -29,6 +30,7 @@ from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
 from dragoman.domain.knowledge.leftovers import Leftovers
+from dragoman.domain.knowledge.recordings import RecordingParser
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.knowledge.teaching import CountedIngestion
@@ -107,7 +109,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             settings.knowledge.passage_overlap_tokens,
             EstimateTokenizer().count,
         )
-        parser = open_parser(settings, stack)
+        speech = open_speech(settings, policy, stack)
+        parser = RecordingParser(open_parser(settings, stack), speech)
         ingestion = Ingestion(
             database=database,
             indexing=indexing,
@@ -142,6 +145,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
                 embed=embed,
                 knowledge=knowledge,
                 parser=parser,
+                speech=speech,
                 uploads=uploads,
                 tools=open_tools(),
                 stack=stack,
@@ -165,6 +169,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             knowledge=knowledge,
             retriever=retriever,
             embed=embed,
+            speech=speech,
             tokens=counter,
             meter=meter,
             uploads=uploads,

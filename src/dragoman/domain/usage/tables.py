@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from dragoman.db.schema import EpochMs, RowKey, metadata
 
-# ``kind``: chat, embedding, ingest (teaching tokens), tool (``model`` is then the item).
+# ``kind``: chat, embedding, ingest (teaching tokens), tool (``model`` is then the item), speech, transcription.
 # ``status`` is the HTTP status answered, 499 when the client hung up.
 usage_records = sa.Table(
     "usage_records",

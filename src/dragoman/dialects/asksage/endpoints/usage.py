@@ -13,18 +13,24 @@ _MOST_LOGINS = 100
 _UNLIMITED = 2**31 - 1
 
 
+_INFERENCE = ("chat", "speech", "transcription")
+
+
 async def _monthly(
-    call: Call, kind: str, *, application: str | None = None, whole_organisation: bool = False
+    call: Call, *kinds: str, application: str | None = None, whole_organisation: bool = False
 ) -> int:
     since, until = month_of(now_ms())
-    wanted = UsageFilter(
-        since=since,
-        until=until,
-        kind=kind,
-        application=application,
-        whole_organisation=whole_organisation,
-    )
-    return (await call.services.usage.totals(call.caller, wanted)).total_tokens
+    total = 0
+    for kind in kinds:
+        wanted = UsageFilter(
+            since=since,
+            until=until,
+            kind=kind,
+            application=application,
+            whole_organisation=whole_organisation,
+        )
+        total += (await call.services.usage.totals(call.caller, wanted)).total_tokens
+    return total
 
 
 @operation("count-monthly-tokens", methods=READ, fields=(Field("app_name"),), sections=("server", "user"))
@@ -34,7 +40,7 @@ async def count_monthly_tokens(call: Call) -> dict[str, object]:
     Source: Ask Sage Server API, "count-monthly-tokens".
     """
     application = call.inputs.text("app_name") or None
-    return {"response": await _monthly(call, "chat", application=application)}
+    return {"response": await _monthly(call, *_INFERENCE, application=application)}
 
 
 @operation("count-monthly-teach-tokens", methods=READ, sections=("server", "user"))
@@ -52,7 +58,7 @@ async def count_monthly_tokens_left(call: Call) -> dict[str, object]:
 
     Source: Ask Sage Server API, "count-monthly-tokens-left-with-org".
     """
-    used = await _monthly(call, "chat", whole_organisation=True)
+    used = await _monthly(call, *_INFERENCE, whole_organisation=True)
     return {"response": max(0, _UNLIMITED - used)}
 
 
