@@ -43,7 +43,8 @@ async def speaking(
 
 @pytest.fixture(scope="module")
 async def client(speaking: InProcess, anyio_backend: str) -> AsyncGenerator[AsyncOpenAI]:
-    inner = httpx.AsyncClient(transport=speaking.client._transport, timeout=120)
+    # The client's own HTTP library is a fork of this one with the same interface.
+    inner: Any = httpx.AsyncClient(transport=speaking.client._transport, timeout=120)
     async with AsyncOpenAI(
         base_url="http://here/v1", api_key=API_KEY, http_client=inner, max_retries=0
     ) as made:

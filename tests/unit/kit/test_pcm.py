@@ -1,5 +1,7 @@
 """Sound keeps its shape through other rates and encodings."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,9 +47,9 @@ def test_sound_above_the_lower_rate_is_removed() -> None:
     ("encode", "decode"),
     [(pcm.mulaw_encoded, pcm.mulaw_decoded), (pcm.alaw_encoded, pcm.alaw_decoded)],
 )
-def test_telephone_codes_keep_every_sample_within_their_step(encode: object, decode: object) -> None:
-    assert callable(encode)
-    assert callable(decode)
+def test_telephone_codes_keep_every_sample_within_their_step(
+    encode: Callable[[bytes], bytes], decode: Callable[[bytes], bytes]
+) -> None:
     values = np.arange(-32_768, 32_768, dtype=np.int32)
     again = pcm.samples(decode(encode(values.astype("<i2").tobytes()))).astype(np.int32)
     assert (np.abs(again - values) <= np.abs(values) * 0.06 + 40)[200:-200].all()
