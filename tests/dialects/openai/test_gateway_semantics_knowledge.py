@@ -371,7 +371,7 @@ def test_without_the_setting_media_go_to_the_model_as_they_are(world: World) -> 
 @pytest.mark.parametrize(
     ("part", "code"),
     [
-        ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}, "transcriber_missing"),
+        ({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}, "audio_format"),
         ({"type": "video_url", "video_url": {"url": "http://example.org/a.mp4"}}, "video_not_readable"),
         (file_part("http://10.1.2.3/secret.txt", "secret.txt"), "egress_refused"),
         (file_part("data:text/plain;base64,###", "x.txt"), "invalid_input"),
