@@ -115,6 +115,7 @@ async def _serve(settings: Settings) -> int:
         services.accounts.keys.start(running.tasks)
         running.tasks.start(running.ingestion.catch_up(), name="knowledge.catch_up")
         running.tasks.start(running.leftovers.run(), name="knowledge.leftovers")
+        running.tasks.start(services.hosted.run(), name="hosted.expired")
         server = _Server(
             uvicorn.Config(
                 build_application(running, stack),
@@ -133,9 +134,8 @@ async def _serve(settings: Settings) -> int:
 
         async def announce() -> None:
             await server.listening.wait()
-            host = settings.server.host
-            shown = f"[{host}]" if ":" in host else host
-            address = settings.server.public_url or f"http://{shown}:{server.port()}"
+            running.address.listening(server.port())
+            address = running.address.own
             _say(running, welcome, address)
             log.info("server.started", address=address)
 

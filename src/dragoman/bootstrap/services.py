@@ -17,6 +17,7 @@ from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
 from dragoman.bootstrap.speech import open_speech
 from dragoman.bootstrap.tools import open_tools
+from dragoman.bootstrap.web import open_web
 from dragoman.db.database import Database
 from dragoman.db.jobs import JobRunner, process_owner
 from dragoman.domain.accounts.service import AccountsService
@@ -41,6 +42,7 @@ from dragoman.domain.usage.loader import JournalLoader
 from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
 from dragoman.kit.egress import EgressPolicy
+from dragoman.kit.public_address import PublicAddress
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 
@@ -59,6 +61,7 @@ class Running:
     ingestion: Ingestion
     leftovers: Leftovers
     runner: JobRunner
+    address: PublicAddress
 
 
 class _Wake:
@@ -130,6 +133,16 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         accounts.versions.subscribe("agents", agents.forgotten)
         await database.write(index.prepare, embed.profile.dimensions if embed.profile else 0)
         knowledge = KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs)
+        address = PublicAddress(settings.server.public_url, settings.server.host, settings.server.port)
+        web = open_web(
+            settings,
+            policy=policy,
+            parser=parser,
+            database=database,
+            blobs=blobs,
+            address=address,
+            stack=stack,
+        )
         answering = AgentRunner(
             catalogue=catalogue,
             agents=agents,
@@ -147,7 +160,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
                 parser=parser,
                 speech=speech,
                 uploads=uploads,
-                tools=open_tools(),
+                tools=open_tools(web.source),
                 stack=stack,
             ),
         )
@@ -184,6 +197,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             ),
             answers=AnswerLog(database),
             usage=UsageReports(database, loader),
+            web=web.web,
+            hosted=web.hosted,
             **chat,
         )
         counted = CountedIngestion(ingestion, database, meter=meter, counter=counter, embed=embed)
@@ -207,7 +222,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         stack.push_async_callback(loader.load)
         tasks.start(loader.run(), name="usage.loader")
         leftovers = Leftovers(database=database, blobs=blobs, scratch=uploads)
-        yield Running(services, database, models, policy, tasks, ingestion, leftovers, runner)
+        yield Running(services, database, models, policy, tasks, ingestion, leftovers, runner, address)
 
 
 @asynccontextmanager

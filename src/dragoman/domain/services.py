@@ -21,6 +21,8 @@ from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.skills.service import SkillsService
+from dragoman.domain.tools.hosted.service import HostedFiles
+from dragoman.domain.tools.web import Web
 from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
@@ -54,3 +56,5 @@ class Services:
     chat_sessions: ChatSessionsService
     chat: ChatService
     schedules: SchedulesService
+    web: Web
+    hosted: HostedFiles

@@ -49,12 +49,13 @@ async def system_resolver(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def _refused(host: str) -> InvalidInput:
+def _refused(policy: "EgressPolicy", host: str) -> InvalidInput:
     # What the name resolves to is not said: that would let a caller map the inside of the network.
-    return InvalidInput(
-        f"The address {host!r} may not be called from here; the operator can let it through in egress.allow.",
-        code="egress_refused",
-    )
+    if policy.offline:
+        said = f"This server works offline, so {host!r} is not called; the operator can let it through in egress.allow."
+    else:
+        said = f"The address {host!r} may not be called from here; the operator can let it through in egress.allow."
+    return InvalidInput(said, code="egress_refused")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,11 @@ class EgressPolicy:
     def for_operator(self) -> "EgressPolicy":
         """The same policy for addresses out of the server's own settings."""
         return replace(self, operator=True)
+
+    @classmethod
+    def this_machine(cls) -> "EgressPolicy":
+        """Lets nothing be called but this machine, for the server's own child processes."""
+        return cls(offline=True, operator=True)
 
     def permits(self, address: Address) -> bool:
         """Whether the address itself may be called."""
@@ -121,12 +127,14 @@ def parse_url(url: str) -> httpx.URL:
         raise InvalidInput("A URL holds no spaces, control characters or backslashes.", code="invalid_url")
     try:
         parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
+    except (httpx.InvalidURL, UnicodeError) as error:
         raise InvalidInput("This is not a URL.", code="invalid_url") from error
     if parsed.scheme not in _DEFAULT_PORTS:
         raise InvalidInput("Only http:// and https:// URLs can be called.", code="invalid_url")
     if not parsed.raw_host or parsed.userinfo:
         raise InvalidInput("A URL needs a host and carries no user name or password.", code="invalid_url")
+    if parsed.port is not None and not 1 <= parsed.port <= 65_535:
+        raise InvalidInput("A URL's port is from 1 to 65535.", code="invalid_url")
     return parsed
 
 
@@ -146,18 +154,18 @@ async def resolve_checked(
     literal = parse_address(host)
     if literal is not None:
         if not policy.permits(literal):
-            raise _refused(host)
+            raise _refused(policy, host)
         return (literal,)
     if is_disguised_address(host) or not policy.needs_lookup(host):
-        raise _refused(host)
+        raise _refused(policy, host)
     found = [parse_address(text) for text in await resolver(host, port)]
     addresses = tuple(address for address in found if address is not None)
     if len(addresses) < len(found):
-        raise _refused(host)
+        raise _refused(policy, host)
     if not addresses:
         raise ProviderError(f"The host name {host!r} has no address.", code="host_unresolved")
     if not policy.allow.has_name(host) and not all(policy.permits(address) for address in addresses):
-        raise _refused(host)
+        raise _refused(policy, host)
     return addresses
 
 

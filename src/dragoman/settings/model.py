@@ -26,6 +26,8 @@ from dragoman.settings.groups import (
     ServerSettings,
     WeightsSettings,
 )
+from dragoman.settings.making import HostingSettings, ImagesSettings
+from dragoman.settings.search import SearchSettings
 from dragoman.settings.speech import SpeechSettings
 
 
@@ -59,6 +61,9 @@ class Settings(Group):
     media: MediaSettings = MediaSettings()
     speech: SpeechSettings = SpeechSettings()
     prices: PricesSettings = PricesSettings()
+    search: SearchSettings = SearchSettings()
+    images: ImagesSettings = ImagesSettings()
+    hosting: HostingSettings = HostingSettings()
     aivax: AivaxSettings = AivaxSettings()
     asksage: AskSageSettings = AskSageSettings()
 

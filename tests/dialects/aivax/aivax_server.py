@@ -49,6 +49,9 @@ from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.services import Services
 from dragoman.domain.skills.service import SkillsService
+from dragoman.domain.tools.hosted.service import HostedFiles
+from dragoman.domain.tools.pages import PageLimits, PageReader
+from dragoman.domain.tools.web import Web
 from dragoman.domain.usage.journal import Journal
 from dragoman.domain.usage.meter import Meter
 from dragoman.kit.crypto import RootKey
@@ -107,6 +110,9 @@ SCRIPT = Script(
         Rule(match="call a tool", tool_calls=({"name": "order", "arguments": '{"id": 1}'},)),  # pyright: ignore[reportArgumentType]
     )
 )
+
+
+_NO_NETWORK = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(404)))
 
 
 class _NotHere:
@@ -253,6 +259,8 @@ def _services(
         copies=_of_other_dialects(),
         answers=_of_other_dialects(),
         usage=_of_other_dialects(),
+        web=Web(PageReader(_NO_NETWORK, html=None, files=None, limits=PageLimits())),
+        hosted=HostedFiles(database, blobs, link=lambda kind, token, name: f"http://dragoman/{kind}/{token}"),
         **chat,
     )
     return _Parts(services, ingestion, journal, model, pages)

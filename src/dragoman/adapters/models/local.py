@@ -6,13 +6,12 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
-
 from dragoman.adapters.models import openai_wire
 from dragoman.adapters.models.local_child import Child, ChildSettings
 from dragoman.adapters.models.upstream import Endpoint, posted, sent_data
 from dragoman.domain.inference.ports import ChatRequest, ModelProfile
 from dragoman.domain.messages.events import Event
+from dragoman.kit.egress import EgressPolicy, guarded_client
 from dragoman.kit.errors import ProviderError, Unavailable
 from dragoman.kit.tasks import TaskOwner
 from dragoman.kit.weights import SMOLLM2, verify
@@ -21,6 +20,9 @@ _IDLE_SECONDS = 600.0
 _CONTEXT_TOKENS = 8192
 # On a small machine the first piece of an answer to a long prompt takes its time.
 _PATIENCE_SECONDS = 300.0
+# The bounds on an answer are its tokens and the patience between its pieces.
+_LONGEST_SECONDS = 24 * 3600.0
+_LONGEST_BYTES = 1 << 30
 _DEMO_OUTPUT_TOKENS = 200
 _REPEAT_PENALTY = 1.1
 _DEMO_TEMPERATURE = 0.2
@@ -64,7 +66,9 @@ class LocalModel:
             demo=demo,
             tokenizer_factor=1.15,
         )
-        self._client = httpx.AsyncClient(trust_env=False)
+        self._client = guarded_client(
+            EgressPolicy.this_machine(), timeout_seconds=_LONGEST_SECONDS, max_bytes=_LONGEST_BYTES
+        )
         self._starting = asyncio.Lock()
         self._tasks = TaskOwner()
         self._child: Child | None = None

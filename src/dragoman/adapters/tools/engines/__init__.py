@@ -1,0 +1,1 @@
+"""Engines that only child processes load."""
