@@ -1,12 +1,10 @@
 """Printing HTML as PDF, in a child process with bounds."""
 
-import importlib
-
+from dragoman.adapters.tools.engine import engine
 from dragoman.kit.egress import EgressPolicy
 from dragoman.kit.errors import InvalidInput, Unavailable
 from dragoman.kit.processes import ChildCrashed, ChildPool, ChildTimeout
 
-_ENGINE = "dragoman.adapters.tools.engines.printing"
 _SECONDS = 60.0
 
 
@@ -44,12 +42,7 @@ def printed_in_child(html: str, policy: EgressPolicy) -> bytes:
         InvalidInput: it cannot be laid out.
     """
     try:
-        engine = importlib.import_module(_ENGINE)
-    except ModuleNotFoundError as error:
-        raise Unavailable(
-            f"Documents cannot be made: the Python package {error.name!r} is not installed (pip install dragoman[tools]).",
-            code="extra_missing",
-        ) from error
+        found = engine("printing", "Documents cannot be made")
     except OSError as error:
         raise Unavailable(
             "Documents cannot be made: the text libraries are not installed (on Debian: apt-get install libpango-1.0-0 "
@@ -57,7 +50,7 @@ def printed_in_child(html: str, policy: EgressPolicy) -> bytes:
             code="library_missing",
         ) from error
     try:
-        return engine.pdf(html, policy)
+        return found.pdf(html, policy)
     except MemoryError:
         raise
     except Exception as error:

@@ -1,12 +1,10 @@
 """Finding what a person reads on a page, in a child process: pages are written by anybody."""
 
-import importlib
-
+from dragoman.adapters.tools.engine import MISSING, engine
 from dragoman.domain.tools.ports import ReadableText
-from dragoman.kit.errors import DragomanError, Unavailable, Unsupported
+from dragoman.kit.errors import DragomanError, Unsupported
 from dragoman.kit.processes import ChildPool
 
-_ENGINE = "dragoman.adapters.tools.engines.readability"
 _SECONDS = 20.0
 
 
@@ -28,7 +26,7 @@ class ReadableHtml:
                 readable_in_child, data, url, charset, timeout_seconds=_SECONDS
             )
         except DragomanError as error:
-            if error.code == "extra_missing":
+            if error.code == MISSING:
                 raise
             raise Unsupported(
                 f"The page {url} cannot be read. {error.detail}", code="page_unreadable"
@@ -43,15 +41,9 @@ def readable_in_child(data: bytes, url: str, charset: str | None) -> tuple[str, 
         Unavailable: the package for it is not installed.
         Unsupported: no parser gets through it.
     """
+    found = engine("readability", "Web pages cannot be read")
     try:
-        engine = importlib.import_module(_ENGINE)
-    except ModuleNotFoundError as error:
-        raise Unavailable(
-            f"Web pages cannot be read: the Python package {error.name!r} is not installed (pip install dragoman[tools]).",
-            code="extra_missing",
-        ) from error
-    try:
-        return engine.readable(data, url, charset)
+        return found.readable(data, url, charset)
     except Exception as error:
         # Pages are broken in every way there is; whatever the parser stumbles over, the reader is told.
         raise Unsupported(f"It is no HTML that can be read ({type(error).__name__}).") from error
