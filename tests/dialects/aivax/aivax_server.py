@@ -259,6 +259,7 @@ def _services(
         copies=_of_other_dialects(),
         answers=_of_other_dialects(),
         usage=_of_other_dialects(),
+        speech=_of_other_dialects(),
         web=Web(PageReader(_NO_NETWORK, html=None, files=None, limits=PageLimits())),
         hosted=HostedFiles(database, blobs, link=lambda kind, token, name: f"http://dragoman/{kind}/{token}"),
         **chat,
