@@ -11,6 +11,7 @@ from dragoman.adapters.models.extractive import EmbedderJudge, ExtractiveModel
 from dragoman.adapters.tokenizers.estimate import EstimateTokenizer
 from dragoman.adapters.tokenizers.loader import TokenizerLoader
 from dragoman.bootstrap.accounts import open_database_and_key
+from dragoman.bootstrap.agents import open_agents
 from dragoman.bootstrap.answering import open_runner_parts, price_table
 from dragoman.bootstrap.chat import open_chat
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
@@ -143,25 +144,29 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             address=address,
             stack=stack,
         )
+        working = open_agents(settings, database=database, accounts=accounts, policy=policy, stack=stack)
         answering = AgentRunner(
             catalogue=catalogue,
             agents=agents,
             retriever=retriever,
             endpoints=EndpointModels(policy, stack),
             meter=meter,
-            parts=open_runner_parts(
-                settings,
-                catalogue=catalogue,
-                policy=policy,
-                prices=prices,
-                retriever=retriever,
-                embed=embed,
-                knowledge=knowledge,
-                parser=parser,
-                speech=speech,
-                uploads=uploads,
-                tools=open_tools(web.source),
-                stack=stack,
+            tasks=tasks,
+            parts=working.join(
+                open_runner_parts(
+                    settings,
+                    catalogue=catalogue,
+                    policy=policy,
+                    prices=prices,
+                    retriever=retriever,
+                    embed=embed,
+                    knowledge=knowledge,
+                    parser=parser,
+                    speech=speech,
+                    uploads=uploads,
+                    tools=open_tools(web.source, *working.sources),
+                    stack=stack,
+                )
             ),
         )
         chat = await open_chat(
@@ -199,6 +204,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             usage=UsageReports(database, loader),
             web=web.web,
             hosted=web.hosted,
+            approvals=working.approvals,
+            traces=working.traces,
             **chat,
         )
         counted = CountedIngestion(ingestion, database, meter=meter, counter=counter, embed=embed)

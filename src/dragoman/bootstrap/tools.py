@@ -4,7 +4,7 @@ from dragoman.domain.tools.catalogue import ToolCatalogue
 from dragoman.domain.tools.model import ToolSource
 
 
-def open_tools(web: ToolSource) -> ToolCatalogue:
+def open_tools(*others: ToolSource) -> ToolCatalogue:
     """The catalogue; each kind of tool adds its source here."""
-    sources: list[ToolSource] = [web]
+    sources: list[ToolSource] = [*others]
     return ToolCatalogue(sources)

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dragoman.domain.accounts.service import AccountsService
+from dragoman.domain.agents.approvals.service import Approvals
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
+from dragoman.domain.agents.traces.service import TraceLog
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
@@ -49,6 +51,8 @@ class Services:
     copies: DocumentCopies
     answers: AnswerLog
     usage: UsageReports
+    approvals: Approvals
+    traces: TraceLog
     skills: SkillsService
     memories: MemoriesService
     sandbox: SandboxService

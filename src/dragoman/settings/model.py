@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from dragoman.kit.weights import default_folder
+from dragoman.settings.agents import AgentsSettings
 from dragoman.settings.groups import (
     AivaxSettings,
     AskSageSettings,
@@ -64,6 +65,7 @@ class Settings(Group):
     search: SearchSettings = SearchSettings()
     images: ImagesSettings = ImagesSettings()
     hosting: HostingSettings = HostingSettings()
+    agents: AgentsSettings = AgentsSettings()
     aivax: AivaxSettings = AivaxSettings()
     asksage: AskSageSettings = AskSageSettings()
 

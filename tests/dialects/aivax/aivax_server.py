@@ -27,8 +27,10 @@ from dragoman.dialects.aivax.app import create_app
 from dragoman.domain.accounts.admin import NewUser
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.service import AccountsService
+from dragoman.domain.agents.approvals.service import Approvals
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
+from dragoman.domain.agents.traces.service import TraceLog
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import MOST_BYTES, ContextReader
 from dragoman.domain.chat.service import ChatService
@@ -262,6 +264,8 @@ def _services(
         speech=_of_other_dialects(),
         web=Web(PageReader(_NO_NETWORK, html=None, files=None, limits=PageLimits())),
         hosted=HostedFiles(database, blobs, link=lambda kind, token, name: f"http://dragoman/{kind}/{token}"),
+        approvals=Approvals(database, days=7),
+        traces=TraceLog(database, days=30),
         **chat,
     )
     return _Parts(services, ingestion, journal, model, pages)

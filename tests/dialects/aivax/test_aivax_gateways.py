@@ -520,9 +520,46 @@ async def test_a_gateway_outlives_its_collection(dialect: Dialect, collection: s
 
 
 async def test_an_internal_query_function_is_an_address_too(dialect: Dialect) -> None:
-    url = "aivax://query-collection?collection-id=x&top=3"
+    url = "aivax://query-collection?collection-id=01a224a2-798a-733c-89fa-2da19ad6c4ba&top=3&min=0.4&refs"
     gateway = await create(dialect, protocolFunctions=[{**FUNCTION, "callbackUrl": url}])
     assert (await view(dialect, gateway))["parameters"]["protocolFunctions"][0]["callbackUrl"] == url
+    found = await dialect.services.runner.resolve(dialect.caller, gateway)
+    (tool,) = found.spec.tools.callbacks
+    assert tool.url == ""
+    assert tool.search is not None
+    assert (tool.search.maximum, tool.search.minimum_score, tool.search.references) == (3, 0.4, True)
+    for wrong in ("collection-id=x", "collection-id=", f"{url[25:]}&top=0", "top=1"):
+        parameters = {
+            **MINIMAL,
+            "protocolFunctions": [{**FUNCTION, "callbackUrl": f"aivax://query-collection?{wrong}"}],
+        }
+        refused = await dialect.client.post(GATEWAYS, json={"name": "x", "parameters": parameters})
+        assert refused.status_code == 400
+        assert refused.json()["details"]["path"] == "parameters.protocolFunctions[0].callbackUrl"
+
+
+async def test_what_is_for_the_workers_script_is_kept_from_the_provider(dialect: Dialect) -> None:
+    settings = {"workerEnv": {"TEAM": "a"}, "seed": 1}
+    approvals = {"names": ["crm_*"], "risks": ["write"]}
+    gateway = await create(dialect, additionalSettings=settings, toolApprovals=approvals)
+    shown = (await view(dialect, gateway))["parameters"]
+    assert (shown["additionalSettings"], shown["toolApprovals"]) == (settings, approvals)
+    spec = (await dialect.services.runner.resolve(dialect.caller, gateway)).spec
+    assert (spec.provider_settings, spec.worker_env) == ({"seed": 1}, {"TEAM": "a"})
+    assert spec.tools.approvals is not None
+    assert spec.tools.approvals.names == ("crm_*",)
+
+
+async def test_a_function_may_not_take_the_name_of_a_built_in_one(dialect: Dialect) -> None:
+    function = {**FUNCTION, "name": "memory_save"}
+    parameters = {
+        **MINIMAL,
+        "protocolFunctions": [function],
+        "sentinelOptions": {"enabledFunctions": ["Remember"]},
+    }
+    refused = await dialect.client.post(GATEWAYS, json={"name": "x", "parameters": parameters})
+    assert refused.status_code == 400
+    assert "built-in function Remember" in refused.json()["error"]
 
 
 async def test_a_gateway_answers_to_its_names_as_a_model(dialect: Dialect) -> None:

@@ -4,8 +4,6 @@ import httpx
 import pytest
 
 from dragoman.domain.agents.instructions import InstructionSources
-from dragoman.domain.agents.pending import PendingResults
-from dragoman.domain.messages.parts import Message, TextPart, ToolCall
 from dragoman.domain.tools.spec import RemoteSource
 from dragoman.kit.fetch import Fetcher
 
@@ -69,19 +67,3 @@ async def test_headers_are_not_carried_to_where_an_address_redirects() -> None:
         sources = InstructionSources(Fetcher(client))
         secret = SOURCE.model_copy(update={"headers": {"x-key": "k"}})
         assert await sources.texts([SOURCE, secret]) == ("moved",)
-
-
-def test_hidden_results_come_back_to_their_owner_for_an_hour() -> None:
-    clock = Clock()
-    pending = PendingResults(monotonic=clock)
-    shown, hidden = ToolCall("1", "weather", "{}"), ToolCall("2", "search", "{}")
-    result = Message("tool", (TextPart("found"),), tool_call_id="2")
-    pending.keep("ana", [shown], [hidden], [result])
-    asked = Message("assistant", tool_calls=(shown,))
-    whole = (Message("assistant", tool_calls=(hidden, shown)), result)
-    assert pending.put_back("ana", [asked]) == whole
-    assert pending.put_back("eve", [asked]) == (asked,)
-    other = Message("assistant", tool_calls=(ToolCall("1", "weather", '{"city": 1}'),))
-    assert pending.put_back("ana", [other]) == (other,), "ids alone may repeat from answer to answer"
-    clock.now += 3601
-    assert pending.put_back("ana", [asked]) == (asked,)

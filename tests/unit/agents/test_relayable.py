@@ -26,6 +26,7 @@ SETTINGS: dict[str, Any] = {
     "moderation": {"violence": 50},
     "routing": {"low": ROUTED, "medium": ROUTED, "high": ROUTED},
     "worker": "https://example.org/",
+    "worker_env": {"TEAM": "a"},
     "media_to_text": ["image"],
     "context_tokens": 100,
     "overflow": "truncate",

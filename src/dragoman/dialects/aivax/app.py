@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dragoman.dialects.aivax.endpoints import (
     accounts,
     api_keys,
+    approvals,
     chat_clients,
     collections,
     documents,
@@ -19,6 +20,7 @@ from dragoman.dialects.aivax.endpoints import (
     memories,
     public_chat,
     query,
+    runs,
     schedules,
     sessions,
     shell_io,
@@ -49,6 +51,8 @@ ENDPOINTS = (
     sessions,
     schedules,
     public_chat,
+    approvals,
+    runs,
 )
 
 

@@ -37,8 +37,8 @@ async def bounded(request: Request, maximum_bytes: int) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def read_body(request: Request, shape: Record) -> dict[str, JsonValue]:
-    """The JSON object of the body, checked against its description.
+async def read_body(request: Request, shape: Record, *, optional: bool = False) -> dict[str, JsonValue]:
+    """The JSON object of the body, checked against its description; with ``optional`` no body is an empty object.
 
     Raises:
         Unsupported: the content type is not JSON.
@@ -50,6 +50,8 @@ async def read_body(request: Request, shape: Record) -> dict[str, JsonValue]:
         raise Unsupported(f"The content type {kind} cannot be read here; send application/json.")
     maximum_bytes = services_of(request).settings.server.max_body_bytes
     text = b"".join([piece async for piece in bounded(request, maximum_bytes)])
+    if optional and not text.strip():
+        return shape.read_object({}, "")
     try:
         decoded = orjson.loads(text.removeprefix(_MARK))
     except orjson.JSONDecodeError as error:

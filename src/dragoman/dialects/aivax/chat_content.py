@@ -1,5 +1,6 @@
 """What a user sends in a chat, and messages in the published form."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dragoman.dialects.aivax.fields import Choice, Field, Member, Record, Text, at, wrong
@@ -116,6 +117,14 @@ def content_of(message: ChatMessage) -> JsonValue:
     if all(isinstance(part, TextPart) for part in message.parts):
         return message.text
     return [_published(part) for part in message.parts]
+
+
+def attachments(parts: Sequence[Part]) -> dict[str, JsonValue]:
+    """What tools made for the person: pictures as ``images``, the rest as ``attachments``; no member without an entry."""
+    shown: dict[str, list[JsonValue]] = {"images": [], "attachments": []}
+    for part in parts:
+        shown["images" if isinstance(part, ImagePart) else "attachments"].append(_published(part))
+    return {name: values for name, values in shown.items() if values}
 
 
 def _published(part: Part) -> JsonValue:

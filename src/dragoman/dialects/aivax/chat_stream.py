@@ -6,10 +6,12 @@ from typing import assert_never
 
 import orjson
 
+from dragoman.dialects.aivax.chat_content import attachments
 from dragoman.dialects.aivax.errors import render
 from dragoman.domain.chat.content import write_citations
 from dragoman.domain.chat.turn import Reply
 from dragoman.domain.messages.events import (
+    Attached,
     CitationsFound,
     Event,
     Finished,
@@ -62,6 +64,8 @@ class ChunkEncoder:
                 return self._delta({"tool_calls": [_call(event)]})
             case ToolRun():
                 return frame(self._tool(event)) if self.shows_tools else b""
+            case Attached(parts):
+                return self._delta(attachments(parts))
             case CitationsFound() | Finished():
                 return b""
             case _:

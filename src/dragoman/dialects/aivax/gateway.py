@@ -6,7 +6,8 @@ values that the domain cannot tell from null, such as an empty list of tools.
 
 from collections.abc import Mapping
 
-from dragoman.dialects.aivax.parameters import INTEGRATED, MASK, PUBLISHED, RERANKER
+from dragoman.dialects.aivax.functions import Function
+from dragoman.dialects.aivax.parameters import APPROVALS, INTEGRATED, MASK, PUBLISHED, RERANKER
 from dragoman.dialects.aivax.translate import (
     Each,
     EmptyIsNull,
@@ -41,15 +42,18 @@ _SOURCE = Shape(
         "cacheDuration": Place("cache_seconds"),
     }
 )
-_FUNCTION = Shape(
-    {
-        "name": Place("name"),
-        "description": Place("description"),
-        "headers": Place("headers"),
-        "callbackUrl": Place("url"),
-        "contentFormat": Place("parameters"),
-    }
+_FUNCTION = Function(
+    Shape(
+        {
+            "name": Place("name"),
+            "description": Place("description"),
+            "headers": Place("headers"),
+            "callbackUrl": Place("url"),
+            "contentFormat": Place("parameters"),
+        }
+    )
 )
+_APPROVALS_SHAPE = Shape({"names": Place("names"), "risks": Place("risks")})
 _SHELL = Shape(
     {
         "allowDataPersistence": Place("persistent"),
@@ -176,18 +180,21 @@ PLACES: dict[str, Place] = {
     "modelRoutingParameters": Place("routing", _ROUTING),
     "additionalSettings": Place("provider_settings", EmptyIsNull({})),
 }
+# A member of the additional settings that is for the worker's script and never for a provider.
+_WORKER_ENV = "workerEnv"
 _WINDOWS = {
     "rewriteContextSize": Place("knowledge.rewrite_window"),
     "concatenateContextSize": Place("knowledge.concatenate_window"),
 }
-_RERANKER = {RERANKER: Place("knowledge.rerank")}
+_OWN = {RERANKER: Place("knowledge.rerank"), APPROVALS: Place("tools.approvals", _APPROVALS_SHAPE)}
 
 
 def to_agent(parameters: JsonObject) -> tuple[AgentSpec, dict[str, JsonValue]]:
     """The domain's settings and what has no place among them; ``parameters`` are complete and checked."""
     windows = parameters["queryStrategyParameters"]
     assert isinstance(windows, Mapping)
-    own = put_all({**parameters, **windows}, {**PLACES, **_WINDOWS, **_RERANKER})
+    own = put_all({**parameters, **windows}, {**PLACES, **_WINDOWS, **_OWN})
+    own["provider_settings"], own["worker_env"] = _parted(own["provider_settings"])
     spec = AgentSpec.model_validate(own)
     told = _of_spec(spec)
     rest = {
@@ -206,6 +213,8 @@ def from_agent(agent: StoredAgent) -> dict[str, JsonValue]:
     known = {name: rest.get(name) if told[name] is None else told[name] for name in PUBLISHED}
     if RERANKER in rest or agent.spec.knowledge.rerank != "rrf":
         known[RERANKER] = agent.spec.knowledge.rerank
+    if agent.spec.tools.approvals is not None:
+        known[APPROVALS] = _APPROVALS_SHAPE.outward(agent.spec.tools.approvals.model_dump(mode="json"))
     return {**known, **{name: value for name, value in rest.items() if name not in known}}
 
 
@@ -214,8 +223,19 @@ def base_address(agent: AgentSummary) -> str:
     return agent.endpoint or INTEGRATED
 
 
+def _parted(settings: JsonValue) -> tuple[JsonValue, JsonValue]:
+    """What is for the provider, and what is for the worker's script."""
+    assert isinstance(settings, Mapping)
+    env = settings.get(_WORKER_ENV)
+    if not isinstance(env, Mapping) or not env:
+        return settings, {}
+    return {name: value for name, value in settings.items() if name != _WORKER_ENV}, env
+
+
 def _of_spec(spec: AgentSpec) -> dict[str, JsonValue]:
     own = spec.model_dump(mode="json")
+    if spec.worker_env:
+        own["provider_settings"] = {**own["provider_settings"], _WORKER_ENV: own["worker_env"]}
     return {**take_all(own, PLACES), "queryStrategyParameters": take_all(own, _WINDOWS)}
 
 

@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 
 from dragoman.dialects.aivax.fields import wrong
+from dragoman.dialects.aivax.functions import is_own, read_search
 from dragoman.dialects.aivax.parameters import INTEGRATED
+from dragoman.dialects.aivax.words import snake
 from dragoman.domain.knowledge.model import Collection
+from dragoman.domain.tools.names import builtin_names
 from dragoman.kit.addresses import AllowList, is_disguised_address, is_loopback_name, is_public, parse_address
 from dragoman.kit.egress import parse_url
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.jsontypes import JsonObject, JsonValue
-
-_OWN_SCHEME = "aivax://query-collection"
 
 
 def check_addresses(parameters: JsonObject, allow: AllowList) -> None:
@@ -58,7 +59,9 @@ def _addresses(parameters: JsonObject) -> Iterator[tuple[str, str]]:
     ):
         for position, entry in enumerate(_list(parameters, name)):
             url = str(entry[member]) if isinstance(entry, dict) else ""
-            if not (name == "protocolFunctions" and url.startswith(_OWN_SCHEME)):
+            if name == "protocolFunctions" and is_own(url):
+                read_search(url, f"parameters.{name}[{position}].{member}")
+            else:
                 yield f"parameters.{name}[{position}].{member}", url
 
 
@@ -75,12 +78,25 @@ def check_tool_names(parameters: JsonObject) -> None:
     """
     owners: dict[str, str] = {}
     for path, name in _tool_names(parameters):
+        if owners.get(name) == path:
+            continue
         if name in owners:
             raise wrong(path, f"repeats the tool name {name!r} of {owners[name]}")
         owners[name] = path
 
 
 def _tool_names(parameters: JsonObject) -> Iterator[tuple[str, str]]:
+    sentinel = parameters.get("sentinelOptions")
+    enabled = sentinel.get("enabledFunctions") if isinstance(sentinel, dict) else None
+    for function in enabled if isinstance(enabled, list) else []:
+        for name in builtin_names(snake(str(function))):
+            yield f"the built-in function {function}", name
+    if parameters.get("skills"):
+        yield "the gateway's skills", "read_skill"
+    if parameters.get("enableBash"):
+        yield "the shell", "shell"
+    if parameters.get("queryStrategy") == "QueryFunction" and parameters.get("knowledgeCollections"):
+        yield "the gateway's knowledge", "search_knowledge"
     for position, tool in enumerate(_list(parameters, "tools")):
         function = tool.get("function") if isinstance(tool, dict) else None
         if isinstance(function, dict) and isinstance(function.get("name"), str):

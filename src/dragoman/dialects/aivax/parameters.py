@@ -166,5 +166,16 @@ PUBLISHED: dict[str, Member] = {
 
 # Seen in newer exports, not in the reference: echoed only when it was written.
 RERANKER = "rerankerName"
+# This server's own: which tools a person must allow, by name (``crm_*``) or by what they can do.
+APPROVALS = "toolApprovals"
+_APPROVALS = Record(
+    {
+        "names": _with(Items(_NAME, maximum=128, unique=True), []),
+        "risks": _with(Items(Choice(("read", "write", "outside", "execute")), unique=True), []),
+    },
+    nullable=True,
+)
 
-PARAMETERS = Record({**PUBLISHED, RERANKER: Member(Choice(RERANKERS))}, keep_unknown=True)
+PARAMETERS = Record(
+    {**PUBLISHED, RERANKER: Member(Choice(RERANKERS)), APPROVALS: Member(_APPROVALS)}, keep_unknown=True
+)

@@ -28,6 +28,7 @@ from dragoman.kit.ids import uuid7
 router = APIRouter()
 
 _ROUTED = "X-Model-Routed-Complexity"
+_RUN = "X-Run-Id"
 
 
 @dataclass(slots=True)
@@ -47,9 +48,10 @@ class _Turn:
 
     def headers(self) -> Mapping[str, str] | None:
         """Headers that tell how the answer came about; None while that is not decided."""
+        run = {_RUN: self.report.run_id}
         if self.report.routed is not None:
-            return {_ROUTED: self.report.routed}
-        return None if self.agent.spec.routing is not None and not self.report.withheld else {}
+            return {_ROUTED: self.report.routed, **run}
+        return None if self.agent.spec.routing is not None and not self.report.withheld else run
 
 
 @router.post("/chat/completions")
@@ -98,7 +100,7 @@ async def _turn(request: Request, caller: Caller) -> _Turn:
 
 
 def _completion(turn: _Turn, answer: Answer) -> dict[str, object]:
-    context = generation_context(turn.report.charges, answer.tool_runs, answer.citations)
+    context = _context(turn, answer)
     return completion(
         answer,
         id=uuid7(),
@@ -106,6 +108,11 @@ def _completion(turn: _Turn, answer: Answer) -> dict[str, object]:
         context=context,
         of_gateway=turn.agent.id is not None,
     )
+
+
+def _context(turn: _Turn, answer: Answer) -> dict[str, object]:
+    report = turn.report
+    return generation_context(report.charges, answer.tool_runs, answer.citations, report=report)
 
 
 def _only_json(answer: Answer) -> str:
@@ -147,7 +154,7 @@ async def _frames(turn: _Turn, events: AsyncGenerator[Event]) -> AsyncGenerator[
 def _encoded(turn: _Turn, encoder: StreamEncoder, event: Event, answer: Answer | None) -> bytes:
     encoder.model = turn.report.model or encoder.model
     if isinstance(event, Finished) and answer is not None:
-        context = generation_context(turn.report.charges, answer.tool_runs, answer.citations)
+        context = _context(turn, answer)
         return encoder.finish(event, context)
     return encoder.encode(event)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dragoman.dialects.openai.words import CHARGES
+from dragoman.domain.agents.run import RunReport
 from dragoman.domain.inference.pricing import Charge
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.events import ToolRun
@@ -12,14 +13,21 @@ _PREVIEW = 500
 
 
 def generation_context(
-    charges: Sequence[Charge], tool_runs: Sequence[ToolRun], citations: Sequence[Citation]
+    charges: Sequence[Charge],
+    tool_runs: Sequence[ToolRun],
+    citations: Sequence[Citation],
+    *,
+    report: RunReport | None = None,
 ) -> Json:
-    """The object; tool runs are those that have ended."""
-    return {
+    """The object; tool runs are those that have ended. A ``report`` tells which run it was and how it came to its end."""
+    told: Json = {
         "generated_usage": [_usage_line(charge) for charge in charges],
         "runned_functions": [_function(run) for run in tool_runs],
         "retrieved_documents": _documents(citations),
     }
+    if report is not None:
+        told["run"] = {"id": report.run_id, "ended": report.ended}
+    return told
 
 
 def _usage_line(charge: Charge) -> Json:

@@ -1,6 +1,6 @@
 """From the domain's events to the OpenAI shapes, whole and streamed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -8,6 +8,7 @@ import orjson
 
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.events import (
+    Attached,
     CitationsFound,
     Event,
     Finished,
@@ -18,6 +19,7 @@ from dragoman.domain.messages.events import (
     Usage,
 )
 from dragoman.domain.messages.fold import Answer
+from dragoman.domain.messages.parts import AudioPart, FilePart, ImagePart, Part, TextPart, VideoPart
 
 Json = dict[str, object]
 DONE = b"data: [DONE]\n\n"
@@ -52,6 +54,30 @@ def annotation(citation: Citation) -> Json:
     }
 
 
+def attachments(parts: Sequence[Part]) -> Json:
+    """What tools made for the person: pictures as ``images``, anything else as ``attachments``; nothing where there is none."""
+    shown = [_attachment(part) for part in parts]
+    images = [one for one in shown if one["type"] == "image_url"]
+    others = [one for one in shown if one["type"] != "image_url"]
+    return {**({"images": images} if images else {}), **({"attachments": others} if others else {})}
+
+
+def _attachment(part: Part) -> Json:
+    match part:
+        case TextPart(text):
+            return {"type": "text", "text": text}
+        case ImagePart(url):
+            return {"type": "image_url", "image_url": {"url": url}}
+        case AudioPart(data, form):
+            return {"type": "input_audio", "input_audio": {"data": data, "format": form}}
+        case VideoPart(url):
+            return {"type": "video_url", "video_url": {"url": url}}
+        case FilePart(data, filename):
+            return {"type": "file", "file": {"filename": filename, "file_data": data}}
+        case _:
+            assert_never(part)
+
+
 def completion(answer: Answer, *, id: str, created: int, context: Json, of_gateway: bool) -> Json:
     """The whole answer as a ``chat.completion``; a gateway's always has ``tool_calls``, if empty."""
     message: Json = {
@@ -60,6 +86,7 @@ def completion(answer: Answer, *, id: str, created: int, context: Json, of_gatew
         "refusal": None,
         "annotations": [annotation(citation) for citation in answer.citations],
     }
+    message |= attachments(answer.attachments)
     if answer.reasoning:
         message["reasoning"] = answer.reasoning
     if answer.tool_calls:
@@ -115,6 +142,8 @@ class StreamEncoder:
                 return self._delta({"tool_calls": [_call_delta(event)]})
             case ToolRun():
                 return self._tool_run(event)
+            case Attached(parts):
+                return self._delta(attachments(parts))
             case Finished():
                 return self.finish(event, {})
             case _:
@@ -144,7 +173,9 @@ class StreamEncoder:
         told: Json = {
             "name": event.name,
             "id": event.id,
-            "contents": event.arguments if event.state == "created" else orjson.dumps(event.result).decode(),
+            "contents": orjson.dumps(event.result).decode()
+            if event.state in ("completed", "failed")
+            else event.arguments,
             "state": event.state.capitalize(),
         }
         if event.reason is not None or event.goal is not None:

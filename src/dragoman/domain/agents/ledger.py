@@ -43,6 +43,11 @@ class Ledger:
         self._flags = flags
         self._report = report
 
+    @property
+    def spent_usd(self) -> float:
+        """What has been used so far, in US dollars."""
+        return sum(charge.amount for charge in self._report.charges)
+
     def asker(self, model: ChatModel, item: str, *, deadline_seconds: float) -> Ask:
         """The model behind one call, for a question beside the answer; ``item`` names its lines."""
 

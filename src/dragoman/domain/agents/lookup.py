@@ -1,6 +1,6 @@
 """Looking things up for an agent: before the model is asked, or as a tool in the model's own hands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dragoman.domain.accounts.caller import Caller
@@ -13,14 +13,20 @@ from dragoman.domain.knowledge.retrieve import Hit, RetrievalQuery, Retriever, c
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.parts import ToolSpec
 from dragoman.domain.tools.model import Risk, ToolResult
+from dragoman.domain.tools.spec import CallbackTool
 from dragoman.kit.errors import InvalidInput
-from dragoman.kit.jsontypes import JsonObject
+from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 SEARCH_TOOL = "search_knowledge"
 _MOST_TERMS = 10
 _LONGEST_TERM = 500
 _MOST_REFERENCED = 20
 _LONGEST_REFERENCED = 8000
+_ONE_QUERY: JsonObject = {
+    "type": "object",
+    "properties": {"query": {"type": "string", "description": "What to search for."}},
+    "required": ["query"],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +100,25 @@ def _referenced(number: int, hit: Hit, document: Document, text: str) -> Citatio
 
 
 class SearchTool:
-    """The search in the model's hands. It numbers passages on through all its calls."""
+    """The search in the model's hands. It numbers passages on through all its calls.
 
-    def __init__(self, lookup: Lookup, caller: Caller, knowledge: KnowledgeSpec, ledger: Ledger) -> None:
+    Args:
+        found: the passages of all searches of the run, by id.
+    """
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        caller: Caller,
+        knowledge: KnowledgeSpec,
+        ledger: Ledger,
+        found: dict[str, Citation],
+    ) -> None:
         self._lookup = lookup
         self._caller = caller
         self._knowledge = knowledge
         self._ledger = ledger
-        self._found: dict[str, Citation] = {}
+        self._found = found
 
     @property
     def owner(self) -> str:
@@ -149,6 +166,14 @@ class SearchTool:
         texts = [term.strip() for term in terms if isinstance(term, str)] if isinstance(terms, list) else []
         if not texts or not all(texts) or len(texts) > _MOST_TERMS:
             raise InvalidInput(f"terms must be a list of 1 to {_MOST_TERMS} texts.")
+        return await self.search(texts)
+
+    async def search(self, texts: Sequence[str]) -> ToolResult:
+        """The passages for these texts.
+
+        Raises:
+            NotFound: a collection is gone.
+        """
         found = await self._lookup.find(
             self._caller, self._knowledge, [text[:_LONGEST_TERM] for text in texts], ledger=self._ledger
         )
@@ -161,3 +186,54 @@ class SearchTool:
             shown.append(known)
         block = passage_block(shown, with_metadata=self._knowledge.use_metadata)
         return ToolResult(block or "Nothing was found.", tuple(self._found.values()))
+
+
+class CollectionTool:
+    """A search of one collection under a name and with arguments of the agent's own; all texts among them are searched for."""
+
+    def __init__(self, tool: CallbackTool, search: SearchTool) -> None:
+        self._tool = tool
+        self._search = search
+
+    @property
+    def owner(self) -> str:
+        """Where it comes from."""
+        return f"the function {self._tool.name!r} of the agent"
+
+    @property
+    def risk(self) -> Risk:
+        """What it can do to the world."""
+        return "read"
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool as the model sees it."""
+        parameters = self._tool.parameters
+        return ToolSpec(
+            self._tool.name,
+            self._tool.description,
+            parameters if isinstance(parameters, Mapping) and parameters else _ONE_QUERY,
+        )
+
+    async def call(self, arguments: JsonObject) -> ToolResult:
+        """The passages for the texts among the arguments.
+
+        Raises:
+            InvalidInput: there is no text.
+            NotFound: the collection is gone.
+        """
+        texts = [text.strip()[:_LONGEST_TERM] for text in _texts(arguments) if text.strip()]
+        if not texts:
+            raise InvalidInput("The arguments hold no text to search for.")
+        return await self._search.search(texts[:_MOST_TERMS])
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, Sequence):
+        for one in value:
+            yield from _texts(one)

@@ -3,19 +3,27 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.switches import Switches
+from dragoman.domain.agents.approvals.service import Approvals
 from dragoman.domain.agents.context import assemble
+from dragoman.domain.agents.hooks import Workers
 from dragoman.domain.agents.instructions import InstructionSources
 from dragoman.domain.agents.ledger import Ledger
-from dragoman.domain.agents.lookup import Found, Lookup, SearchTool
+from dragoman.domain.agents.limits import RunLimits
+from dragoman.domain.agents.lookup import Found, Lookup
 from dragoman.domain.agents.model import ResolvedAgent
+from dragoman.domain.agents.offering import Offering, nothing_offered, tools_in_force
 from dragoman.domain.agents.queries import REWRITE_SECONDS, last_user_text, search_terms
+from dragoman.domain.agents.remembered import remembered
 from dragoman.domain.agents.request import RunReport, RunRequest
 from dragoman.domain.agents.sampling import merged
+from dragoman.domain.agents.skillbook import SkillBook
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.agents.structured import response_format
 from dragoman.domain.agents.toolbox import Toolbox
-from dragoman.domain.agents.tools import client_tools
+from dragoman.domain.agents.traces.service import TraceLog
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.healing import Healer, StructuredOutput, instruction
 from dragoman.domain.inference.moderation import ModerationScorer, over_threshold
@@ -24,10 +32,11 @@ from dragoman.domain.inference.ports import ChatModel, ChatRequest
 from dragoman.domain.inference.pricing import PriceTable
 from dragoman.domain.inference.routing import classify
 from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.messages.parts import Message, TextPart
-from dragoman.domain.tools.catalogue import ToolCatalogue, check_apart
-from dragoman.domain.tools.model import ServerTool, ToolScope
-from dragoman.domain.tools.spec import ToolsSpec
+from dragoman.domain.skills.service import SkillsService
+from dragoman.domain.tools.catalogue import ToolCatalogue
+from dragoman.domain.tools.spec import ApprovalRule
 from dragoman.kit.errors import InvalidInput
 
 _ROUTING_SECONDS = 10.0
@@ -41,7 +50,8 @@ EndpointModels = Callable[[str, str, str | None, str], ChatModel]
 class RunnerParts:
     """What runs use where an agent's settings ask for it; a part that is None is refused by name, or left out.
 
-    ``vision_model`` names the model of the catalogue that describes pictures; empty = their text is read.
+    ``vision_model`` names the model of the catalogue that describes pictures; empty = their text is read. ``approval_rules``
+    hold for all agents beside their own.
     """
 
     prices: PriceTable = field(default_factory=PriceTable)
@@ -53,19 +63,43 @@ class RunnerParts:
     healer: Healer = field(default_factory=Healer)
     tools: ToolCatalogue = field(default_factory=ToolCatalogue)
     vision_model: str = ""
+    database: Database | None = None
+    limits: RunLimits = field(default_factory=RunLimits)
+    skills: SkillsService | None = None
+    memories: MemoriesService | None = None
+    workers: Workers | None = None
+    approvals: Approvals | None = None
+    approval_rules: tuple[ApprovalRule, ...] = ()
+    traces: TraceLog | None = None
+    switches: Switches | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """What the model is asked. ``structured``: its answer must be such JSON."""
+class Asked:
+    """What the model is asked, without tools. ``searches``: it is to look into the agent's collections by itself."""
 
-    spec: AgentSpec
     model: ChatModel
     call: ChatRequest
     found: Found
     grounded: bool
+    searches: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the model is asked. The call's tools are those of the caller; ``own_names`` are those of the request itself.
+
+    ``structured``: the answer must be such JSON. ``takes_media``: the model can be shown pictures and sound.
+    """
+
+    spec: AgentSpec
+    model: ChatModel
+    call: ChatRequest
     toolbox: Toolbox
+    skills: SkillBook
+    own_names: frozenset[str]
     structured: StructuredOutput | None
+    takes_media: bool
 
 
 class Preparation:
@@ -83,6 +117,7 @@ class Preparation:
         self._endpoints = endpoints
         self._lookup = lookup
         self._parts = parts
+        self._offering = Offering(parts.tools, lookup, parts.skills, parts.instructions)
 
     def model(self, agent: ResolvedAgent, *, grounded: bool = False) -> ChatModel:
         """The model that answers for the agent.
@@ -147,14 +182,12 @@ class Preparation:
             )
         return replace(agent, spec=agent.spec.model_copy(update=changes))
 
-    async def prepare(
-        self, caller: Caller, agent: ResolvedAgent, request: RunRequest, ledger: Ledger
-    ) -> Prepared:
-        """What the model is asked. The request's conversation has its media as text already.
+    async def asked(self, caller: Caller, agent: ResolvedAgent, request: RunRequest, ledger: Ledger) -> Asked:
+        """What the model is asked, without tools. The request's conversation has its media as text already.
 
         Raises:
             NotFound: the agent's model or one of its collections does not exist.
-            InvalidInput: more than the agent's context holds, or two tools of one name.
+            InvalidInput: more than the agent's context holds.
         """
         spec = agent.spec
         knowledge = spec.knowledge
@@ -163,7 +196,7 @@ class Preparation:
         by_itself = (
             searches
             and knowledge.strategy == "query_function"
-            and own.profile.tools
+            and not own.profile.quotes_only
             and not self.model(agent, grounded=True).profile.quotes_only
         )
         found = Found()
@@ -175,42 +208,50 @@ class Preparation:
             found = await self._lookup.find(caller, knowledge, terms, ledger=ledger)
         grounded = searches and not by_itself and (knowledge.grounding == "strict" or bool(found.citations))
         model = self.model(agent, grounded=True) if grounded else own
-        tools: list[ServerTool] = []
-        if by_itself:
-            tools.append(SearchTool(self._lookup, caller, knowledge, ledger))
-        tools += await self._parts.tools.offered(self._scope(caller, agent, request, ledger))
-        check_apart(tools)
-        explain = spec.tools.explain if request.explain_tools is None else request.explain_tools
-        toolbox = Toolbox(tools, explain=explain)
-        own_tools = client_tools(spec, request)
-        toolbox.check_apart_from(own_tools)
-        call = await self._call(caller, spec, request, found, grounded=grounded)
-        call = replace(call, tools=(*toolbox.specs(), *own_tools))
-        return Prepared(spec, model, call, found, grounded, toolbox, request.structured)
+        call = await self._call(caller, agent, request, found, grounded=grounded)
+        return Asked(model, call, found, grounded, by_itself)
 
-    def _scope(self, caller: Caller, agent: ResolvedAgent, request: RunRequest, ledger: Ledger) -> ToolScope:
-        own = self.model(agent)
-        ask = None
-        if not own.profile.quotes_only:
-            ask = ledger.asker(own, "tools", deadline_seconds=_TOOL_QUESTION_SECONDS)
-        return ToolScope(
-            caller=caller,
-            agent_id=agent.id,
-            agent_name=agent.name,
-            tools=_tools_in_force(agent.spec.tools, request),
-            charge=ledger.used,
-            ask=ask,
-            person=request.user,
-            origin=request.origin,
-            conversation_id=request.conversation_id,
-            metadata=request.metadata,
+    async def equipped(
+        self, caller: Caller, agent: ResolvedAgent, request: RunRequest, ledger: Ledger, asked: Asked
+    ) -> Prepared:
+        """What the model is asked, with the tools that it is offered.
+
+        Raises:
+            InvalidInput: two tools of one name.
+            DragomanError: the agent's settings cannot be carried out.
+        """
+        own, spec = self.model(agent), agent.spec
+        if asked.model.profile.quotes_only:
+            offered = nothing_offered(spec)
+        else:
+            offered = await self._offering.offered(
+                caller,
+                agent,
+                request,
+                ledger,
+                ask=ledger.asker(own, "tools", deadline_seconds=_TOOL_QUESTION_SECONDS),
+                searches=asked.searches,
+            )
+        profile = asked.model.profile
+        return Prepared(
+            spec=spec,
+            model=asked.model,
+            call=replace(asked.call, tools=offered.callers),
+            toolbox=offered.toolbox,
+            skills=offered.skills,
+            own_names=offered.own_names,
+            structured=request.structured,
+            takes_media=(profile.images or profile.outside) and "disable_multi_modal_input" not in spec.flags,
         )
 
     async def _call(
-        self, caller: Caller, spec: AgentSpec, request: RunRequest, found: Found, *, grounded: bool
+        self, caller: Caller, agent: ResolvedAgent, request: RunRequest, found: Found, *, grounded: bool
     ) -> ChatRequest:
+        spec = agent.spec
         native = response_format(spec, request)
         instructions = list(await self._instructions(spec))
+        if (memories := await self._remembered(caller, agent, request)) is not None:
+            instructions.append(memories)
         if request.structured is not None and native is None:
             instructions.append(instruction(request.structured.schema))
         knowledge = spec.knowledge
@@ -237,6 +278,12 @@ class Preparation:
             extra={**own, **request.extra, **(request.provider_settings or {})},
         )
 
+    async def _remembered(self, caller: Caller, agent: ResolvedAgent, request: RunRequest) -> str | None:
+        if self._parts.memories is None:
+            return None
+        tools = tools_in_force(agent.spec.tools, request)
+        return await remembered(self._parts.memories, caller, tools, agent_id=agent.id, user=request.user)
+
     async def _instructions(self, spec: AgentSpec) -> tuple[str, ...]:
         if not spec.instruction_sources or self._parts.instructions is None:
             return ()
@@ -247,16 +294,6 @@ class Preparation:
             return []
         found = [await self._parts.knowledge.collection(caller, one) for one in collection_ids]
         return [collection.context for collection in found if collection.context]
-
-
-def _tools_in_force(tools: ToolsSpec, request: RunRequest) -> ToolsSpec:
-    """The agent's settings with those of the request over them."""
-    changes: dict[str, object] = {}
-    if request.builtin_tools is not None:
-        changes["builtin"] = request.builtin_tools
-    if request.builtin_options is not None:
-        changes["builtin_options"] = request.builtin_options
-    return tools.model_copy(update=changes) if changes else tools
 
 
 def _refuse_media(conversation: tuple[Message, ...]) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+from dragoman.domain.agents.traces.model import Ending
 from dragoman.domain.inference.healing import StructuredOutput
 from dragoman.domain.inference.multimodal import MediaKind
 from dragoman.domain.inference.ports import Sampling, ToolChoice
@@ -11,6 +13,7 @@ from dragoman.domain.inference.routing import Complexity
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.parts import Message, ToolSpec
 from dragoman.domain.tools.spec import BuiltinToolOptions
+from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 
@@ -22,7 +25,8 @@ class RunRequest:
     ``extra`` goes to any provider, ``provider_settings`` only to one at an address of the agent's own.
     ``reference`` and ``metadata`` are the caller's own words about the turn; ``idempotency_key`` names the
     stored conversation that repeated calls belong to. ``origin`` is where the conversation takes place (``api``, ``chat``,
-    a channel), ``conversation_id`` which one it is.
+    a channel), ``conversation_id`` which one it is. ``streamed``: the caller sees the answer as it comes about. ``refusals``:
+    whether a refusal by the agent's worker is an error or a polite text.
     """
 
     conversation: tuple[Message, ...]
@@ -45,6 +49,8 @@ class RunRequest:
     idempotency_key: str | None = None
     origin: str = "api"
     conversation_id: str | None = None
+    streamed: bool = False
+    refusals: Literal["error", "text"] = "error"
     dialect: str = "native"
     application: str | None = None
 
@@ -53,8 +59,9 @@ class RunRequest:
 class RunReport:
     """What a run found out on its way, filled while its events are read.
 
-    ``routed``: how difficult the request was found, where that chose the model. ``withheld``: the categories
-    for which the request was not passed on. ``charges``: priced lines of everything that was used.
+    ``run_id`` names the run's trace, ``ended`` how it came to its end. ``routed``: how difficult the request was found,
+    where that chose the model. ``withheld``: the categories for which the request was not passed on. ``charges``: priced
+    lines of everything that was used.
     """
 
     embedding_down: bool = False
@@ -62,5 +69,7 @@ class RunReport:
     citations: tuple[Citation, ...] = ()
     model: str | None = None
     routed: Complexity | None = None
+    run_id: str = field(default_factory=uuid7)
+    ended: Ending = "failed"
     withheld: tuple[str, ...] = ()
     charges: list[Charge] = field(default_factory=list[Charge])

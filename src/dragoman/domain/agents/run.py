@@ -1,5 +1,6 @@
 """Running an agent: context, then the model, then events. The one way an answer is made in every dialect."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -7,12 +8,18 @@ from dataclasses import replace
 import structlog
 
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.agents.approvals.service import Wish
+from dragoman.domain.agents.arguments import ArgumentReader
+from dragoman.domain.agents.calls import Calls
+from dragoman.domain.agents.consent import Consent
+from dragoman.domain.agents.gate import Gate, gate_of
 from dragoman.domain.agents.ledger import Ledger
+from dragoman.domain.agents.limits import Allowance
 from dragoman.domain.agents.lookup import Lookup
 from dragoman.domain.agents.model import ResolvedAgent
-from dragoman.domain.agents.pending import PendingResults
+from dragoman.domain.agents.pending.service import PendingResults
 from dragoman.domain.agents.prepare import EndpointModels as EndpointModels
-from dragoman.domain.agents.prepare import Preparation
+from dragoman.domain.agents.prepare import Preparation, Prepared
 from dragoman.domain.agents.prepare import RunnerParts as RunnerParts
 from dragoman.domain.agents.request import RunReport as RunReport
 from dragoman.domain.agents.request import RunRequest as RunRequest
@@ -21,6 +28,8 @@ from dragoman.domain.agents.selfcall import PROTOCOL
 from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.agents.structured import structured
+from dragoman.domain.agents.traces.model import RunTrace
+from dragoman.domain.agents.traces.recorder import Recorder, clean
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.ports import ChatModel, ChatRequest
 from dragoman.domain.knowledge.retrieve import Retriever
@@ -29,7 +38,8 @@ from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
 from dragoman.domain.usage.meter import Meter, UsageContext
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import DragomanError, InvalidInput
+from dragoman.kit.errors import DragomanError, Forbidden, InvalidInput
+from dragoman.kit.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +63,7 @@ class AgentRunner:
         endpoints: EndpointModels,
         meter: Meter,
         parts: RunnerParts | None = None,
+        tasks: TaskOwner | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._agents = agents
@@ -60,7 +71,9 @@ class AgentRunner:
         self._parts = parts or RunnerParts()
         lookup = self._parts.lookup or Lookup(retriever, None)
         self._preparation = Preparation(catalogue, endpoints, lookup, self._parts)
-        self._pending = PendingResults()
+        self._pending = PendingResults(self._parts.database)
+        self._reader = ArgumentReader(self._parts.healer)
+        self._tasks = tasks or TaskOwner()
 
     async def resolve(self, caller: Caller, name: str) -> ResolvedAgent:
         """The caller's agent of that id, slug or name, else the catalogue's model of that name.
@@ -82,30 +95,113 @@ class AgentRunner:
         Raises:
             InvalidInput: nothing to answer, or more than the agent's context holds.
             NotFound: the agent's model or one of its collections does not exist.
+            Forbidden: the agent's worker refused the message.
             ProviderError: the provider failed, or the request could not be moderated.
             Unprocessable: the model gave no JSON of the wanted schema.
         """
         report = report if report is not None else RunReport()
         _check(agent.spec, request)
+        recorder = await self._recorder(caller, agent, request, report)
         ledger = self._ledger(caller, agent, request, report)
+        events = self._answered(caller, agent, request, report, recorder, ledger)
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    if isinstance(event, Finished):
+                        # Whoever has seen the end finds the whole trace.
+                        await self._keep(caller, recorder, report)
+                    yield event
+        except (GeneratorExit, asyncio.CancelledError):
+            recorder.ending = "cancelled" if recorder.ending == "failed" else recorder.ending
+            raise
+        finally:
+            if not recorder.kept:
+                self._tasks.start(self._keep(caller, recorder, report), name="agents.trace")
+
+    async def _keep(self, caller: Caller, recorder: Recorder, report: RunReport) -> None:
+        report.ended = recorder.ending
+        if self._parts.traces is None or recorder.kept:
+            return
+        recorder.kept = True
+        cost = round(sum(charge.amount for charge in report.charges) * 1_000_000)
+        trace = recorder.trace(model=report.model or "", cost_micro_usd=cost)
+        try:
+            await self._parts.traces.keep(caller, trace)
+        except DragomanError as error:
+            # The answer is there; that nobody can read up how it came about is no reason to lose it.
+            log.warning("agents.trace_lost", run=trace.id, reason=error.detail)
+
+    async def _recorder(
+        self, caller: Caller, agent: ResolvedAgent, request: RunRequest, report: RunReport
+    ) -> Recorder:
+        content = True
+        if self._parts.switches is not None:
+            content = (await self._parts.switches.of(caller)).get("log_conversations") is not False
+        begun = RunTrace(
+            id=report.run_id,
+            agent_id=agent.id,
+            agent_name=clean(agent.name, 230),
+            model="",
+            dialect=request.dialect,
+            origin=clean(request.origin, 64),
+            conversation_id=clean(request.conversation_id, 128) if request.conversation_id else None,
+            person=clean(request.user, 256) if request.user else None,
+            started_at=now_ms(),
+            ended_at=now_ms(),
+            ended="failed",
+            rounds=0,
+            prompt_tokens=0,
+            completion_tokens=0,
+            cost_micro_usd=0,
+        )
+        return Recorder(begun, content=content)
+
+    async def _answered(
+        self,
+        caller: Caller,
+        agent: ResolvedAgent,
+        request: RunRequest,
+        report: RunReport,
+        recorder: Recorder,
+        ledger: Ledger,
+    ) -> AsyncGenerator[Event]:
         conversation = await self._preparation.media(agent, request, ledger)
         report.withheld = await self._preparation.withheld(agent.spec, conversation)
         if report.withheld:
+            recorder.ending = "withheld"
+            recorder.step("decision", "moderation", state="withheld", note=", ".join(report.withheld))
             declined = self._declined(agent, ledger, report)
             async with aclosing(declined):
                 async for event in declined:
                     yield event
             return
         agent = await self._preparation.routed(agent, conversation, ledger, report)
-        owner = f"{caller.user_id}/{agent.name}"
-        request = replace(request, conversation=self._pending.put_back(owner, conversation))
-        prepared = await self._preparation.prepare(caller, agent, request, ledger)
-        found = prepared.found
+        if report.routed is not None:
+            recorder.step("decision", "routing", state=report.routed, note=agent.spec.model)
+        conversation, goes_on = await self._pending.put_back(caller, agent.name, conversation)
+        request = replace(request, conversation=conversation)
+        asked = await self._preparation.asked(caller, agent, request, ledger)
+        gate = gate_of(self._parts.workers, caller, agent, request, recorder)
+        if gate is not None:
+            try:
+                agent, request, asked = await gate.received(agent, request, asked)
+            except Forbidden as error:
+                recorder.ending = "rejected"
+                if request.refusals == "error":
+                    raise
+                log.info("agents.refused_politely", reason=error.detail)
+                yield TextDelta(_DECLINED)
+                yield Finished("content_filter", Usage(estimated=True), asked.model.name)
+                return
+        prepared = await self._preparation.equipped(caller, agent, request, ledger, asked)
+        if goes_on:
+            prepared.skills.reopen(conversation)
+        found = asked.found
         report.embedding_down, report.vectors_down = found.embedding_down, found.vectors_down
         report.citations, report.model = found.citations, prepared.model.name
-        if prepared.grounded:
+        if asked.grounded:
             yield CitationsFound(found.citations)
-        rounds = Rounds(prepared, ledger, self._pending, owner)
+        rounds = self._rounds(caller, agent, request, prepared, ledger, recorder, gate)
         events = rounds.answer()
         if prepared.structured is not None:
             prefill = agent.spec.prefill or "" if "no_assistant_prefilling" not in agent.spec.flags else ""
@@ -115,6 +211,60 @@ class AgentRunner:
                 if isinstance(event, CitationsFound):
                     report.citations = event.citations
                 yield event
+
+    def _rounds(
+        self,
+        caller: Caller,
+        agent: ResolvedAgent,
+        request: RunRequest,
+        prepared: Prepared,
+        ledger: Ledger,
+        recorder: Recorder,
+        gate: Gate | None,
+    ) -> Rounds:
+        allowance = Allowance(self._parts.limits, lambda: ledger.spent_usd)
+        calls = Calls(
+            prepared.toolbox,
+            self._reader,
+            allowance,
+            recorder,
+            consent=self._consent(caller, agent, request, recorder.run_id),
+            hook=gate.called if gate is not None else None,
+        )
+        return Rounds(
+            prepared=prepared,
+            ledger=ledger,
+            pending=self._pending,
+            caller=caller,
+            agent=agent.name,
+            calls=calls,
+            allowance=allowance,
+            recorder=recorder,
+            healer=self._parts.healer,
+        )
+
+    def _consent(
+        self, caller: Caller, agent: ResolvedAgent, request: RunRequest, run_id: str
+    ) -> Consent | None:
+        own = agent.spec.tools.approvals
+        rules = (*self._parts.approval_rules, *((own,) if own is not None else ()))
+        if not any(rule.names or rule.risks for rule in rules):
+            return None
+        if self._parts.approvals is None:
+            raise InvalidInput("Approvals cannot be asked for on this server.", code="approvals_missing")
+        wish = Wish(
+            run_id=run_id,
+            agent_id=agent.id,
+            agent_name=agent.name[:230],
+            person=clean(request.user, 256) if request.user else None,
+            conversation_id=request.conversation_id,
+            tool="",
+            risk="",
+            arguments={},
+        )
+        limits = self._parts.limits
+        seconds = limits.streamed_wait_seconds if request.streamed else limits.whole_wait_seconds
+        return Consent(self._parts.approvals, caller, rules, wish, seconds)
 
     def _ledger(self, caller: Caller, agent: ResolvedAgent, request: RunRequest, report: RunReport) -> Ledger:
         context = UsageContext(

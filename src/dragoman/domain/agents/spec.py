@@ -93,7 +93,8 @@ class AgentSpec(BaseModel):
     """An agent's settings. ``endpoint`` None = a model of the catalogue, else an OpenAI-compatible address.
 
     ``user_prompt_template`` replaces ``{prompt}`` in every user turn. ``prefill`` starts the assistant's.
-    ``worker`` is the address, or the script, that sees messages and tool calls before they go on.
+    ``worker`` is the address, or the script, that sees messages and tool calls before they go on;
+    a script is given ``worker_env``.
     ``media_to_text`` names kinds of media that become text for the model. ``flags`` name habits of the model
     and its provider.
     """
@@ -114,6 +115,7 @@ class AgentSpec(BaseModel):
     moderation: ModerationSpec | None = None
     routing: RoutingSpec | None = None
     worker: str | None = None
+    worker_env: dict[str, JsonValue] = Field(default_factory=dict)
     media_to_text: tuple[Literal["image", "audio", "video", "file", "other", "all"], ...] = ()
     context_tokens: int | None = None
     overflow: Literal["refuse", "truncate"] = "refuse"

@@ -169,7 +169,7 @@ class ChatService:
                 self._turns.pop(begun.turn_id, None)
 
         turn = Turn(
-            lambda: self._events(begun, agent, conversation, prompt.dialect),
+            lambda: self._events(begun, agent, conversation, prompt),
             keep,
             prompt_characters=sum(len(message.text) for message in conversation),
             streamed=prompt.streamed,
@@ -186,7 +186,7 @@ class ChatService:
             raise unavailable() from error
 
     async def _events(
-        self, begun: _Begun, agent: ResolvedAgent, conversation: tuple[Message, ...], dialect: str
+        self, begun: _Begun, agent: ResolvedAgent, conversation: tuple[Message, ...], prompt: Prompt
     ) -> AsyncGenerator[Event]:
         session = begun.live.session
         fetched = None
@@ -200,7 +200,9 @@ class ChatService:
             metadata=session.metadata,
             origin="chat",
             conversation_id=session.id,
-            dialect=dialect,
+            streamed=prompt.streamed,
+            refusals="text",
+            dialect=prompt.dialect,
             application=f"chat:{session.client_id}",
         )
         async with aclosing(self._runner.run(begun.live.owner, agent, request)) as events:
@@ -291,19 +293,26 @@ def _refuse_beyond_limits(connection: Connection, live: LiveSession, count: int,
 
 def _conversation(said: Sequence[ChatMessage]) -> list[Message]:
     """What the model is given; a call of a tool that nobody answered would be refused, so only texts of answers go along."""
-    return [Message(message.role, message.parts) for message in said if message.parts]
+    return [Message(message.role, parts) for message in said if (parts := _goes_along(message))]
+
+
+def _goes_along(message: ChatMessage) -> tuple[Part, ...]:
+    if message.role == "user":
+        return message.parts
+    # Providers take no pictures in an assistant's turn.
+    return tuple(part for part in message.parts if isinstance(part, TextPart))
 
 
 def _answer_message(reply: Reply, now: int) -> ChatMessage | None:
     answer = reply.answer
     calls = () if reply.cancelled else answer.tool_calls
-    if not answer.text and not answer.reasoning and not calls:
+    if not (answer.text or answer.reasoning or calls or answer.attachments):
         return None
     return ChatMessage(
         0,
         uuid7(),
         "assistant",
-        (TextPart(answer.text),) if answer.text else (),
+        (*((TextPart(answer.text),) if answer.text else ()), *answer.attachments),
         now,
         answer.reasoning or None,
         calls,

@@ -201,6 +201,22 @@ class Healer:
         except TimeoutError as error:
             raise DeadlineExceeded("Reading the JSON of the answer took too long.") from error
 
+    async def problems(self, schema: JsonObject, value: JsonValue) -> tuple[str, ...]:
+        """What keeps a value from the schema.
+
+        Raises:
+            DeadlineExceeded: checking it took too long.
+        """
+        if self._pool is not None and _has_patterns(schema):
+            return await self._pool.call(problems_of, schema, value, timeout_seconds=_CHECK_SECONDS)
+        if len(orjson.dumps(value)) <= _INLINE_CHARACTERS:
+            return problems_of(schema, value)
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                return await asyncio.to_thread(problems_of, schema, value)
+        except TimeoutError as error:
+            raise DeadlineExceeded("Checking the value took too long.") from error
+
 
 def _has_patterns(schema: JsonValue) -> bool:
     if isinstance(schema, Mapping):

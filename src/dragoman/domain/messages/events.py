@@ -1,8 +1,8 @@
 """The one event stream that every answer is, whole or streamed, in every dialect.
 
-A stream is any number of deltas, tool runs and ``CitationsFound``, then ``Finished`` as the last event. Where documents are
-searched before the model is asked, ``CitationsFound`` comes first; a model that searches by itself may find more later, and
-each ``CitationsFound`` then holds all so far.
+A stream is any number of deltas, tool runs, attachments and ``CitationsFound``, then ``Finished`` as the last event. Where
+documents are searched before the model is asked, ``CitationsFound`` comes first; a model that searches by itself may find
+more later, and each ``CitationsFound`` then holds all so far.
 A failure is raised, not an event: the dialect turns it into a status or, after the stream has begun, an in-band error.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from dragoman.domain.messages.citations import Citation
+from dragoman.domain.messages.parts import Part
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter"]
 
@@ -36,19 +37,28 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolRun:
-    """A tool that the server itself carries out: once when it begins, once when it has ended.
+    """A tool that the server itself carries out: when the model wishes it, when it begins, when it has ended.
 
-    ``arguments`` is JSON text. ``reason`` and ``goal`` are the model's own words, where it was asked for them.
+    ``waiting``: it begins when a person has said yes. ``arguments`` is JSON text. ``reason`` and ``goal`` are the model's
+    own words, where it was asked for them.
     """
 
     id: str
     name: str
     arguments: str
-    state: Literal["created", "completed", "failed"]
+    state: Literal["created", "waiting", "running", "completed", "failed"]
     result: str = ""
     duration_ms: int = 0
     reason: str | None = None
     goal: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """Pictures, sound or files that a tool made for the person."""
+
+    parts: tuple[Part, ...]
+    tool: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +93,4 @@ class Finished:
     model: str
 
 
-Event: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | ToolRun | CitationsFound | Finished
+Event: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta | ToolRun | Attached | CitationsFound | Finished

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.events import (
+    Attached,
     CitationsFound,
     Event,
     Finished,
@@ -16,12 +17,12 @@ from dragoman.domain.messages.events import (
     ToolRun,
     Usage,
 )
-from dragoman.domain.messages.parts import ToolCall
+from dragoman.domain.messages.parts import Part, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: what folding its stream gives. ``tool_runs`` are those that have ended."""
+    """A whole answer: what folding its stream gives. ``tool_runs`` are those that have ended, ``attachments`` what they made."""
 
     text: str
     reasoning: str
@@ -31,6 +32,7 @@ class Answer:
     usage: Usage
     model: str
     tool_runs: tuple[ToolRun, ...] = ()
+    attachments: tuple[Part, ...] = ()
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class Folder:
         self._calls: dict[int, _Call] = {}
         self._citations: tuple[Citation, ...] = ()
         self._runs: list[ToolRun] = []
+        self._attached: list[Part] = []
         self._finished: Finished | None = None
 
     def add(self, event: Event) -> None:
@@ -64,8 +67,10 @@ class Folder:
                 call.name = event.name or call.name
                 call.arguments.append(event.arguments)
             case ToolRun():
-                if event.state != "created":
+                if event.state in ("completed", "failed"):
                     self._runs.append(event)
+            case Attached(parts):
+                self._attached.extend(parts)
             case CitationsFound(citations):
                 self._citations = citations
             case Finished():
@@ -93,6 +98,7 @@ class Folder:
             usage=self._finished.usage,
             model=self._finished.model,
             tool_runs=tuple(self._runs),
+            attachments=tuple(self._attached),
         )
 
 

@@ -29,8 +29,31 @@ class RemoteSource(BaseModel):
     cache_seconds: int = 600
 
 
+class CollectionSearch(BaseModel):
+    """A search in one collection. ``maximum`` and ``minimum_score`` None = as usual; ``references``: related documents too."""
+
+    model_config = _STRICT
+
+    collection_id: str
+    maximum: int | None = Field(default=None, ge=1, le=128)
+    minimum_score: float | None = Field(default=None, ge=0, le=1)
+    references: bool = False
+
+
+class ApprovalRule(BaseModel):
+    """Which tools need a person's yes: those whose name fits a pattern (``crm_*``), and those of a kind of risk."""
+
+    model_config = _STRICT
+
+    names: tuple[str, ...] = ()
+    risks: tuple[Literal["read", "write", "outside", "execute"], ...] = ()
+
+
 class CallbackTool(BaseModel):
-    """A tool carried out by calling the user's own address. ``parameters`` is its arguments' JSON Schema."""
+    """A tool carried out by calling the user's own address. ``parameters`` is its arguments' JSON Schema.
+
+    With ``search`` nothing is called: it searches one of the owner's collections, and ``url`` is empty.
+    """
 
     model_config = _STRICT
 
@@ -39,6 +62,7 @@ class CallbackTool(BaseModel):
     headers: dict[str, str] = Field(default_factory=dict)
     url: str
     parameters: JsonValue = None
+    search: CollectionSearch | None = None
 
 
 class BuiltinToolOptions(BaseModel):
@@ -62,7 +86,7 @@ class ToolsSpec(BaseModel):
     ``client`` are OpenAI tool objects that the caller carries out. ``builtin`` names tools of the platform,
     None = never set. ``protocol``: None or ``native`` = the provider's own tool calls, ``text`` = calls written in the
     text; with any other the agent cannot answer.
-    ``explain`` asks the model why it calls a tool.
+    ``explain`` asks the model why it calls a tool. ``approvals`` tells which calls a person must allow first.
     """
 
     model_config = _STRICT
@@ -77,3 +101,4 @@ class ToolsSpec(BaseModel):
     shell_options: ShellOptions | None = None
     protocol: str | None = None
     explain: bool = False
+    approvals: ApprovalRule | None = None

@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from dragoman.domain.chat.content import read_calls, read_parts, write_calls, write_parts
 from dragoman.domain.chat.model import ChatMessage
 from dragoman.domain.chat.tables import chat_messages
+from dragoman.domain.messages.stored import read_calls, read_parts, write_calls, write_parts
 
 
 def _message(row: sa.RowMapping) -> ChatMessage:

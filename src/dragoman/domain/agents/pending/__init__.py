@@ -1,0 +1,1 @@
+"""Results of the server's tools that wait for the caller's."""

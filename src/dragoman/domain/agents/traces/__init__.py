@@ -1,0 +1,1 @@
+"""What runs of agents did, step by step."""
