@@ -16,6 +16,7 @@ from dragoman.dialects.asksage.app import create_app as create_asksage
 from dragoman.dialects.openai.app import create_app as create_openai
 from dragoman.dialects.openai.hot import HotLimits, HotRoute
 from dragoman.dialects.operations.app import create_app as create_operations
+from dragoman.dialects.playground.app import create_app as create_playground
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.relay import Relay
 from dragoman.kit.egress import EgressPolicy, resolve_checked
@@ -55,6 +56,7 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
     front = Front(
         mounts={
             "/v1": ("openai", create_openai(services)),
+            "/api/v1/playground": ("playground", create_playground(services)),
             "/api/v1": ("aivax", create_aivax(services)),
             "/server": ("asksage", asksage),
             "/user": ("asksage", asksage),

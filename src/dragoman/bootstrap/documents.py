@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from dragoman.dialects.aivax.app import create_app as create_aivax
 from dragoman.dialects.asksage.openapi import document as asksage_document
 from dragoman.dialects.openai.app import create_app as create_openai
+from dragoman.dialects.playground.app import create_app as create_playground
 from dragoman.domain.services import Services
 
 
@@ -23,6 +24,7 @@ OPENAPI_DIALECTS: Mapping[str, Callable[[], dict[str, Any]]] = MappingProxyType(
         "openai": lambda: _of_application(create_openai, "/v1"),
         "aivax": lambda: _of_application(create_aivax, "/api/v1"),
         "asksage": asksage_document,
+        "playground": lambda: _of_application(create_playground, "/api/v1/playground"),
     }
 )
 

@@ -18,6 +18,7 @@ from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
 from dragoman.bootstrap.speech import open_speech
 from dragoman.bootstrap.tools import open_tools
+from dragoman.bootstrap.voice import open_voice_sessions
 from dragoman.bootstrap.web import open_web
 from dragoman.db.database import Database
 from dragoman.db.jobs import JobRunner, process_owner
@@ -206,6 +207,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             hosted=web.hosted,
             approvals=working.approvals,
             traces=working.traces,
+            voice_sessions=open_voice_sessions(settings, database, root_key),
             **chat,
         )
         counted = CountedIngestion(ingestion, database, meter=meter, counter=counter, embed=embed)

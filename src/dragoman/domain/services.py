@@ -28,6 +28,7 @@ from dragoman.domain.tools.web import Web
 from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
+from dragoman.domain.voice.sessions import VoiceSessionsService
 from dragoman.settings import Settings
 
 
@@ -62,3 +63,4 @@ class Services:
     schedules: SchedulesService
     web: Web
     hosted: HostedFiles
+    voice_sessions: VoiceSessionsService

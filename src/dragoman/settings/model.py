@@ -30,6 +30,7 @@ from dragoman.settings.groups import (
 from dragoman.settings.making import HostingSettings, ImagesSettings
 from dragoman.settings.search import SearchSettings
 from dragoman.settings.speech import SpeechSettings
+from dragoman.settings.voice import VoiceSettings
 
 
 def default_data_dir() -> Path:
@@ -61,6 +62,7 @@ class Settings(Group):
     chat: ChatSettings = ChatSettings()
     media: MediaSettings = MediaSettings()
     speech: SpeechSettings = SpeechSettings()
+    voice: VoiceSettings = VoiceSettings()
     prices: PricesSettings = PricesSettings()
     search: SearchSettings = SearchSettings()
     images: ImagesSettings = ImagesSettings()
@@ -81,6 +83,12 @@ class Settings(Group):
             raise ValueError("speech.synthesizer openai needs speech.tts_base_url")
         if self.speech.transcriber == "openai" and self.speech.stt_base_url is None:
             raise ValueError("speech.transcriber openai needs speech.stt_base_url")
+        if self.voice.public and self.voice.public_email is None:
+            raise ValueError("voice.public needs voice.public_email, the user whose account pays")
+        if self.voice.livekit_url is not None and not (
+            self.voice.livekit_api_key and self.voice.livekit_api_secret
+        ):
+            raise ValueError("voice.livekit_url needs voice.livekit_api_key and voice.livekit_api_secret")
         if self.knowledge.passage_overlap_tokens >= self.knowledge.passage_tokens:
             raise ValueError("knowledge.passage_overlap_tokens must be less than knowledge.passage_tokens")
         return self

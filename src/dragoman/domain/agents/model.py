@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.kit.jsontypes import JsonValue
 
-AgentKind = Literal["gateway", "persona"]
+AgentKind = Literal["gateway", "persona", "voice"]
 
 
 @dataclass(frozen=True, slots=True)

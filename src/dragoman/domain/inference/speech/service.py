@@ -51,6 +51,16 @@ class SpeechService:
         """Names of the engines that speak or listen here."""
         return list(dict.fromkeys([*self._engines.synthesizers, *self._engines.transcribers]))
 
+    @property
+    def synthesizers(self) -> list[str]:
+        """Names of the engines that speak here."""
+        return list(self._engines.synthesizers)
+
+    @property
+    def transcribers(self) -> list[str]:
+        """Names of the engines that listen here."""
+        return list(self._engines.transcribers)
+
     def synthesizer(self, model: str | None = None, language: str | None = None) -> Synthesizer:
         """Who speaks: the one asked for, else the first in force that has a voice for the language.
 
@@ -101,10 +111,18 @@ class SpeechService:
             Unavailable: a part is missing; the message says what to install.
         """
         engine = self.synthesizer(model, request.language)
-        known = engine.voices()
-        if request.voice is not None and known and request.voice not in {voice.name for voice in known}:
-            raise unknown_voice(request.voice, known)
+        self.check_voice(engine, request.voice)
         return self._packer.pack(engine.stream(request), rate_hz=engine.sample_rate_hz, form=form)
+
+    def check_voice(self, engine: Synthesizer, voice: str | None) -> None:
+        """Returns when the engine may have that voice.
+
+        Raises:
+            InvalidInput: it does not; the message lists those it has.
+        """
+        known = engine.voices()
+        if voice is not None and known and voice not in {each.name for each in known}:
+            raise unknown_voice(voice, known)
 
     def listen(
         self, recording: Recording, options: TranscribeOptions, *, model: str | None = None
