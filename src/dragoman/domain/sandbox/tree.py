@@ -8,7 +8,6 @@ import errno
 import fcntl
 import mimetypes
 import os
-import shutil
 import stat
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,15 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dragoman.domain.sandbox.model import Entry, FileDetails
+from dragoman.domain.sandbox.walk import BLOCK, DEPTH, FOLDER, charged, remove, usage
 from dragoman.kit.errors import Conflict, InvalidInput, NotFound, TooLarge
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Opening a pipe would wait for who writes into it.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_BLOCK = 4096
 _LOOKED_AT_BYTES = 8192
-_DEPTH = 200
 
 
 def _no_file() -> NotFound:
@@ -55,13 +52,13 @@ def _opened(root: Path, names: Sequence[str], *, create: bool = False) -> Genera
     """
     if create:
         root.mkdir(parents=True, exist_ok=True)
-    folder = os.open(root, _FOLDER)
+    folder = os.open(root, FOLDER)
     try:
         for name in names:
             if create:
                 with suppress(FileExistsError):
                     os.mkdir(name, 0o755, dir_fd=folder)
-            inner = os.open(name, _FOLDER, dir_fd=folder)
+            inner = os.open(name, FOLDER, dir_fd=folder)
             os.close(folder)
             folder = inner
         yield folder
@@ -160,8 +157,8 @@ def put(root: Path, names: Sequence[str], content: Path, *, workspace_bytes: int
         replaced = _present(root, names)
         if replaced is not None and replaced.is_directory:
             raise Conflict("A directory is there.", param="path", code="is_directory")
-        freed = 0 if replaced is None else _charged(replaced.size or 0)
-        _refuse_full(root, _charged(content.stat().st_size) - freed + _BLOCK * len(names), workspace_bytes)
+        freed = 0 if replaced is None else charged(replaced.size or 0)
+        _refuse_full(root, charged(content.stat().st_size) - freed + BLOCK * len(names), workspace_bytes)
         with _made(root, names[:-1]) as folder:
             os.rename(content, names[-1], dst_dir_fd=folder)
 
@@ -175,16 +172,19 @@ def make_folder(root: Path, names: Sequence[str], *, workspace_bytes: int) -> No
         TooLarge: the workspace would grow beyond its bound.
     """
     with _locked(root):
-        _refuse_full(root, _BLOCK * len(names), workspace_bytes)
+        _refuse_full(root, BLOCK * len(names), workspace_bytes)
         with _made(root, names):
             return
 
 
 @contextmanager
 def _locked(root: Path) -> Generator[None]:
-    """Nobody else adds to this workspace meanwhile, also in other processes."""
+    """Nobody else adds to this workspace through the server meanwhile, also in other processes.
+
+    The lock lies beside the workspace, where no program inside can hold it.
+    """
     root.mkdir(parents=True, exist_ok=True)
-    lock = os.open(root, _FOLDER)
+    lock = os.open(root.with_name(f".{root.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -195,8 +195,8 @@ def _locked(root: Path) -> Generator[None]:
 @contextmanager
 def _made(root: Path, names: Sequence[str]) -> Generator[int]:
     """A descriptor of the folder, which is made where absent."""
-    if len(names) > _DEPTH:
-        raise InvalidInput(f"Folders may lie {_DEPTH} deep.", param="path")
+    if len(names) > DEPTH:
+        raise InvalidInput(f"Folders may lie {DEPTH} deep.", param="path")
     try:
         with _opened(root, names, create=True) as folder:
             yield folder
@@ -224,25 +224,6 @@ def _refuse_full(root: Path, adding: int, workspace_bytes: int) -> None:
             param="path",
             code="workspace_full",
         )
-
-
-def usage(root: Path) -> int:
-    """The bytes that a workspace takes; every file and folder counts for a block at least."""
-    total, waiting = 0, [str(root)]
-    while waiting:
-        # What vanishes or cannot be read meanwhile takes no room.
-        with suppress(OSError), os.scandir(waiting.pop()) as found:
-            for entry in found:
-                if entry.is_dir(follow_symlinks=False):
-                    total += _BLOCK
-                    waiting.append(entry.path)
-                else:
-                    total += _charged(entry.stat(follow_symlinks=False).st_size)
-    return total
-
-
-def _charged(size: int) -> int:
-    return max(_BLOCK, -(-size // _BLOCK) * _BLOCK)
 
 
 def delete_file(root: Path, names: Sequence[str]) -> None:
@@ -273,8 +254,8 @@ def delete_folder(root: Path, names: Sequence[str]) -> None:
         raise InvalidInput("Attempted to delete the root directory.", param="path", code="root_directory")
     try:
         with _opened(root, names[:-1]) as folder:
-            os.close(os.open(names[-1], _FOLDER, dir_fd=folder))
-            shutil.rmtree(names[-1], dir_fd=folder)
+            os.close(os.open(names[-1], FOLDER, dir_fd=folder))
+            remove(names[-1], folder, root.with_name(".trash"))
     except OSError as error:
         if error.errno in _ABSENT:
             raise _no_folder() from error

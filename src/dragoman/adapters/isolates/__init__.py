@@ -1,0 +1,1 @@
+"""JavaScript without a way out."""
