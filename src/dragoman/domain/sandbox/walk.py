@@ -113,6 +113,7 @@ def remove(name: str, folder: int, trash: Path) -> None:
             # Folders are lifted to the top before they are emptied, so that no depth matters.
             one = waiting.pop()
             with _inner(bin_, one) as inner, os.scandir(inner) as found:
+                _unlock(inner)
                 for entry in list(found):
                     if entry.is_dir(follow_symlinks=False):
                         lifted = uuid7()
@@ -125,9 +126,14 @@ def remove(name: str, folder: int, trash: Path) -> None:
 
 def _lift(name: str, folder: int, lifted: str, top: int) -> None:
     # A folder that its owner may not write to cannot be moved, for its entry '..' would change.
-    with _inner(folder, name) as inner, suppress(PermissionError):
-        os.fchmod(inner, 0o700)
+    with _inner(folder, name) as inner:
+        _unlock(inner)
     os.rename(name, lifted, src_dir_fd=folder, dst_dir_fd=top)
+
+
+def _unlock(folder: int) -> None:
+    with suppress(PermissionError):
+        os.fchmod(folder, 0o700)
 
 
 def remove_tree(path: Path) -> None:
