@@ -11,6 +11,7 @@ import resource
 import signal
 import struct
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
@@ -26,6 +27,36 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 
 
+class _Channel:
+    """The pipes to the parent. Questions are put one after the other, from whichever thread."""
+
+    def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
+        self.requests = requests
+        self._replies = replies
+        self._turn = threading.Lock()
+
+    def send(self, message: bytes) -> None:
+        self._replies.write(HEADER.pack(len(message)))
+        self._replies.write(message)
+        self._replies.flush()
+
+    def ask(self, question: object) -> object:
+        with self._turn:
+            self.send(pickle.dumps((None, question), protocol=5))
+            answer = _receive(self.requests)
+        if answer is None:
+            raise EOFError("the parent has gone")
+        return pickle.loads(answer)  # noqa: S301 - written by our parent
+
+
+_channels: list[_Channel] = []
+
+
+def ask(question: object) -> object:
+    """What the parent answers; for functions called through ``ChildPool.call`` with ``answer``. Made of plain values."""
+    return _channels[0].ask(question)
+
+
 def main(arguments: list[str]) -> None:
     """Answers calls until the parent goes. Arguments: the parent's process id, memory in MB or 0."""
     parent, memory_mb = int(arguments[0]), int(arguments[1])
@@ -38,11 +69,10 @@ def main(arguments: list[str]) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    channel = _Channel(requests, replies)
+    _channels.append(channel)
     while (message := _receive(requests)) is not None:
-        reply = _answer(message)
-        replies.write(HEADER.pack(len(reply)))
-        replies.write(reply)
-        replies.flush()
+        channel.send(_answer(message))
 
 
 def _tie_to(parent: int) -> None:
@@ -111,4 +141,6 @@ def _failure(error: BaseException) -> bytes:
 
 
 if __name__ == "__main__":
+    # Under its own name, so that what functions import is this very module.
+    sys.modules["dragoman.kit.child"] = sys.modules["__main__"]
     main(sys.argv[1:])

@@ -14,8 +14,8 @@ import signal
 import sys
 import tempfile
 from asyncio.subprocess import Process
-from collections.abc import Callable, Mapping
-from typing import IO, Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import IO, Any, TypeAlias, TypeVar, cast
 
 import structlog
 
@@ -23,6 +23,8 @@ from dragoman.kit.child import HEADER
 from dragoman.kit.errors import DeadlineExceeded, Unavailable
 
 R = TypeVar("R")
+# What the parent says to a question of the child's; both are plain values.
+Answer: TypeAlias = Callable[[Any], Awaitable[object]]
 
 log = structlog.get_logger(__name__)
 
@@ -93,11 +95,14 @@ class ChildPool:
         """How many processes there are now."""
         return sum(child.alive for child in self._children)
 
-    async def call(self, fn: Callable[..., R], *args: Any, timeout_seconds: float) -> R:
+    async def call(
+        self, fn: Callable[..., R], *args: Any, timeout_seconds: float, answer: Answer | None = None
+    ) -> R:
         """What ``fn(*args)`` returns in a child; its exceptions come with the child's traceback as a note.
 
         ``fn`` is importable by name; arguments and result are pickled, the result is made of plain values,
         dataclasses, enums and arrays. The time counts from when a process is free. Cancelling kills it.
+        ``answer`` answers what ``fn`` asks by ``kit.child.ask``, within the same time.
 
         Raises:
             ChildTimeout: the time is over.
@@ -111,7 +116,12 @@ class ChildPool:
             try:
                 async with asyncio.timeout(timeout_seconds):
                     child = await self._take()
-                    reply = await child.exchange(message)
+                    reply = _read_reply(await child.exchange(message))
+                    while reply[0] is None:
+                        if answer is None:
+                            raise ChildCrashed("The work asked something that nobody answers.")
+                        answered = pickle.dumps(await answer(reply[1]), protocol=5)
+                        reply = _read_reply(await child.exchange(answered))
             except TimeoutError:
                 await self._discard(child)
                 raise ChildTimeout(
@@ -277,14 +287,20 @@ def _is_value(kind: type[Any]) -> bool:
     return issubclass(kind, (BaseException, enum.Enum)) or hasattr(kind, "__dataclass_fields__")
 
 
-def _result(reply: bytes) -> object:
+def _read_reply(reply: bytes) -> tuple[bool | None, Any]:
+    """True and the result, False and the error with its traceback, None and a question."""
     try:
-        answered, value = _Reply(io.BytesIO(reply)).load()
-        error, trace = (None, "") if answered else value
+        kind, value = _Reply(io.BytesIO(reply)).load()
     except Exception as unreadable:
         raise ChildCrashed("The answer of the process that did the work could not be read.") from unreadable
+    return kind, value
+
+
+def _result(reply: tuple[bool | None, Any]) -> object:
+    answered, value = reply
     if answered:
         return value
+    error, trace = value
     if isinstance(error, MemoryError):
         raise ChildCrashed("The work needed more memory than it is allowed.")
     if isinstance(error, Exception):
