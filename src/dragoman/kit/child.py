@@ -42,7 +42,7 @@ class _Channel:
 
     def ask(self, question: object) -> object:
         with self._turn:
-            self.send(pickle.dumps((None, question), protocol=5))
+            self.send(pickle.dumps((None, question, False), protocol=5))
             answer = _receive(self.requests)
         if answer is None:
             raise EOFError("the parent has gone")
@@ -50,6 +50,12 @@ class _Channel:
 
 
 _channels: list[_Channel] = []
+_worn: list[bool] = []
+
+
+def wear_out() -> None:
+    """Has the parent put a fresh process in this one's place after the present call."""
+    _worn.append(True)
 
 
 def ask(question: object) -> object:
@@ -125,7 +131,8 @@ def _answer(message: bytes) -> bytes:
         call = cast("tuple[Callable[..., Any], tuple[Any, ...], float]", pickle.loads(message))  # noqa: S301 - written by our parent
         function, arguments, seconds = call
         _limit_cpu(seconds)
-        return pickle.dumps((True, function(*arguments)), protocol=5)
+        value = function(*arguments)
+        return pickle.dumps((True, value, bool(_worn)), protocol=5)
     except BaseException as error:  # noqa: BLE001 - every failure is the caller's, in the parent process
         return _failure(error)
 
@@ -134,10 +141,10 @@ def _failure(error: BaseException) -> bytes:
     trace = "".join(traceback.format_exception(error))
     error.__traceback__ = None
     with contextlib.suppress(Exception):
-        reply = pickle.dumps((False, (error, trace)), protocol=5)
+        reply = pickle.dumps((False, (error, trace), bool(_worn)), protocol=5)
         pickle.loads(reply)  # noqa: S301 - our own bytes; some exceptions pickle but cannot be made again
         return reply
-    return pickle.dumps((False, (None, trace)), protocol=5)
+    return pickle.dumps((False, (None, trace), bool(_worn)), protocol=5)
 
 
 if __name__ == "__main__":

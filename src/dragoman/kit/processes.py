@@ -130,7 +130,7 @@ class ChildPool:
             except BaseException:
                 await self._discard(child)
                 raise
-            await self._give_back(child)
+            await self._give_back(child, worn=reply[2])
         return cast("R", _result(reply))
 
     async def close(self) -> None:
@@ -167,9 +167,9 @@ class ChildPool:
             raise
         return _Child(process, report)
 
-    async def _give_back(self, child: "_Child") -> None:
+    async def _give_back(self, child: "_Child", *, worn: bool) -> None:
         child.calls += 1
-        if self._closed or child.calls >= self._max_calls or not child.alive:
+        if self._closed or worn or child.calls >= self._max_calls or not child.alive:
             await self._discard(child)
         else:
             self._idle.append(child)
@@ -287,17 +287,17 @@ def _is_value(kind: type[Any]) -> bool:
     return issubclass(kind, (BaseException, enum.Enum)) or hasattr(kind, "__dataclass_fields__")
 
 
-def _read_reply(reply: bytes) -> tuple[bool | None, Any]:
-    """True and the result, False and the error with its traceback, None and a question."""
+def _read_reply(reply: bytes) -> tuple[bool | None, Any, bool]:
+    """True and the result, False and the error with its traceback, None and a question; and whether the child is worn."""
     try:
-        kind, value = _Reply(io.BytesIO(reply)).load()
+        kind, value, worn = _Reply(io.BytesIO(reply)).load()
     except Exception as unreadable:
         raise ChildCrashed("The answer of the process that did the work could not be read.") from unreadable
-    return kind, value
+    return kind, value, bool(worn)
 
 
-def _result(reply: tuple[bool | None, Any]) -> object:
-    answered, value = reply
+def _result(reply: tuple[bool | None, Any, bool]) -> object:
+    answered, value, _ = reply
     if answered:
         return value
     error, trace = value

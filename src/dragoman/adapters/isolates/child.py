@@ -1,7 +1,6 @@
 """V8 inside a child process: each script gets an isolate of its own, the next one made while nobody waits."""
 
 import asyncio
-import contextlib
 import json
 import re
 import resource
@@ -14,15 +13,13 @@ from typing import Any, Literal, TypeAlias
 
 from py_mini_racer import JSEvalException, JSOOMException, JSParseException, JSPromiseError, mini_racer
 
-from dragoman.kit.child import ask
+from dragoman.kit.child import ask, wear_out
 
 Kind: TypeAlias = Literal["value", "unparsed", "thrown", "time", "memory"]
 
 _PRELUDE = Path(__file__).with_name("prelude.js")
 _PARSED = "__parsed__"
 _PLACE = re.compile(r"<anonymous>:(\d+): (.*)")
-# What the engine itself takes beside the heaps of its isolates.
-_ENGINE_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +63,20 @@ class _Engine:
     """Isolates, on an event loop that lives in a thread of its own."""
 
     def __init__(self, memory_bytes: int) -> None:
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        most = memory_bytes + _ENGINE_BYTES
-        resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
         self._prelude = _PRELUDE.read_text()
         self._loop = asyncio.new_event_loop()
-        self._spare: _Isolate | None = None
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._spare: _Isolate | None = asyncio.run_coroutine_threadsafe(self._fresh(), self._loop).result()
+        # The engine's own share is known only now; a script's buffers lie outside the heap that V8 bounds.
+        self._held_bytes = _held_bytes()
+        self._memory_bytes = memory_bytes
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (self._held_bytes + 3 * memory_bytes, hard))
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether scripts have left so much behind that a fresh process is better."""
+        return _held_bytes() > self._held_bytes + 2 * self._memory_bytes
 
     def run(self, script: Script) -> Ended:
         return self._on_loop(self._run(script))
@@ -120,20 +124,21 @@ class _Engine:
 
 
 async def _carried_out(racer: Any, script: Script) -> Ended:
-    wrapped = script.request is not None
-    problem = await _parse_problem(racer, _as_function(script.code) if wrapped else script.code)
-    if problem is not None and not wrapped:
-        # Whoever writes `return` or `await` at the top means the body of a function.
-        if await _parse_problem(racer, _as_function(script.code)) is None:
-            problem, wrapped = None, True
-    if problem is not None:
-        return Ended("unparsed", problem)
-    if script.request is None:
-        words = [script.code, wrapped]
-        call = "evaluate"
+    is_module = script.request is not None
+    forms = (_as_function,) if is_module else (str, _as_expression, _as_function)
+    problems: list[str] = []
+    for form in forms:
+        source = form(script.code)
+        problem = await _parse_problem(racer, source)
+        if problem is None:
+            break
+        problems.append(problem)
     else:
-        words = [script.code, script.request, script.env, script.may_fetch]
-        call = "handle"
+        return Ended("unparsed", problems[0])
+    if is_module:
+        call, words = "handle", [script.code, script.request, script.env, script.may_fetch]
+    else:
+        call, words = "evaluate", [source, form is not str]
     # The box is taken away first: a script finds nothing of the machinery that runs it.
     arguments = ", ".join(json.dumps(word) for word in words)
     promise = await racer.eval_cancelable(
@@ -149,7 +154,13 @@ async def _carried_out(racer: Any, script: Script) -> Ended:
 
 
 def _as_function(code: str) -> str:
+    """For whoever writes ``return`` or ``await`` at the top."""
     return f"(async function () {{{code}\n}})"
+
+
+def _as_expression(code: str) -> str:
+    """For whoever awaits one thing."""
+    return f"(async function () {{ return ({code.strip().rstrip(';')}\n) }})"
 
 
 async def _parse_problem(racer: Any, code: str) -> str | None:
@@ -183,10 +194,12 @@ def run(script: Script) -> Ended:
     """Runs one script."""
     if not _engines:
         _engines.append(_Engine(script.memory_bytes))
-    return _engines[0].run(script)
+    ended = _engines[0].run(script)
+    if ended.kind in ("time", "memory") or _engines[0].is_worn:
+        wear_out()
+    return ended
 
 
-def warm(memory_bytes: int) -> None:
-    """Has an isolate ready for the first script."""
-    with contextlib.suppress(IndexError):
-        run(Script("0", 5.0, memory_bytes))
+def _held_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
+    return pages * resource.getpagesize()

@@ -304,10 +304,9 @@
   };
   const run = (0, eval);
 
-  const evaluate = (code, as_function) => settled(async () => {
-    const source = as_function ? `(async function () {${code}\n})` : code;
-    const value = run(`${source}\n//# sourceURL=script.js`);
-    return show(await (as_function ? value() : value));
+  const evaluate = (code, is_function) => settled(async () => {
+    const value = run(`${code}\n//# sourceURL=script.js`);
+    return show(await (is_function ? value() : value));
   });
 
   const handle = (code, request_json, env, may_fetch) => {
