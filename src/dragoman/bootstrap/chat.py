@@ -10,7 +10,6 @@ from dragoman.domain.chat.context import ContextReader, context_client
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
 from dragoman.domain.memories.service import MemoriesService
-from dragoman.domain.sandbox.model import Bounds
 from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.skills.service import SkillsService
@@ -38,6 +37,7 @@ async def open_chat(
     database: Database,
     root_key: RootKey,
     runner: AgentRunner,
+    sandbox: SandboxService,
     policy: EgressPolicy,
     tasks: TaskOwner,
     stack: AsyncExitStack,
@@ -45,9 +45,6 @@ async def open_chat(
     """The services; what needs closing is given to the stack."""
     contexts = context_client(policy)
     stack.push_async_callback(contexts.aclose)
-    bounds = Bounds(settings.sandbox.max_file_bytes, settings.sandbox.workspace_bytes)
-    sandbox = SandboxService(database, settings.data_dir / "workspaces", bounds)
-    await sandbox.sweep()
     sealer = root_key.sealer("chat")
     return ChatParts(
         skills=SkillsService(database),

@@ -16,6 +16,7 @@ from dragoman.bootstrap.answering import open_runner_parts, price_table
 from dragoman.bootstrap.chat import open_chat
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
+from dragoman.bootstrap.sandboxes import open_sandboxes
 from dragoman.bootstrap.speech import open_speech
 from dragoman.bootstrap.tools import open_tools
 from dragoman.bootstrap.voice import open_voice_sessions
@@ -135,6 +136,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         accounts.versions.subscribe("agents", agents.forgotten)
         await database.write(index.prepare, embed.profile.dimensions if embed.profile else 0)
         knowledge = KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs)
+        sandboxed = await open_sandboxes(settings, database=database, policy=policy, tasks=tasks, stack=stack)
         address = PublicAddress(settings.server.public_url, settings.server.host, settings.server.port)
         web = open_web(
             settings,
@@ -165,7 +167,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
                     parser=parser,
                     speech=speech,
                     uploads=uploads,
-                    tools=open_tools(web.source, *working.sources),
+                    tools=open_tools(web.source, *working.sources, *sandboxed.sources),
                     stack=stack,
                 )
             ),
@@ -175,6 +177,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             database=database,
             root_key=root_key,
             runner=answering,
+            sandbox=sandboxed.workspaces,
             policy=policy,
             tasks=tasks,
             stack=stack,

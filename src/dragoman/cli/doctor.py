@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from dragoman.bootstrap.accounts import database_report, has_database, open_accounts, sqlite_report
+from dragoman.bootstrap.sandboxes import sandbox_reports
 from dragoman.cli.extras import installed_extras
 from dragoman.cli.options import add_common, add_json, read_settings
 from dragoman.cli.output import print_json
@@ -217,6 +218,18 @@ def _egress(settings: Settings) -> list[Check]:
     return checks
 
 
+def _sandbox(settings: Settings) -> list[Check]:
+    if not settings.data_dir.is_dir():
+        return [Check("sandbox", "ok", "will be chosen at the first start")]
+    reports = asyncio.run(sandbox_reports(settings))
+    chosen = next((report.name for report in reports if report.reason is None), None)
+    refused = "; ".join(f"{report.name}: {report.reason}" for report in reports if report.reason is not None)
+    if chosen is None:
+        return [Check("sandbox", "warning", f"none, so no shell and no Python for agents ({refused})")]
+    state: State = "warning" if chosen == "simulated" else "ok"
+    return [Check("sandbox", state, f"{chosen} is in force ({refused})")]
+
+
 CHECKS: tuple[Callable[[Settings], list[Check]], ...] = (
     _python,
     _sqlite,
@@ -228,4 +241,5 @@ CHECKS: tuple[Callable[[Settings], list[Check]], ...] = (
     _extras,
     _weights,
     _egress,
+    _sandbox,
 )

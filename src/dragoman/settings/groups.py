@@ -256,17 +256,6 @@ class ChatSettings(Group):
     )
 
 
-class SandboxSettings(Group):
-    """Files of the people that agents work for."""
-
-    max_file_bytes: int = Field(
-        default=100 * 1000**2, ge=1024, le=10 * 1024**3, description="Largest file in a workspace."
-    )
-    workspace_bytes: int = Field(
-        default=1024**3, ge=4096, le=1024**4, description="Most bytes in one workspace."
-    )
-
-
 class AivaxSettings(Group):
     """The AIVAX dialect."""
 

@@ -23,11 +23,11 @@ from dragoman.settings.groups import (
     MediaSettings,
     ModelsSettings,
     PricesSettings,
-    SandboxSettings,
     ServerSettings,
     WeightsSettings,
 )
 from dragoman.settings.making import HostingSettings, ImagesSettings
+from dragoman.settings.sandbox import SandboxSettings
 from dragoman.settings.search import SearchSettings
 from dragoman.settings.speech import SpeechSettings
 from dragoman.settings.voice import VoiceSettings

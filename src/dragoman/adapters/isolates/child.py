@@ -9,45 +9,16 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from py_mini_racer import JSEvalException, JSOOMException, JSParseException, JSPromiseError, mini_racer
 
+from dragoman.adapters.isolates.script import Ended, Script, Wanted
 from dragoman.kit.child import ask, wear_out
-
-Kind: TypeAlias = Literal["value", "unparsed", "thrown", "time", "memory"]
 
 _PRELUDE = Path(__file__).with_name("prelude.js")
 _PARSED = "__parsed__"
 _PLACE = re.compile(r"<anonymous>:(\d+): (.*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """What to run. ``request`` makes it the body of a worker's module that answers it."""
-
-    code: str
-    seconds: float
-    memory_bytes: int
-    request: str | None = None
-    env: str = "{}"
-    may_fetch: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How it ended: its value, or the sentence that says what went wrong."""
-
-    kind: Kind
-    text: str = ""
-    console: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A request that the parent is asked to send, as JSON; its answer is JSON as well."""
-
-    request: str
 
 
 @dataclass(slots=True)
@@ -101,7 +72,7 @@ class _Engine:
             self._loop.call_later(0.001, self._turn_over, isolate)
 
     def _turn_over(self, used: _Isolate) -> None:
-        self._loop.create_task(self._replace(used))  # noqa: RUF006 - held until the next script by being the only one
+        self._loop.create_task(self._replace(used))
 
     async def _replace(self, used: _Isolate) -> None:
         await used.stack.aclose()
@@ -181,7 +152,9 @@ def _readable(message: str) -> str:
     found = _PLACE.match(lines[0]) if lines else None
     if found is None:
         return message.strip()
-    caret = next((line.index("^") + 1 for line in lines if line.strip().strip("^") == "" and "^" in line), None)
+    caret = next(
+        (line.index("^") + 1 for line in lines if line.strip().strip("^") == "" and "^" in line), None
+    )
     column = f", column {caret}" if caret else ""
     source = f": {lines[1].strip()[:200]}" if len(lines) > 1 and lines[1].strip() else ""
     return f"Line {max(1, int(found[1]) - 1)}{column}: {found[2]}{source}"

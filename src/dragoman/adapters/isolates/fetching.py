@@ -5,7 +5,18 @@ import httpx
 from dragoman.domain.sandbox.ports import Fetch, WebRequest, WebResponse
 from dragoman.kit.errors import InvalidInput, ProviderError
 
-_HOP_BY_HOP = frozenset({"connection", "host", "content-length", "transfer-encoding", "upgrade", "te", "trailer", "proxy-authorization"})
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "host",
+        "content-length",
+        "transfer-encoding",
+        "upgrade",
+        "te",
+        "trailer",
+        "proxy-authorization",
+    }
+)
 
 
 def guarded_fetch(client: httpx.AsyncClient) -> Fetch:
@@ -15,12 +26,18 @@ def guarded_fetch(client: httpx.AsyncClient) -> Fetch:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         try:
             response = await client.request(
-                request.method, request.url, headers=headers, content=request.body or None, follow_redirects=True
+                request.method,
+                request.url,
+                headers=headers,
+                content=request.body or None,
+                follow_redirects=True,
             )
         except httpx.InvalidURL as error:
             raise InvalidInput("This is not a URL.", code="invalid_url") from error
         except httpx.HTTPError as error:
-            raise ProviderError(f"The address could not be reached ({type(error).__name__}).", code="fetch_failed") from error
+            raise ProviderError(
+                f"The address could not be reached ({type(error).__name__}).", code="fetch_failed"
+            ) from error
         return WebResponse(response.status_code, dict(response.headers), response.content)
 
     return fetch

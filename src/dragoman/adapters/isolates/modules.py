@@ -11,7 +11,22 @@ _NAMED = re.compile(r"export\s*\{([^}]*)\}\s*;?")
 _IMPORT = re.compile(r"import(?!\s*[(.])\b")
 # After these a slash begins a regular expression.
 _BEFORE_VALUE = frozenset(
-    "return typeof case in of delete void throw new else do await yield instanceof default".split()
+    (
+        "return",
+        "typeof",
+        "case",
+        "in",
+        "of",
+        "delete",
+        "void",
+        "throw",
+        "new",
+        "else",
+        "do",
+        "await",
+        "yield",
+        "default",
+    )
 )
 
 

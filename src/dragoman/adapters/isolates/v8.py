@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import orjson
 
-from dragoman.adapters.isolates import child
 from dragoman.adapters.isolates.modules import as_script
+from dragoman.adapters.isolates.script import Ended, Script, Wanted, is_installed, run
 from dragoman.domain.sandbox.ports import Evaluation, Fetch, WebRequest, WebResponse
-from dragoman.kit.errors import DeadlineExceeded, DragomanError, InvalidInput, Unprocessable
+from dragoman.kit.errors import DeadlineExceeded, DragomanError, InvalidInput, Unavailable, Unprocessable
 from dragoman.kit.processes import ChildCrashed, ChildPool, ChildTimeout
 
 _GRACE_SECONDS = 0.5
@@ -30,7 +30,7 @@ class V8Isolate:
     async def evaluate(self, code: str, *, timeout_seconds: float) -> Evaluation:
         """See the port."""
         _check_size(code)
-        script = child.Script(code, timeout_seconds, self._memory_bytes)
+        script = Script(code, timeout_seconds, self._memory_bytes)
         ended = await self._run(script, None)
         return Evaluation(_value(ended, script), ended.console)
 
@@ -45,7 +45,7 @@ class V8Isolate:
     ) -> WebResponse:
         """See the port."""
         _check_size(module)
-        script = child.Script(
+        script = Script(
             code=as_script(module),
             seconds=timeout_seconds,
             memory_bytes=self._memory_bytes,
@@ -56,22 +56,27 @@ class V8Isolate:
         answer = orjson.loads(_value(await self._run(script, fetch), script))
         return WebResponse(answer["status"], answer["headers"], answer["body"].encode("latin-1"))
 
-    async def _run(self, script: child.Script, fetch: Fetch | None) -> child.Ended:
-        async def answer(wanted: child.Wanted) -> str:
+    async def _run(self, script: Script, fetch: Fetch | None) -> Ended:
+        if not is_installed():
+            raise Unavailable(
+                "JavaScript cannot be run here: pip install 'dragoman[tools]'", code="isolate_missing"
+            )
+
+        async def answer(wanted: Wanted) -> str:
             assert fetch is not None
             return await _fetched(fetch, wanted.request)
 
         try:
             return await self._pool.call(
-                child.run,
+                run,
                 script,
                 timeout_seconds=script.seconds + _GRACE_SECONDS,
                 answer=answer if fetch is not None else None,
             )
         except ChildTimeout:
-            return child.Ended("time")
+            return Ended("time")
         except ChildCrashed:
-            return child.Ended("memory")
+            return Ended("memory")
 
 
 def _check_size(code: str) -> None:
@@ -99,7 +104,7 @@ async def _fetched(fetch: Fetch, request: str) -> str:
     return (await asyncio.to_thread(orjson.dumps, whole)).decode()
 
 
-def _value(ended: child.Ended, script: child.Script) -> str:
+def _value(ended: Ended, script: Script) -> str:
     """The script's value.
 
     Raises:
@@ -116,4 +121,6 @@ def _value(ended: child.Ended, script: child.Script) -> str:
         raise DeadlineExceeded(
             f"The script was stopped: it took longer than {script.seconds:g} seconds.", code="script_timeout"
         )
-    raise Unprocessable("The script was stopped: it needed more memory than it may have.", code="script_memory")
+    raise Unprocessable(
+        "The script was stopped: it needed more memory than it may have.", code="script_memory"
+    )

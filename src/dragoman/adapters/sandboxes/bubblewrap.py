@@ -75,13 +75,27 @@ class BubblewrapSandbox:
     def _outside(self, folder: RunFolder) -> list[str]:
         if self._owner is None:
             return list(YIELDING)
-        drop = ["setpriv", f"--reuid={self._owner}", f"--regid={self._owner}", "--clear-groups", "--no-new-privs", "--"]
+        drop = [
+            "setpriv",
+            f"--reuid={self._owner}",
+            f"--regid={self._owner}",
+            "--clear-groups",
+            "--no-new-privs",
+            "--",
+        ]
         return [*staged(folder.path, folder.workspace), *YIELDING, *drop]
 
     def _inside(self, folder: RunFolder, filter_: int, limits: Limits) -> list[str]:
         where = STAGE_ROOT if self._owner is not None else str(folder.path)
         workspace = f"{STAGE_ROOT}/workspace" if self._owner is not None else str(folder.workspace)
-        words = ["bwrap", "--unshare-user", "--unshare-all", "--disable-userns", "--die-with-parent", "--new-session"]
+        words = [
+            "bwrap",
+            "--unshare-user",
+            "--unshare-all",
+            "--disable-userns",
+            "--die-with-parent",
+            "--new-session",
+        ]
         words += ["--cap-drop", "ALL", "--uid", str(_USER), "--gid", str(_USER), "--hostname", "box"]
         words += _system()
         for name in ("passwd", "group", "hosts"):

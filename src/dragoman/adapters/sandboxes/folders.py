@@ -12,8 +12,8 @@ from dragoman.domain.sandbox.ports import ShellCommand
 from dragoman.domain.sandbox.walk import hand_over, remove_tree, usage
 from dragoman.kit.ids import uuid7
 
-_PASSWD = "root:x:0:0:root:/root:/usr/sbin/nologin\nuser:x:1000:1000:user:/home/workspace:/bin/sh\n"
-_GROUP = "root:x:0:\nuser:x:1000:\n"
+_USERS = "root:x:0:0:root:/root:/usr/sbin/nologin\nuser:x:1000:1000:user:/home/workspace:/bin/sh\n"
+_GROUPS = "root:x:0:\nuser:x:1000:\n"
 _HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 
 
@@ -68,7 +68,7 @@ class RunFolders:
             part = folder.path / name
             part.mkdir(exist_ok=True)
             part.chmod(0o755)
-        for name, text in (("passwd", _PASSWD), ("group", _GROUP), ("hosts", _HOSTS)):
+        for name, text in (("passwd", _USERS), ("group", _GROUPS), ("hosts", _HOSTS)):
             file = folder.path / "etc" / name
             file.write_text(text)
             file.chmod(0o644)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import re
 import stat
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from string import Template
@@ -73,6 +73,7 @@ class Gate:
         """Makes the scripts, the folder of calls and the pipe. Blocks."""
         scripts, calls, requests = (self._folder / name for name in ("bin", "calls", "requests"))
         scripts.mkdir(parents=True)
+        scripts.chmod(0o755)
         calls.mkdir(mode=0o700)
         os.mkfifo(requests, 0o600)
         if owner is not None:
@@ -132,7 +133,7 @@ class Gate:
 
 
 @contextlib.contextmanager
-def _call_folder(calls: Path, call: str) -> "contextlib._GeneratorContextManager[int]":
+def _call_folder(calls: Path, call: str) -> Generator[int]:
     outer = os.open(calls, os.O_RDONLY | os.O_DIRECTORY | _NO_FOLLOW)
     try:
         folder = os.open(call, os.O_RDONLY | os.O_DIRECTORY | _NO_FOLLOW, dir_fd=outer)
@@ -165,8 +166,11 @@ def _read_plain(folder: int, name: str, most: int) -> bytes:
 
 def _write_answer(calls: Path, call: str, printed: Printed) -> None:
     with _call_folder(calls, call) as folder:
-        descriptor = os.open("answer", os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o644, dir_fd=folder)
+        descriptor = os.open(
+            "answer", os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o644, dir_fd=folder
+        )
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o644)
             file.write(printed.text.encode("utf-8", "replace"))
         done = os.open("done", os.O_WRONLY | os.O_NONBLOCK | _NO_FOLLOW, dir_fd=folder)
         try:

@@ -18,7 +18,17 @@ from dragoman.adapters.sandboxes.process import Start, run_process
 from dragoman.adapters.sandboxes.seccomp import build_filter, is_supported
 from dragoman.domain.sandbox.ports import Limits, Outcome, Program, ShellCommand
 
-_READABLE = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives", "/etc/ld.so.cache", "/etc/ssl/certs")
+_READABLE = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc/alternatives",
+    "/etc/ld.so.cache",
+    "/etc/ssl/certs",
+)
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _LEAST_ABI = 6
 _MEMORY_PER_ADDRESS_SPACE = 4
@@ -78,7 +88,9 @@ class LandlockSandbox:
             "filter": build_filter(sockets=False, shared_system=True).hex(),
             "limits": _limits(limits),
             "words": words,
-            "env": environment(home=str(folder.workspace), temporary=str(folder.path / "tmp"), commands=commands),
+            "env": environment(
+                home=str(folder.workspace), temporary=str(folder.path / "tmp"), commands=commands
+            ),
         }
 
 

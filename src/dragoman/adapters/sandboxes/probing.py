@@ -69,8 +69,15 @@ async def _try_to_escape(sandbox: Sandbox, folder: Path, *, real: bool) -> str |
     token, workspace, outside = secrets.token_hex(16), folder / "workspace", folder / "outside"
     await to_thread.run_sync(_lay_out, workspace, outside, token)
     reached: list[bool] = []
-    server = await asyncio.start_server(lambda _reader, writer: (reached.append(True), writer.close()), "127.0.0.1", 0)
-    victim = await asyncio.create_subprocess_exec("sleep", "60", env={"PATH": "/usr/bin:/bin", "TOKEN": token})
+
+    def connected(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reached.append(True)
+        writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    victim = await asyncio.create_subprocess_exec(
+        "sleep", "60", env={"PATH": "/usr/bin:/bin", "TOKEN": token}
+    )
     try:
         port = server.sockets[0].getsockname()[1]
         text = _SCRIPT.format(
@@ -108,7 +115,9 @@ async def _output(sandbox: Sandbox, program: Program, workspace: Path, limits: L
 
 
 def _verdict(outputs: Sequence[str], *, reached: bool, killed: bool, wrote: bool) -> str | None:
-    escapes = [line.removeprefix("ESCAPED ") for text in outputs for line in text.splitlines() if "ESCAPED" in line]
+    escapes = [
+        line.removeprefix("ESCAPED ") for text in outputs for line in text.splitlines() if "ESCAPED" in line
+    ]
     escapes += ["reaches the server's network"] if reached else []
     escapes += ["kills other processes"] if killed else []
     escapes += ["writes files of the server"] if wrote else []

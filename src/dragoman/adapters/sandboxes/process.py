@@ -96,7 +96,9 @@ async def run_process(start: Start) -> Outcome:
             start_new_session=True,
         )
     except OSError as error:
-        raise Unavailable(f"The sandbox cannot be started: {error.strerror}.", code="sandbox_failed") from error
+        raise Unavailable(
+            f"The sandbox cannot be started: {error.strerror}.", code="sandbox_failed"
+        ) from error
     run = _Run(start, process)
     try:
         async with asyncio.TaskGroup() as group:

@@ -24,7 +24,9 @@ class RankedSandboxes:
         refused: back ends that are not even candidates, with the reason.
     """
 
-    def __init__(self, candidates: Sequence[Probed], base: Path, refused: Sequence[BackendReport] = ()) -> None:
+    def __init__(
+        self, candidates: Sequence[Probed], base: Path, refused: Sequence[BackendReport] = ()
+    ) -> None:
         self._candidates = tuple(candidates)
         self._base = base
         self._refused = tuple(refused)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from dragoman.adapters.sandboxes import simulated_child
+from dragoman.adapters.sandboxes import simulated_job
 from dragoman.domain.sandbox.commands import is_command_name, run_command
 from dragoman.domain.sandbox.ports import Ending, Limits, Outcome, Program, ShellCommand
 from dragoman.domain.sandbox.walk import usage
@@ -33,11 +33,11 @@ class SimulatedSandbox:
 
     def __init__(self, pool: ChildPool, base: Path) -> None:
         self._pool = pool
-        self._base = base
+        self._base = base.resolve()
 
     def missing(self) -> str | None:
-        """Why it cannot be tried here; it always can once it is installed."""
-        return None
+        """Why it cannot be tried here, None when it can."""
+        return None if simulated_job.is_installed() else "not installed: pip install 'dragoman[tools]'"
 
     async def run(
         self,
@@ -49,11 +49,11 @@ class SimulatedSandbox:
     ) -> Outcome:
         """See the port."""
         offered = {name: command for name, command in (commands or {}).items() if is_command_name(name)}
-        job = simulated_child.Job(
+        job = simulated_job.Job(
             text=program.text,
             is_python=program.language == "python",
-            base=str(self._base.resolve()),
-            workspace=str(workspace.resolve()),
+            base=str(self._base),
+            workspace=str(workspace),
             commands=tuple(offered),
             seconds=limits.wall_seconds,
             output_bytes=limits.output_bytes,
@@ -68,15 +68,15 @@ class SimulatedSandbox:
         return outcome[0]
 
     async def _run(
-        self, job: simulated_child.Job, commands: Mapping[str, ShellCommand], outcome: list[Outcome]
+        self, job: simulated_job.Job, commands: Mapping[str, ShellCommand], outcome: list[Outcome]
     ) -> None:
-        async def answer(asked: simulated_child.Asked) -> tuple[str, int]:
+        async def answer(asked: simulated_job.Asked) -> tuple[str, int]:
             printed = await run_command(commands[asked.name], asked.words, asked.stdin)
             return printed.text, printed.exit_code
 
         try:
             ran = await self._pool.call(
-                simulated_child.run, job, timeout_seconds=job.seconds + _GRACE_SECONDS, answer=answer
+                simulated_job.run, job, timeout_seconds=job.seconds + _GRACE_SECONDS, answer=answer
             )
         except ChildTimeout:
             outcome.append(_stopped("time"))
@@ -104,7 +104,7 @@ def _stopped(ending: Ending) -> Outcome:
     return Outcome("", 128 + signal.SIGKILL, ending)
 
 
-def _outcome(ran: simulated_child.Ran) -> Outcome:
+def _outcome(ran: simulated_job.Ran) -> Outcome:
     text = ran.output.decode("utf-8", "replace")
     error = ran.error or ""
     if any(words in error for words in _TIME_WORDS):

@@ -3,11 +3,11 @@
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import bashkit
 
 from dragoman.adapters.sandboxes import landlock_child
+from dragoman.adapters.sandboxes.simulated_job import Asked, Job, Ran
 from dragoman.domain.sandbox.paths import HOME
 from dragoman.kit.child import ask
 
@@ -17,38 +17,6 @@ _LOOPS = 10_000_000
 _FILES_BYTES = 64 << 20
 _LEAST_ABI = 6
 _entered: list[str] = []
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to run and within which bounds. ``base`` is the folder that all workspaces lie in."""
-
-    text: str
-    is_python: bool
-    base: str
-    workspace: str
-    commands: tuple[str, ...]
-    seconds: float
-    output_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What came of it."""
-
-    output: bytes
-    exit_code: int
-    cut: bool
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A command that the parent carries out; the answer is its text and exit code."""
-
-    name: str
-    words: tuple[str, ...]
-    stdin: str | None
 
 
 class _Output:
@@ -103,8 +71,6 @@ def _builtin(name: str) -> Callable[[bashkit.BuiltinContext], bashkit.BuiltinRes
         answer = ask(Asked(name, tuple(context.argv), context.stdin))
         assert isinstance(answer, tuple)
         text, code = answer
-        return bashkit.BuiltinResult(
-            stdout="" if code else text, stderr=text if code else "", exit_code=code
-        )
+        return bashkit.BuiltinResult(stdout="" if code else text, stderr=text if code else "", exit_code=code)
 
     return call

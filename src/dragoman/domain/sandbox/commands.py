@@ -2,21 +2,22 @@
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
 
 import orjson
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
-from pydantic import JsonValue
 
 from dragoman.domain.messages.parts import ToolSpec
 from dragoman.domain.sandbox.ports import ShellCommand
 from dragoman.kit.errors import DragomanError, InvalidInput
-from dragoman.kit.jsontypes import JsonObject
+from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 _STDIN_NAMES = ("input", "text")
 _COMMAND_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_Values: TypeAlias = dict[str, JsonValue]
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 _USAGE = 2
 
@@ -43,7 +44,9 @@ def is_command_name(name: str) -> bool:
 def stdin_property(spec: ToolSpec) -> str | None:
     """The property that the command's standard input goes to, None when it reads none."""
     properties = _properties(spec)
-    return next((name for name in properties if name in _STDIN_NAMES and "string" in _types(properties[name])), None)
+    return next(
+        (name for name in properties if name in _STDIN_NAMES and "string" in _types(properties[name])), None
+    )
 
 
 async def run_command(command: ShellCommand, arguments: Sequence[str], stdin: str | None) -> Printed:
@@ -68,7 +71,7 @@ def parse_arguments(spec: ToolSpec, arguments: Sequence[str], stdin: str | None 
     """
     properties = _properties(spec)
     options = {option: name for name in properties for option in _spellings(name)}
-    values: JsonObject = {}
+    values: _Values = {}
     loose: list[str] = []
     words = iter(arguments)
     for word in words:
@@ -92,10 +95,10 @@ def parse_arguments(spec: ToolSpec, arguments: Sequence[str], stdin: str | None 
 def _take_option(
     properties: dict[str, JsonObject],
     options: dict[str, str],
-    values: JsonObject,
+    values: _Values,
     option: str,
     given: str | None,
-    words: "Sequence[str] | object",
+    words: Iterator[str],
 ) -> None:
     name = options.get(option)
     if name is None and option.startswith("no-") and given is None:
@@ -111,24 +114,21 @@ def _take_option(
         values[name] = True
         return
     if given is None:
-        given = next(words, None)  # type: ignore[call-overload]
+        given = next(words, None)
     if given is None:
         raise _Usage(f"--{option} needs a value")
     _set(values, name, schema, given)
 
 
-def _set(values: JsonObject, name: str, schema: JsonObject, text: str) -> None:
+def _set(values: _Values, name: str, schema: JsonObject, text: str) -> None:
     if "array" not in _types(schema):
         values[name] = _value(name, schema, text)
         return
     items = schema.get("items")
-    item_schema: JsonObject = items if isinstance(items, dict) else {}
-    held = values.setdefault(name, [])
-    assert isinstance(held, list)
-    if text.startswith("[") and (whole := _json(text)) is not None and isinstance(whole, list):
-        held.extend(whole)
-    else:
-        held.append(_value(name, item_schema, text))
+    item_schema: JsonObject = items if isinstance(items, Mapping) else {}
+    held = cast("list[JsonValue]", values.setdefault(name, []))
+    whole = _json(text) if text.startswith("[") else None
+    held += whole if isinstance(whole, list) else [_value(name, item_schema, text)]
 
 
 def _value(name: str, schema: JsonObject, text: str) -> JsonValue:
@@ -159,7 +159,7 @@ def _json(text: str) -> JsonValue:
         return None
 
 
-def _place(spec: ToolSpec, properties: dict[str, JsonObject], values: JsonObject, loose: list[str]) -> None:
+def _place(spec: ToolSpec, properties: dict[str, JsonObject], values: _Values, loose: list[str]) -> None:
     """Gives words without an option to the properties that are required and still missing, in their order."""
     free = [name for name in _required(spec) if name in properties and name not in values]
     for position, text in enumerate(loose):
@@ -171,12 +171,12 @@ def _place(spec: ToolSpec, properties: dict[str, JsonObject], values: JsonObject
             raise _Usage(f"unexpected argument {text!r}")
 
 
-def _validate(spec: ToolSpec, values: JsonObject) -> None:
+def _validate(spec: ToolSpec, values: _Values) -> None:
     missing = [name for name in _required(spec) if name not in values]
     if missing:
         raise _Usage("missing " + ", ".join(f"--{name}" for name in missing))
     try:
-        Draft202012Validator(spec.parameters).validate(values)
+        cast("Any", Draft202012Validator(spec.parameters or {})).validate(values)
     except SchemaError as error:
         raise InvalidInput(f"The tool's own JSON Schema is broken: {error.message}") from error
     except ValidationError as error:
@@ -217,14 +217,14 @@ def _option_help(name: str, schema: JsonObject, *, required: bool, piped: bool) 
 
 
 def _properties(spec: ToolSpec) -> dict[str, JsonObject]:
-    found = spec.parameters.get("properties")
-    if not isinstance(found, dict):
+    found = (spec.parameters or {}).get("properties")
+    if not isinstance(found, Mapping):
         return {}
-    return {name: schema if isinstance(schema, dict) else {} for name, schema in found.items()}
+    return {name: schema if isinstance(schema, Mapping) else {} for name, schema in found.items()}
 
 
 def _required(spec: ToolSpec) -> list[str]:
-    found = spec.parameters.get("required")
+    found = (spec.parameters or {}).get("required")
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
@@ -237,7 +237,7 @@ def _types(schema: JsonObject) -> list[str]:
         return [name for name in stated if isinstance(name, str)]
     for union in ("anyOf", "oneOf"):
         if isinstance(parts := schema.get(union), list):
-            return [name for part in parts if isinstance(part, dict) for name in _types(part)]
+            return [name for part in parts if isinstance(part, Mapping) for name in _types(part)]
     if isinstance(choices := schema.get("enum"), list) and all(isinstance(one, str) for one in choices):
         return ["string"]
     return []

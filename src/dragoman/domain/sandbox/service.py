@@ -17,6 +17,7 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.sandbox import repository, tree
 from dragoman.domain.sandbox.model import Bounds, Entry, FileDetails
 from dragoman.domain.sandbox.paths import parse_path
+from dragoman.domain.sandbox.walk import remove_tree
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
 from dragoman.kit.errors import InvalidInput, NotFound, TooLarge, Unavailable
@@ -27,6 +28,7 @@ _LINK_MS = _DAY_MS
 _LONGEST_USER = 256
 _PIECE_BYTES = 1 << 18
 _COMING = ".coming"
+_TEMPORARY = ".temporary"
 
 
 @dataclass(slots=True)
@@ -79,6 +81,12 @@ class SandboxService:
             InvalidInput: no such name can be had.
         """
         return self._folder / caller.user_id / _workspace(user)
+
+    async def temporary(self, caller: Caller) -> Path:
+        """A fresh folder that no user's workspace is; whoever asked removes it."""
+        path = self._folder / caller.user_id / _TEMPORARY / uuid7()
+        await to_thread.run_sync(lambda: path.mkdir(parents=True))
+        return path
 
     async def open(self, caller: Caller, user: str, path: str) -> OpenedFile:
         """A file for reading; whoever asked iterates or closes it.
@@ -200,7 +208,7 @@ class SandboxService:
         return await to_thread.run_sync(_open, root, tuple(found.path.split("/")))
 
     async def sweep(self) -> None:
-        """Removes what uploads left behind when their process was killed."""
+        """Removes what uploads and programs left behind when their process was killed."""
         await to_thread.run_sync(_sweep, self._folder, (self._clock_ms() - _DAY_MS) / 1000)
 
     def _receive(self, caller: Caller) -> BinaryIO:
@@ -251,3 +259,12 @@ def _sweep(folder: Path, before: float) -> None:
         with suppress(FileNotFoundError):
             if path.stat().st_mtime < before:
                 path.unlink()
+    left = (
+        *folder.glob(f"*/{_TEMPORARY}/*"),
+        *folder.glob("*/.trash"),
+        *folder.glob(f"*/{_TEMPORARY}/.trash/*"),
+    )
+    for path in left:
+        with suppress(FileNotFoundError):
+            if path.lstat().st_mtime < before:
+                remove_tree(path)

@@ -184,7 +184,9 @@ def _locked(root: Path) -> Generator[None]:
     The lock lies beside the workspace, where no program inside can hold it.
     """
     root.mkdir(parents=True, exist_ok=True)
-    lock = os.open(root.with_name(f".{root.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    lock = os.open(
+        root.with_name(f".{root.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
+    )
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

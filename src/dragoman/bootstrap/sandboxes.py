@@ -1,0 +1,100 @@
+"""Workspaces, what runs programs in them, and isolates, from the settings and from what the system offers."""
+
+import os
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from dragoman.adapters.isolates.v8 import V8Isolate
+from dragoman.adapters.sandboxes.bubblewrap import BubblewrapSandbox
+from dragoman.adapters.sandboxes.landlock import LandlockSandbox
+from dragoman.adapters.sandboxes.nsjail import NsjailSandbox
+from dragoman.adapters.sandboxes.probing import Probed
+from dragoman.adapters.sandboxes.ranked import RankedSandboxes
+from dragoman.adapters.sandboxes.simulated import SimulatedSandbox
+from dragoman.adapters.tools.code import CodeSource
+from dragoman.adapters.tools.programs import ProgramSource
+from dragoman.db.database import Database
+from dragoman.domain.sandbox.model import Bounds
+from dragoman.domain.sandbox.ports import BackendReport, Isolate, Limits
+from dragoman.domain.sandbox.programs import ProgramRunner
+from dragoman.domain.sandbox.service import SandboxService
+from dragoman.domain.tools.model import ToolSource
+from dragoman.kit.egress import EgressPolicy
+from dragoman.kit.processes import ChildPool
+from dragoman.kit.tasks import TaskOwner
+from dragoman.settings import Settings
+
+_IDLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sandboxed:
+    """What runs code that nobody vouches for. ``sources`` are its tools."""
+
+    workspaces: SandboxService
+    programs: ProgramRunner
+    isolate: Isolate
+    sources: tuple[ToolSource, ...]
+
+
+def ranked_sandboxes(settings: Settings, policy: EgressPolicy, stack: AsyncExitStack) -> RankedSandboxes:
+    """The back ends that the settings let in, best first; what needs closing is given to the stack."""
+    sandbox, base = settings.sandbox, settings.data_dir / "workspaces"
+    runs = settings.data_dir / "sandbox"
+    owner = sandbox.user_id if os.geteuid() == 0 else None
+    pool = ChildPool(
+        size=sandbox.at_once, memory_mb=sandbox.memory_mb, idle_seconds=_IDLE_SECONDS, name="shell", env=None
+    )
+    stack.push_async_callback(pool.close)
+    known: tuple[Probed, ...] = (
+        BubblewrapSandbox(runs, owner),
+        NsjailSandbox(runs, owner),
+        LandlockSandbox(runs, owner),
+        SimulatedSandbox(pool, base),
+    )
+    wanted = sandbox.backend
+    candidates = [one for one in known if wanted in ("auto", one.name)]
+    refused = [
+        BackendReport(one.name, f"sandbox.backend is {wanted}") for one in known if one not in candidates
+    ]
+    return RankedSandboxes(candidates, base, refused)
+
+
+async def open_sandboxes(
+    settings: Settings, *, database: Database, policy: EgressPolicy, tasks: TaskOwner, stack: AsyncExitStack
+) -> Sandboxed:
+    """Everything, the choice of the back end under way; what needs closing is given to the stack."""
+    sandbox = settings.sandbox
+    service = SandboxService(
+        database, settings.data_dir / "workspaces", Bounds(sandbox.max_file_bytes, sandbox.workspace_bytes)
+    )
+    await service.sweep()
+    ranked = ranked_sandboxes(settings, policy, stack)
+    programs = ProgramRunner(ranked, service, tasks, limits=limits_of(settings), at_once=sandbox.at_once)
+    pool = ChildPool(
+        size=sandbox.scripts_at_once, memory_mb=None, idle_seconds=_IDLE_SECONDS, name="script", env=None
+    )
+    stack.push_async_callback(pool.close)
+    isolate = V8Isolate(pool, memory_bytes=sandbox.script_memory_mb << 20)
+    sources = (ProgramSource(programs), CodeSource(isolate, seconds=sandbox.script_seconds))
+    return Sandboxed(service, programs, isolate, sources)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits of one program."""
+    sandbox = settings.sandbox
+    return Limits(
+        wall_seconds=sandbox.command_seconds,
+        cpu_seconds=sandbox.cpu_seconds,
+        memory_bytes=sandbox.memory_mb << 20,
+        processes=sandbox.processes,
+        file_bytes=sandbox.max_file_bytes,
+        workspace_bytes=sandbox.workspace_bytes,
+    )
+
+
+async def sandbox_reports(settings: Settings) -> list[BackendReport]:
+    """What is known of each back end, tried now."""
+    async with AsyncExitStack() as stack:
+        policy = EgressPolicy.parse(settings.egress.allow, offline=settings.offline)
+        return await ranked_sandboxes(settings, policy, stack).reports()
