@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from sandbox_backends import make_backend, open_base
 
 from dragoman.adapters.sandboxes.probing import Probed
 from dragoman.domain.sandbox.ports import Limits, Outcome, Program, ShellCommand
 from dragoman.kit.processes import ChildPool
+from sandbox_backends import make_backend, open_base
 
 LIMITS = Limits(
     wall_seconds=10,

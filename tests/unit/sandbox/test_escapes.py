@@ -1,4 +1,7 @@
-"""Nothing that runs in a sandbox gets out of it."""
+"""Nothing that runs in a sandbox gets out of it.
+
+Every attempt is harmless where it succeeds: it is aimed at files, servers and processes that the test has made.
+"""
 
 import asyncio
 import os
@@ -8,25 +11,33 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from sandbox_backends import NAMES, REAL
 
+from dragoman.adapters.sandboxes.probing import Probed
 from dragoman.domain.sandbox.ports import Limits, Outcome
+from dragoman.domain.sandbox.walk import usage
+from sandbox_backends import NAMES, REAL, USER
 
 Run = Callable[..., Awaitable[Outcome]]
 SECRET = "the-server-keeps-this-to-itself"
 LIMITS = Limits(
-    wall_seconds=10, cpu_seconds=5, memory_bytes=256 << 20, processes=24, file_bytes=4 << 20, workspace_bytes=16 << 20
+    wall_seconds=10,
+    cpu_seconds=5,
+    memory_bytes=256 << 20,
+    processes=24,
+    file_bytes=4 << 20,
+    workspace_bytes=16 << 20,
 )
 
 
 @dataclass(slots=True)
 class Outside:
-    """What must stay as it is."""
+    """What must stay as it is. ``twin`` is a process of the user that programs run as."""
 
     folder: Path
     port: int
     socket: Path
     victim: asyncio.subprocess.Process
+    twin: asyncio.subprocess.Process
     reached: list[str] = field(default_factory=list)
 
     @property
@@ -56,13 +67,17 @@ async def outside(base: Path) -> AsyncGenerator[Outside]:
     path = folder / "socket"
     local = await asyncio.start_unix_server(on_socket, path)
     path.chmod(0o777)
-    victim = await asyncio.create_subprocess_exec("sleep", "60", env={"SECRET": SECRET, "PATH": "/usr/bin:/bin"})
-    yield Outside(folder, tcp.sockets[0].getsockname()[1], path, victim, reached)
+    victim = await asyncio.create_subprocess_exec(
+        "sleep", "60", env={"SECRET": SECRET, "PATH": "/usr/bin:/bin"}
+    )
+    twin = await asyncio.create_subprocess_exec("sleep", "60", user=USER if os.geteuid() == 0 else None)
+    yield Outside(folder, tcp.sockets[0].getsockname()[1], path, victim, twin, reached)
     tcp.close()
     local.close()
-    if victim.returncode is None:
-        victim.send_signal(signal.SIGKILL)
-    await victim.wait()
+    for process in (victim, twin):
+        if process.returncode is None:
+            process.send_signal(signal.SIGKILL)
+        await process.wait()
 
 
 # Each tries one way out. What it prints must not hold the secret; marks it leaves outside are looked for.
@@ -71,7 +86,7 @@ ATTEMPTS = {
     "a file by going up": "cat ../../../../../../../../..{secret}",
     "a file over the root of process 1": "cat /proc/1/root{secret}",
     "a file over the working folder of others": "cat /proc/*/cwd/outside/secret",
-    "a file over descriptors of others": "cat /proc/[0-9]*/fd/* </dev/null 2>/dev/null | head -c 100000",
+    "a file over descriptors of others": "cd /proc; for f in [0-9]*/fd/*; do readlink $f | grep outside && cat $f; done",
     "a file over a link": "ln -s {secret} link; cat link",
     "a file over a relative link": "ln -s ../outside/secret link; cat link; ln -s .. up; cat up/outside/secret",
     "a file over a link in a folder": "mkdir d; ln -s {folder} d/l; cat d/l/secret; ls d/l",
@@ -86,60 +101,75 @@ ATTEMPTS = {
     "a mark outside": "echo x > {folder}/written",
     "a mark over a link": "ln -s {folder}/written l; echo x > l; ln -sfn {folder} k; echo x > k/written",
     "a mark by moving": "echo x > f; mv f {folder}/written",
-    "a mark in the system": "echo x > /usr/bin/{token} || echo x > /etc/{token} || echo x > /{token}",
+    "the system's folders": "for d in / /usr /usr/bin /etc /sys; do test -w $d && ! test -e /{mark} && echo {token}; done",
     "a mark by changing modes": "chmod 0777 {secret}; chmod -R 0777 {folder} && mv {secret} {folder}/written",
-    "removal": "rm -rf {folder} {secret} /home/../{folder}; rm -rf ../outside",
+    "removal": "rm -rf {folder} {secret}; rm -rf ../outside",
     "a port of the server": "(exec 3<>/dev/tcp/127.0.0.1/{port}) || curl -s http://127.0.0.1:{port}/",
     "a port over its other names": "for h in localhost 0.0.0.0 ::1 127.1; do (exec 3<>/dev/tcp/$h/{port}); done",
-    "a datagram": "echo x > /dev/udp/127.0.0.1/{port}; echo x > /dev/udp/8.8.8.8/53",
-    "another host": "curl -s -m 2 http://192.0.2.1/ || (exec 3<>/dev/tcp/192.0.2.1/80) && echo {token}",
-    "killing a process": "kill -9 {victim}; kill -9 -1; true",
+    "a datagram": "echo x > /dev/udp/127.0.0.1/{port}; echo x > /dev/udp/localhost/{port}",
+    "killing a process": "kill -9 {victim}",
     "stopping a process": "kill -STOP {victim}",
-    "killing the server": "kill -9 {server}; kill -9 -{server}",
-    "killing by name": "pkill -9 sleep; killall sleep; pkill -9 python",
-    "mounting": "mount -t tmpfs none /tmp && echo {token}",
-    "mounting over a name": "mount --bind {folder} . && cat secret",
+    "killing the server": "kill -0 {server} && echo {token}",
+    "killing one of its own user": "kill -9 {twin}; kill -STOP {twin}",
+    "seeing processes": "cat /proc/{victim}/stat && echo {token}",
+    "mounting": "mkdir m; mount -t tmpfs none m && echo {token} && umount m",
+    "mounting over a name": "mkdir n; mount --bind {folder} n && cat n/secret && umount n",
     "new namespaces": "unshare -Ur sh -c 'echo {token}'; unshare -r -m sh -c 'echo {token}'",
     "other namespaces": "nsenter -t 1 -m cat {secret}; nsenter -t 1 -n true && echo {token}",
     "another root": "chroot / sh -c 'echo {token}'",
     "devices": "ls -l /dev | grep ^b && echo {token}; mknod d b 254 0 && echo {token}; mknod c c 1 1 && echo {token}",
     "disks": "for d in /dev/vd* /dev/sd* /dev/nvme* /dev/mem /dev/kmsg /dev/kvm; do head -c 16 $d && echo {token}; done",
-    "setuid programs": "su -c 'echo {token}' </dev/null; sudo -n echo {token}; newgrp root -c 'echo {token}'",
+    "setuid programs": "timeout 1 su -c 'echo {token}' </dev/null; sudo -n echo {token}; newgrp root -c 'echo {token}'",
     "a setuid file": "cp /bin/sh s; chmod 4755 s; ./s -p -c 'test $(id -u) = 0 && echo {token}'",
-    "settings of the kernel": "echo /tmp/x > /proc/sys/kernel/core_pattern && echo {token}; echo b > /proc/sysrq-trigger && echo {token}",
-    "control groups": "mkdir /sys/fs/cgroup/x && echo {token}; echo 1 > /proc/self/oom_score_adj && echo -1000 > /proc/self/oom_score_adj && echo {token}",
+    "settings of the kernel": "for f in sys/kernel/core_pattern sysrq-trigger; do : >> /proc/$f && echo {token}; done",
+    "control groups": "mkdir /sys/fs/cgroup/{mark} && echo {token} && rmdir /sys/fs/cgroup/{mark}",
+    "being spared": "echo -1000 > /proc/self/oom_score_adj && echo {token}",
     "higher limits": "ulimit -n 100000 && echo {token}; ulimit -u 100000 && echo {token}; ulimit -f unlimited && echo {token}",
     "higher priority": "nice -n -5 true; renice -n -10 -p $$ && echo {token}; renice -n 19 -p {victim} && echo {token}",
     "a lock on the server": "flock -n {secret} echo {token}",
     "the log of the kernel": "dmesg && echo {token}",
-    "modules": "modprobe dummy && echo {token}; insmod x.ko && echo {token}",
-    "the clock": "date -s '2001-01-01' && echo {token}",
-    "the host's name": "hostname {token} && test \"$(cat {folder}/../x)\" && echo {token}",
 }
 
 
-@pytest.mark.parametrize("backend", NAMES, indirect=True)
-@pytest.mark.parametrize("way", ATTEMPTS)
-async def test_a_shell_does_not_get_out_by(way: str, run: Run, outside: Outside, workspace: Path) -> None:
-    token = f"token{os.getpid()}"
-    text = ATTEMPTS[way].format(
-        secret=outside.secret,
-        folder=outside.folder,
-        port=outside.port,
-        victim=outside.victim.pid,
-        server=os.getpid(),
-        token="TO''KEN",
-    )
-    outcome = await run(text, LIMITS)
+# In a simulated system these work, and mean nothing.
+PRETENDED = {"setuid programs", "higher limits", "the system's folders"}
 
-    assert SECRET not in outcome.output
-    assert "TOKEN" not in outcome.output
-    assert outside.secret.read_text() == SECRET
-    assert outside.secret.stat().st_mode & 0o777 == 0o644
-    assert not (outside.folder / "written").exists()
-    assert not any(Path(place, token).exists() for place in ("/usr/bin", "/etc", "/"))
-    assert outside.reached == []
-    assert _state_of(outside.victim.pid) == "S"
+
+@pytest.mark.parametrize("backend", NAMES, indirect=True)
+async def test_no_way_leads_out_of_a_shell(backend: Probed, run: Run, outside: Outside) -> None:
+    mark = f"mark{os.getpid()}"
+    facts = {
+        "secret": outside.secret,
+        "folder": outside.folder,
+        "port": outside.port,
+        "victim": outside.victim.pid,
+        "twin": outside.twin.pid,
+        "server": os.getpid(),
+        "token": "TO''KEN",
+        "mark": mark,
+    }
+    found: dict[str, str] = {}
+    for way, text in ATTEMPTS.items():
+        if backend.name == "simulated" and way in PRETENDED:
+            continue
+        outcome = await run(text.format(**facts))
+        if reason := _escape(outcome, outside, mark):
+            found[way] = reason
+    assert found == {}
+
+
+def _escape(outcome: Outcome, outside: Outside, mark: str) -> str | None:
+    """What got out, None when nothing did."""
+    if SECRET in outcome.output or "TOKEN" in outcome.output:
+        return outcome.output
+    if outside.secret.read_text() != SECRET or outside.secret.stat().st_mode & 0o777 != 0o644:
+        return "the file is another"
+    if (outside.folder / "written").exists():
+        return "there is a new file"
+    if outside.reached:
+        return f"reached {outside.reached}"
+    same = all(_state_of(process.pid) == "S" for process in (outside.victim, outside.twin))
+    return None if same else "a process is not as it was"
 
 
 def _state_of(pid: int) -> str:
@@ -163,10 +193,12 @@ CALLS = {
         "v = (ctypes.c_void_p * 2)(ctypes.addressof(b), 64)\n"
         "print('TO' + 'KEN') if l.process_vm_readv({victim}, v, 1, v, 1, 0) >= 0 else 0"
     ),
-    "keys, rings, programs in the kernel": (
-        "import ctypes; l = ctypes.CDLL(None)\n"
-        "for n in (250, 248, 321, 298, 323, 425, 319, 29, 304, 155, 246):\n"
-        "  if l.syscall(n, 0, 0, 0, 0, 0) >= 0: print('TO' + 'KEN')"
+    "keys, rings, clocks, programs in the kernel": (
+        # With arguments that no call takes: only a call that is refused at the door says so.
+        "import ctypes; l = ctypes.CDLL(None, use_errno=True)\n"
+        "for n in (250, 248, 321, 298, 323, 425, 319, 29, 304, 155, 246, 227, 164, 170, 165, 175, 313, 103, 428, 432):\n"
+        "  l.syscall(n, -1, -1, -1, -1, -1)\n"
+        "  if ctypes.get_errno() not in (1, 13, 38): print('TO' + 'KEN', n, ctypes.get_errno())"
     ),
     "namespaces by clone": (
         "import ctypes, os; l = ctypes.CDLL(None)\n"
@@ -194,24 +226,30 @@ CALLS = {
 
 
 @pytest.mark.parametrize("backend", REAL, indirect=True)
-@pytest.mark.parametrize("way", CALLS)
-async def test_a_program_does_not_get_out_by(way: str, run: Run, outside: Outside) -> None:
-    text = CALLS[way].format(
-        port=outside.port, socket=outside.socket, victim=outside.victim.pid, folder=outside.folder
-    )
-    outcome = await run(f"cat > p.py <<'END'\n{text}\nEND\npython3 p.py; echo ran", LIMITS)
-
-    assert outcome.output.rstrip().endswith("ran")
-    assert "TOKEN" not in outcome.output
-    assert outside.reached == []
-    assert _state_of(outside.victim.pid) == "S"
+async def test_no_system_call_leads_out(run: Run, outside: Outside) -> None:
+    facts = {
+        "port": outside.port,
+        "socket": outside.socket,
+        "victim": outside.twin.pid,
+        "folder": outside.folder,
+    }
+    found: dict[str, str] = {}
+    for way, text in CALLS.items():
+        outcome = await run(f"cat > p.py <<'END'\n{text.format(**facts)}\nEND\npython3 p.py; echo ran")
+        if not outcome.output.rstrip().endswith("ran"):
+            found[way] = f"did not run: {outcome.output}"
+        elif reason := _escape(outcome, outside, "-"):
+            found[way] = reason
+    assert found == {}
 
 
 @pytest.mark.parametrize("backend", NAMES, indirect=True)
 async def test_endless_output_is_cut_and_stopped(run: Run) -> None:
     limits = replace(LIMITS, output_bytes=10_000)
 
-    outcome = await run("while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done", limits)
+    outcome = await run(
+        "while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done", limits
+    )
 
     assert outcome.cut
     assert len(outcome.output) < 10_200
@@ -243,9 +281,12 @@ async def test_a_busy_program_ends_at_its_processor_time(run: Run) -> None:
 
 @pytest.mark.parametrize("backend", NAMES, indirect=True)
 async def test_a_fork_bomb_is_bounded_and_leaves_nothing(run: Run) -> None:
-    await run("bomb() { bomb | bomb & }; bomb; sleep 60", replace(LIMITS, wall_seconds=2))
+    await run(
+        "bomb() { [ $1 -gt 11 ] || { bomb $(($1 + 1)) | bomb $(($1 + 1)) & }; }; bomb 0; sleep 60",
+        replace(LIMITS, wall_seconds=1),
+    )
 
-    assert _processes_of_the_sandbox() == []
+    await _all_gone()
 
 
 @pytest.mark.parametrize("backend", REAL, indirect=True)
@@ -262,7 +303,15 @@ async def test_no_more_processes_start_than_allowed(run: Run) -> None:
 async def test_processes_that_hide_are_gone_with_the_program(run: Run) -> None:
     await run("setsid sh -c 'trap \"\" TERM HUP INT; sleep 50' & (setsid nohup sleep 51 &) ; echo ok")
 
-    assert _processes_of_the_sandbox() == []
+    await _all_gone()
+
+
+async def _all_gone() -> None:
+    """Returns when no process of the sandbox's user is left, which is a matter of milliseconds."""
+    async with asyncio.timeout(5):
+        while left := _processes_of_the_sandbox():
+            assert len(left) < 100
+            await asyncio.sleep(0.01)
 
 
 def _processes_of_the_sandbox() -> list[str]:
@@ -272,7 +321,7 @@ def _processes_of_the_sandbox() -> list[str]:
             text = status.read_text()
         except OSError:
             continue
-        if "\nUid:\t65533\t" in text and "\nState:\tZ" not in text:
+        if f"\nUid:\t{USER}\t" in text and "\nState:\tZ" not in text:
             found.append(text.splitlines()[0])
     return found
 
@@ -288,7 +337,9 @@ async def test_one_process_gets_no_more_memory_than_allowed(run: Run) -> None:
 async def test_many_processes_get_no_more_memory_together(run: Run) -> None:
     hold = "python3 -c 'import time; b = bytearray(100 << 20); time.sleep(20)'"
 
-    outcome = await run(f"for i in 1 2 3 4 5 6; do {hold} & done; wait; echo all", replace(LIMITS, wall_seconds=15))
+    outcome = await run(
+        f"for i in 1 2 3 4 5 6; do {hold} & done; wait; echo all", replace(LIMITS, wall_seconds=15)
+    )
 
     assert outcome.ending == "memory"
 
@@ -317,7 +368,7 @@ async def test_a_workspace_does_not_grow_beyond_its_bound(run: Run, workspace: P
     outcome = await run(text, replace(LIMITS, workspace_bytes=8 << 20))
 
     assert outcome.ending == "workspace"
-    assert sum(path.stat().st_size for path in workspace.iterdir()) < 64 << 20
+    assert usage(workspace) < 64 << 20
 
 
 @pytest.mark.parametrize("backend", REAL, indirect=True)
@@ -339,4 +390,4 @@ async def test_a_cancelled_program_leaves_nothing(run: Run) -> None:
             async with asyncio.timeout(1):
                 await run("sleep 60 & sleep 61")
 
-    assert _processes_of_the_sandbox() == []
+    await _all_gone()

@@ -1,6 +1,8 @@
 // What scripts find beside the language itself. The host gives `host`, null where a script may ask nothing of it.
 ((host) => {
   "use strict";
+  // A script may change what the language gives it; this goes on with what was there before.
+  const { stringify, parse } = JSON;
   const MOST = 65536;
   const lines = [];
   let written = 0;
@@ -12,16 +14,16 @@
     if (value instanceof Error) return describe(value);
     if (typeof value !== "object") return String(value);
     const above = [];
-    const text = JSON.stringify(value, function (key, part) {
+    const text = stringify(value, function (key, part) {
       if (typeof part === "bigint") return `${part}n`;
       if (typeof part === "function" || typeof part === "symbol") return String(part);
       if (part instanceof Map) part = Object.fromEntries(part);
       if (part instanceof Set) part = [...part];
       if (part instanceof Error) return String(part);
       if (typeof part !== "object" || part === null) return part;
-      while (above.length > 0 && above.at(-1)[0] !== this && above.at(-1)[1] !== this) above.pop();
-      if (above.some(([, seen]) => seen === part)) return "[circular]";
-      above.push([this, part]);
+      while (above.length > 0 && above.at(-1) !== this) above.pop();
+      if (above.includes(part)) return "[circular]";
+      above.push(part);
       return part;
     });
     return text === undefined ? String(value) : text;
@@ -243,7 +245,7 @@
       }
       async arrayBuffer() { const bytes = await this.bytes(); return bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength); }
       async text() { return new TextDecoder().decode(await this.bytes()); }
-      async json() { return JSON.parse(await this.text()); }
+      async json() { return parse(await this.text()); }
     }
 
     class Request extends Body {
@@ -274,18 +276,18 @@
       static json(value, options = {}) {
         const headers = new Headers(options.headers);
         if (!headers.has("content-type")) headers.set("content-type", "application/json");
-        return new Response(JSON.stringify(value), { ...options, headers });
+        return new Response(stringify(value), { ...options, headers });
       }
       static redirect(url, status = 302) { return new Response(null, { status, headers: { location: String(url) } }); }
     }
     Object.assign(globalThis, { Headers, Request, Response });
 
-    const exchange = (message) => JSON.stringify({
+    const exchange = (message) => stringify({
       url: message.url, method: message.method, status: message.status,
       headers: Object.fromEntries(message.headers), body: to_text(message._raw),
     });
     const fetch = async (from, options) => {
-      const answer = JSON.parse(await host(exchange(new Request(from, options))));
+      const answer = parse(await host(exchange(new Request(from, options))));
       if (answer.error !== undefined) throw new TypeError(answer.error);
       const empty = [204, 205, 304].includes(answer.status);
       const response = new Response(empty ? null : to_bytes(answer.body), { status: answer.status, headers: answer.headers });
@@ -297,9 +299,9 @@
 
   const settled = async (work) => {
     try {
-      return JSON.stringify({ value: await work(), console: written_lines() });
+      return stringify({ value: await work(), console: written_lines() });
     } catch (error) {
-      return JSON.stringify({ error: describe(error), console: written_lines() });
+      return stringify({ error: describe(error), console: written_lines() });
     }
   };
   const run = (0, eval);
@@ -317,9 +319,9 @@
       await run(`(async (__exports) => {"use strict";${code}\n})\n//# sourceURL=script.js`)(exports);
       const answering = exports.default?.fetch;
       if (typeof answering !== "function") throw new Error("The module has no `export default { async fetch(request, env) { ... } }`");
-      const { url, method, headers, body } = JSON.parse(request_json);
+      const { url, method, headers, body } = parse(request_json);
       const request = new Request(url, { method, headers, body: body === "" ? null : to_bytes(body) });
-      const response = await answering.call(exports.default, request, JSON.parse(env), { waitUntil() {}, passThroughOnException() {} });
+      const response = await answering.call(exports.default, request, parse(env), { waitUntil() {}, passThroughOnException() {} });
       if (!(response instanceof Response)) throw new TypeError("fetch(request, env) has to return a Response");
       return exchange(response);
     });

@@ -9,9 +9,9 @@ from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
-from dragoman.adapters.sandboxes.watching import over_limit
+from dragoman.adapters.sandboxes.watching import children_of, over_limit
 from dragoman.domain.sandbox.ports import Ending, Limits, Outcome
 from dragoman.kit.errors import Unavailable
 
@@ -25,14 +25,16 @@ _END_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How the process is started. ``stop`` is the signal that ends it and all it started."""
+    """How the process is started. Killing its children ends all that it started, and then itself; with ``stop`` it is told
+    by that signal to do so.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str]
     limits: Limits
     used_bytes: Callable[[], int]
     pass_fds: Sequence[int] = ()
-    stop: signal.Signals = signal.SIGKILL
+    stop: signal.Signals | None = None
     cwd: str = "/"
 
 
@@ -44,12 +46,28 @@ class _Run:
     kept: bytearray = field(default_factory=bytearray)
     cut: bool = False
 
-    def stop(self, ending: Ending | None) -> None:
+    async def stop(self, ending: Ending | None) -> None:
+        """Ends everything; the process itself ends when all below it are gone."""
         if self.ending is None:
             self.ending = ending
-        if self.process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, self.start.stop)
+        if self.process.returncode is not None:
+            return
+        if self.start.stop is not None:
+            _signal(self.process.pid, self.start.stop)
+            return
+        below = await to_thread.run_sync(children_of, self.process.pid)
+        for pid in below or [self.process.pid]:
+            _signal(pid, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Ends everything and waits for that."""
+        await self.stop(None)
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                await self.process.wait()
+        except TimeoutError:
+            _signal(self.process.pid, signal.SIGKILL)
+            await self.process.wait()
 
     async def read(self) -> None:
         stdout, room = self.process.stdout, self.start.limits.output_bytes
@@ -61,7 +79,7 @@ class _Run:
             dropped += max(0, len(piece) - free)
             self.cut = dropped > 0
             if dropped > _DROPPED_BYTES:
-                self.stop("output")
+                await self.stop("output")
 
     async def watch(self) -> None:
         limits, pid = self.start.limits, self.process.pid
@@ -72,10 +90,15 @@ class _Run:
             began = time.monotonic()
             broken = await to_thread.run_sync(over_limit, pid, limits, self.start.used_bytes, allowed)
             if broken is not None:
-                self.stop(broken)
+                await self.stop(broken)
                 return
             looked = time.monotonic() - began
             await asyncio.sleep(min(_LONGEST_PAUSE, max(_SHORTEST_PAUSE, looked * _LOOKING_SHARE)))
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 async def run_process(start: Start) -> Outcome:
@@ -106,8 +129,8 @@ async def run_process(start: Start) -> Outcome:
             await _read_in_time(run)
             watcher.cancel()
     finally:
-        run.stop(None)
-        await asyncio.shield(process.wait())
+        with CancelScope(shield=True):
+            await run.end()
     return _outcome(run)
 
 
@@ -117,7 +140,7 @@ async def _read_in_time(run: _Run) -> None:
             await run.read()
             await run.process.wait()
     except TimeoutError:
-        run.stop("time")
+        await run.stop("time")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_END_SECONDS):
                 await run.read()

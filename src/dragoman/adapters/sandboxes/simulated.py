@@ -1,7 +1,6 @@
 """The floor: a shell that is only simulated, in a child process, for systems that offer nothing else."""
 
 import asyncio
-import contextlib
 import signal
 import time
 from collections.abc import Mapping
@@ -62,8 +61,7 @@ class SimulatedSandbox:
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self._run(job, offered, outcome))
             watcher = group.create_task(_watch(workspace, limits, running, outcome))
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({running})
+            await asyncio.wait({running})
             watcher.cancel()
         return outcome[0]
 

@@ -45,11 +45,13 @@ def run(job: Job) -> Ran:
         max_memory=_FILES_BYTES,
         timeout_seconds=job.seconds,
         python=True,
-        files={_SCRIPT: job.text} if job.is_python else None,
         mounts=[{"host_path": job.workspace, "vfs_path": HOME, "writable": True}],
         allowed_mount_paths=[job.base],
         custom_builtins={name: _builtin(name) for name in job.commands},
     )
+    if job.is_python:
+        # Given to the constructor, the file would hide the mount.
+        shell.write_file(_SCRIPT, job.text)
     output = _Output(job.output_bytes)
     result = shell.execute_sync(f"python3 {_SCRIPT}" if job.is_python else job.text, on_output=output.take)
     if not output.kept:

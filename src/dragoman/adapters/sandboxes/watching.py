@@ -8,17 +8,24 @@ from dragoman.domain.sandbox.ports import Ending, Limits
 _PROC = Path("/proc")
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that this one has started and not yet buried."""
+    found: list[int] = []
+    for children in _PROC.glob(f"{pid}/task/*/children"):
+        try:
+            found.extend(int(child) for child in children.read_text().split())
+        except OSError:
+            continue  # it ended meanwhile
+    return found
+
+
 def tree_of(pid: int) -> list[int]:
     """The process and all below it that are there now."""
-    found, waiting = [], [pid]
+    found, waiting = list[int](), [pid]
     while waiting:
         one = waiting.pop()
         found.append(one)
-        for children in _PROC.glob(f"{one}/task/*/children"):
-            try:
-                waiting.extend(int(child) for child in children.read_text().split())
-            except OSError:
-                continue  # it ended meanwhile
+        waiting.extend(children_of(one))
     return found
 
 
