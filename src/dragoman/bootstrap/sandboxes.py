@@ -32,6 +32,7 @@ class Sandboxed:
     """What runs code that nobody vouches for. ``sources`` are its tools."""
 
     workspaces: SandboxService
+    backends: RankedSandboxes
     programs: ProgramRunner
     isolate: Isolate
     sources: tuple[ToolSource, ...]
@@ -77,7 +78,7 @@ async def open_sandboxes(
     stack.push_async_callback(pool.close)
     isolate = V8Isolate(pool, memory_bytes=sandbox.script_memory_mb << 20)
     sources = (ProgramSource(programs), CodeSource(isolate, seconds=sandbox.script_seconds))
-    return Sandboxed(service, programs, isolate, sources)
+    return Sandboxed(service, ranked, programs, isolate, sources)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -116,6 +116,7 @@ async def _serve(settings: Settings) -> int:
         running.tasks.start(running.ingestion.catch_up(), name="knowledge.catch_up")
         running.tasks.start(running.leftovers.run(), name="knowledge.leftovers")
         running.tasks.start(services.hosted.run(), name="hosted.expired")
+        running.tasks.start(running.sandboxed.backends.reports(), name="sandbox.choose")
         server = _Server(
             uvicorn.Config(
                 build_application(running, stack),

@@ -16,7 +16,7 @@ from dragoman.bootstrap.answering import open_runner_parts, price_table
 from dragoman.bootstrap.chat import open_chat
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
-from dragoman.bootstrap.sandboxes import open_sandboxes
+from dragoman.bootstrap.sandboxes import Sandboxed, open_sandboxes
 from dragoman.bootstrap.speech import open_speech
 from dragoman.bootstrap.tools import open_tools
 from dragoman.bootstrap.voice import open_voice_sessions
@@ -65,6 +65,7 @@ class Running:
     leftovers: Leftovers
     runner: JobRunner
     address: PublicAddress
+    sandboxed: Sandboxed
 
 
 class _Wake:
@@ -234,7 +235,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         stack.push_async_callback(loader.load)
         tasks.start(loader.run(), name="usage.loader")
         leftovers = Leftovers(database=database, blobs=blobs, scratch=uploads)
-        yield Running(services, database, models, policy, tasks, ingestion, leftovers, runner, address)
+        yield Running(services, database, models, policy, tasks, ingestion, leftovers, runner, address, sandboxed)
 
 
 @asynccontextmanager

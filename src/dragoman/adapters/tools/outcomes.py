@@ -3,6 +3,7 @@
 from dragoman.domain.sandbox.ports import Ending, Outcome
 
 _SHOWN = 4096
+_ROOM_FOR_NOTE = 64
 _REASONS: dict[Ending, str] = {
     "exited": "",
     "time": "it took too long",
@@ -12,17 +13,17 @@ _REASONS: dict[Ending, str] = {
 }
 
 
-def shortened(text: str, more: str = "") -> str:
-    """At most 4,096 characters of the text, saying how many there were more."""
-    if len(text) <= _SHOWN and not more:
+def shortened(text: str, *, cut: bool = False) -> str:
+    """At most 4,096 characters of the text, saying how many there were more. ``cut``: not all was kept in the first place."""
+    if len(text) <= _SHOWN and not cut:
         return text
-    note = f"\n[output cut: {max(0, len(text) - _SHOWN)} more characters{more}]"
-    return text[: _SHOWN - len(note)] + note if len(text) > _SHOWN - len(note) else text + note
+    kept = text[: _SHOWN - _ROOM_FOR_NOTE]
+    return f"{kept}\n[output cut: {len(text) - len(kept)}{' or more' if cut else ''} characters are left out]"
 
 
 def in_words(outcome: Outcome) -> str:
     """The output, shortened, and how the program ended when that was not well."""
-    text = shortened(outcome.output, " and others that were not kept" if outcome.cut else "")
+    text = shortened(outcome.output, cut=outcome.cut)
     notes: list[str] = []
     if outcome.ending != "exited":
         notes.append(f"[stopped: {_REASONS[outcome.ending]}]")
