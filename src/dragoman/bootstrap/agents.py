@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import httpx
 
+from dragoman.adapters.isolates.fetching import guarded_fetch
 from dragoman.adapters.tools.callbacks import (
     CALLBACK_BYTES,
     CALLBACK_SECONDS,
@@ -13,7 +14,7 @@ from dragoman.adapters.tools.callbacks import (
 )
 from dragoman.adapters.tools.function_listing import Listings
 from dragoman.adapters.tools.memories import MemoryTools
-from dragoman.adapters.workers.script import NoScripts
+from dragoman.adapters.workers.script import ScriptWorkers
 from dragoman.adapters.workers.worker import WORKER_BYTES, WORKER_SECONDS, AskedWorkers, RemoteWorkers
 from dragoman.db.database import Database
 from dragoman.domain.accounts.service import AccountsService
@@ -22,6 +23,7 @@ from dragoman.domain.agents.limits import RunLimits
 from dragoman.domain.agents.run import RunnerParts
 from dragoman.domain.agents.traces.service import TraceLog
 from dragoman.domain.memories.service import MemoriesService
+from dragoman.domain.sandbox.ports import Isolate
 from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.tools.model import ToolSource
 from dragoman.domain.tools.spec import ApprovalRule
@@ -84,6 +86,7 @@ def open_agents(
     database: Database,
     accounts: AccountsService,
     policy: EgressPolicy,
+    isolate: Isolate,
     stack: AsyncExitStack,
 ) -> AgentParts:
     """The parts; what needs closing is given to the stack."""
@@ -106,7 +109,7 @@ def open_agents(
         memories=memories,
         workers=AskedWorkers(
             remote=RemoteWorkers(client(WORKER_SECONDS, WORKER_BYTES)),
-            script=NoScripts(),
+            script=ScriptWorkers(isolate, guarded_fetch(client(WORKER_SECONDS, WORKER_BYTES))),
             nonce_of=accounts.nonce,
         ),
         approvals=Approvals(database, days=agents.approval_days),

@@ -148,7 +148,14 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             address=address,
             stack=stack,
         )
-        working = open_agents(settings, database=database, accounts=accounts, policy=policy, stack=stack)
+        working = open_agents(
+            settings,
+            database=database,
+            accounts=accounts,
+            policy=policy,
+            isolate=sandboxed.isolate,
+            stack=stack,
+        )
         answering = AgentRunner(
             catalogue=catalogue,
             agents=agents,
@@ -235,7 +242,9 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         stack.push_async_callback(loader.load)
         tasks.start(loader.run(), name="usage.loader")
         leftovers = Leftovers(database=database, blobs=blobs, scratch=uploads)
-        yield Running(services, database, models, policy, tasks, ingestion, leftovers, runner, address, sandboxed)
+        yield Running(
+            services, database, models, policy, tasks, ingestion, leftovers, runner, address, sandboxed
+        )
 
 
 @asynccontextmanager

@@ -2,18 +2,36 @@
 
 from collections.abc import Mapping
 
-from dragoman.adapters.workers.worker import Reply
+from dragoman.adapters.workers.worker import WORKER_SECONDS, Reply
 from dragoman.domain.agents.hooks import HookScope
-from dragoman.kit.errors import Unavailable
+from dragoman.domain.sandbox.ports import Fetch, Isolate, WebRequest
+
+_URL = "https://worker.internal/"
 
 
-class NoScripts:
-    """Where no script can be run safely, a worker that is one allows nothing."""
+class ScriptWorkers:
+    """Runs them in isolates.
+
+    Args:
+        fetch: sends what a script fetches.
+    """
+
+    def __init__(self, isolate: Isolate, fetch: Fetch, *, seconds: float = WORKER_SECONDS) -> None:
+        self._isolate = isolate
+        self._fetch = fetch
+        self._seconds = seconds
 
     async def post(self, scope: HookScope, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """Never an answer.
+        """The worker's answer.
 
         Raises:
-            Unavailable: always.
+            DragomanError: the script cannot be parsed, failed, or did not end in time.
         """
-        raise Unavailable("Scripts of workers cannot be run on this server.")
+        answer = await self._isolate.handle(
+            scope.source,
+            WebRequest(_URL, "POST", headers, body),
+            env=scope.env,
+            fetch=self._fetch,
+            timeout_seconds=self._seconds,
+        )
+        return Reply(answer.status, answer.headers, answer.body)

@@ -7,6 +7,7 @@ from dragoman.domain.agents.instructions import InstructionSources
 from dragoman.domain.agents.ledger import Ledger
 from dragoman.domain.agents.lookup import CollectionTool, Lookup, SearchTool
 from dragoman.domain.agents.model import ResolvedAgent
+from dragoman.domain.agents.moved import MovedTool, Overseer
 from dragoman.domain.agents.request import RunRequest
 from dragoman.domain.agents.skillbook import ReadSkill, SkillBook
 from dragoman.domain.agents.spec import AgentSpec, KnowledgeSpec
@@ -18,6 +19,7 @@ from dragoman.domain.messages.parts import ToolSpec
 from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.tools.catalogue import ToolCatalogue, check_apart
 from dragoman.domain.tools.model import ServerTool, ToolScope
+from dragoman.domain.tools.moving import move_into_shell
 from dragoman.domain.tools.spec import CallbackTool, ToolsSpec
 
 _MINIMUM_SCORE = 0.2
@@ -93,8 +95,14 @@ class Offering:
         tools += await self._tools.offered(scope)
         check_apart(tools)
         explain = spec.tools.explain if request.explain_tools is None else request.explain_tools
-        toolbox = Toolbox(tools, explain=explain, visible=book.sees)
-        callers = client_tools(spec, request)
+        callers, overseer = client_tools(spec, request), Overseer()
+        tools = move_into_shell(
+            tools,
+            settings.shell_options,
+            [tool.name for tool in callers],
+            wrapped=lambda tool: MovedTool(tool, overseer),
+        )
+        toolbox = Toolbox(tools, explain=explain, visible=book.sees, overseer=overseer)
         toolbox.check_apart_from(callers)
         return Offered(toolbox, callers, book, frozenset(tool.name for tool in request.tools))
 

@@ -17,6 +17,7 @@ from dragoman.domain.agents.ledger import Ledger
 from dragoman.domain.agents.limits import Allowance
 from dragoman.domain.agents.lookup import Lookup
 from dragoman.domain.agents.model import ResolvedAgent
+from dragoman.domain.agents.moved import MovedRules
 from dragoman.domain.agents.pending.service import PendingResults
 from dragoman.domain.agents.prepare import EndpointModels as EndpointModels
 from dragoman.domain.agents.prepare import Preparation, Prepared
@@ -223,14 +224,10 @@ class AgentRunner:
         gate: Gate | None,
     ) -> Rounds:
         allowance = Allowance(self._parts.limits, lambda: ledger.spent_usd)
-        calls = Calls(
-            prepared.toolbox,
-            self._reader,
-            allowance,
-            recorder,
-            consent=self._consent(caller, agent, request, recorder.run_id),
-            hook=gate.called if gate is not None else None,
-        )
+        consent = self._consent(caller, agent, request, recorder.run_id)
+        hook = gate.called if gate is not None else None
+        prepared.toolbox.overseer.rules = MovedRules(prepared.toolbox.sees, recorder, hook, consent)
+        calls = Calls(prepared.toolbox, self._reader, allowance, recorder, consent=consent, hook=hook)
         return Rounds(
             prepared=prepared,
             ledger=ledger,

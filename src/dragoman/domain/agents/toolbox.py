@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+from dragoman.domain.agents.moved import Overseer
 from dragoman.domain.messages.parts import ToolSpec
 from dragoman.domain.tools.model import ServerTool
 from dragoman.kit.errors import InvalidInput
@@ -27,6 +28,7 @@ class Toolbox:
         tools: by their specs' names.
         explain: whether the model is asked why it calls a tool; the tools never see these arguments.
         visible: whether the model may see and call the tool of that name now.
+        overseer: holds the rules for those that are commands of the shell.
     """
 
     def __init__(
@@ -35,10 +37,12 @@ class Toolbox:
         *,
         explain: bool = False,
         visible: Callable[[str], bool] = _all,
+        overseer: Overseer | None = None,
     ) -> None:
         self._tools = {tool.spec.name: tool for tool in tools}
         self._explain = explain
         self._visible = visible
+        self.overseer = overseer or Overseer()
 
     def __bool__(self) -> bool:
         return bool(self._tools)

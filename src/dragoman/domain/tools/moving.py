@@ -1,6 +1,6 @@
 """Moving tools into the shell, where a model calls them as commands."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from dragoman.domain.tools.model import ServerTool
@@ -20,12 +20,17 @@ class HoldsTools(Protocol):
 
 
 def move_into_shell(
-    tools: Sequence[ServerTool], options: ShellOptions | None, client_names: Collection[str] = ()
+    tools: Sequence[ServerTool],
+    options: ShellOptions | None,
+    client_names: Collection[str] = (),
+    *,
+    wrapped: Callable[[ServerTool], ServerTool] = lambda tool: tool,
 ) -> list[ServerTool]:
     """The tools that the model sees: those that the options move are in the shell, if there is one.
 
     Args:
         client_names: tools that the caller carries out; they cannot be moved.
+        wrapped: makes of a moved tool what the shell calls.
 
     Raises:
         InvalidInput: the options move a tool of the caller's.
@@ -41,7 +46,7 @@ def move_into_shell(
             code="tool_not_movable",
         )
     moved = [tool for tool in tools if _is_moved(tool.spec.name, listed, options)]
-    seen = shell.holding(moved)
+    seen = shell.holding([wrapped(tool) for tool in moved])
     return [seen if tool is shell else tool for tool in tools if tool not in moved]
 
 
