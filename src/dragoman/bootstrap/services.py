@@ -14,7 +14,9 @@ from dragoman.bootstrap.accounts import open_database_and_key
 from dragoman.bootstrap.agents import open_agents
 from dragoman.bootstrap.answering import open_runner_parts, price_table
 from dragoman.bootstrap.chat import open_chat
+from dragoman.bootstrap.deep import all_told, open_deep
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
+from dragoman.bootstrap.plugins import Beneath, open_plugins
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
 from dragoman.bootstrap.sandboxes import Sandboxed, open_sandboxes
 from dragoman.bootstrap.speech import open_speech
@@ -24,6 +26,7 @@ from dragoman.bootstrap.web import open_web
 from dragoman.db.database import Database
 from dragoman.db.jobs import JobRunner, process_owner
 from dragoman.domain.accounts.service import AccountsService
+from dragoman.domain.agents.deep.jobs import STEP
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.inference.embed import EmbedService
@@ -49,7 +52,8 @@ from dragoman.kit.public_address import PublicAddress
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 
-_QUEUE_CONCURRENCY = 6
+_QUEUE_CONCURRENCY = 8
+_DEEP_CONCURRENCY = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +194,25 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             tasks=tasks,
             stack=stack,
         )
+        attached = AttachedFiles(database, parser)
+        beneath = Beneath(
+            database=database,
+            accounts=accounts,
+            runner=answering,
+            catalogue=catalogue,
+            knowledge=knowledge,
+            retriever=retriever,
+            attached=attached,
+            embed=embed,
+            counter=counter,
+            meter=meter,
+            web=web.web,
+            hosted=web.hosted,
+            speech=speech,
+            policy=policy,
+        )
+        answers = AnswerLog(database)
+        deep, deep_jobs = open_deep(beneath, answers, wake=wake)
         services = Services(
             settings=settings,
             accounts=accounts,
@@ -203,7 +226,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             tokens=counter,
             meter=meter,
             uploads=uploads,
-            attached=AttachedFiles(database, parser),
+            attached=attached,
             copies=DocumentCopies(
                 database=database,
                 indexing=indexing,
@@ -212,7 +235,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
                 blobs=blobs,
                 scratch=uploads,
             ),
-            answers=AnswerLog(database),
+            answers=answers,
+            deep=deep,
             usage=UsageReports(database, loader),
             web=web.web,
             hosted=web.hosted,
@@ -220,17 +244,18 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             traces=working.traces,
             voice_sessions=open_voice_sessions(settings, database, root_key),
             **chat,
+            **open_plugins(settings, beneath, stack),
         )
         counted = CountedIngestion(ingestion, database, meter=meter, counter=counter, embed=embed)
         work_here = jobs.KnowledgeJobs(counted)
         limit = settings.knowledge.ingest_concurrency
         runner = JobRunner(
             database,
-            work_here.handlers(),
+            {**work_here.handlers(), **deep_jobs.handlers()},
             owner=process_owner(),
             concurrency=_QUEUE_CONCURRENCY,
-            limits={jobs.READ: limit, jobs.INDEX: limit, jobs.EMBED: 1},
-            on_failed=work_here.failed,
+            limits={jobs.READ: limit, jobs.INDEX: limit, jobs.EMBED: 1, STEP: _DEEP_CONCURRENCY},
+            on_failed=all_told([work_here.failed, deep_jobs.failed]),
         )
         wake.runner = runner if work else None
         await accounts.versions.check()

@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "skills": ("dragoman.cli.skills", "list, create, delete, import and export skills"),
     "memories": ("dragoman.cli.memories", "list, create and delete what agents remember"),
     "models": ("dragoman.cli.models", "list and test models"),
+    "plugins": ("dragoman.cli.plugins", "list and run plugins"),
     "users": ("dragoman.cli.users", "create and list users"),
     "keys": ("dragoman.cli.keys", "create, list and revoke API keys"),
     "config": ("dragoman.cli.config", "show the settings and where they come from"),

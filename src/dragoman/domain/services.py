@@ -5,6 +5,8 @@ from pathlib import Path
 
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.agents.approvals.service import Approvals
+from dragoman.domain.agents.deep.service import DeepResearch
+from dragoman.domain.agents.plugins.service import PluginService
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.traces.service import TraceLog
@@ -24,6 +26,7 @@ from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.tools.hosted.service import HostedFiles
+from dragoman.domain.tools.tables import TableEngine
 from dragoman.domain.tools.web import Web
 from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.meter import Meter
@@ -64,3 +67,6 @@ class Services:
     web: Web
     hosted: HostedFiles
     voice_sessions: VoiceSessionsService
+    plugins: PluginService
+    deep: DeepResearch
+    tables: TableEngine

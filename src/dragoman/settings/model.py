@@ -27,6 +27,7 @@ from dragoman.settings.groups import (
     WeightsSettings,
 )
 from dragoman.settings.making import HostingSettings, ImagesSettings
+from dragoman.settings.plugins import PluginsSettings
 from dragoman.settings.sandbox import SandboxSettings
 from dragoman.settings.search import SearchSettings
 from dragoman.settings.speech import SpeechSettings
@@ -68,6 +69,7 @@ class Settings(Group):
     images: ImagesSettings = ImagesSettings()
     hosting: HostingSettings = HostingSettings()
     agents: AgentsSettings = AgentsSettings()
+    plugins: PluginsSettings = PluginsSettings()
     aivax: AivaxSettings = AivaxSettings()
     asksage: AskSageSettings = AskSageSettings()
 

@@ -4,12 +4,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.e2e.in_process import InProcess, in_process, settings_in
 
 from dragoman.adapters.models.extractive import ExtractiveModel
-from dragoman.adapters.models.scripted import ScriptedModel, Turn
+from dragoman.adapters.models.scripted import Script, ScriptedModel, Turn
 from dragoman.bootstrap import services
 from dragoman.bootstrap.models import Models
 from dragoman.domain.inference.catalogue import Catalogue
@@ -28,7 +29,12 @@ class Scripted:
 
 @asynccontextmanager
 async def scripted_app(
-    folder: Path, patch: pytest.MonkeyPatch, turns: Sequence[Turn] = (), *, context_tokens: int = 16_000
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    turns: Sequence[Turn] | Script = (),
+    *,
+    context_tokens: int = 16_000,
+    **groups: Any,
 ) -> AsyncGenerator[Scripted]:
     """The application whose default model says these turns, then repeats what it is asked."""
     model = ScriptedModel("scripted", turns, profile=ModelProfile(context_tokens=context_tokens))
@@ -40,5 +46,5 @@ async def scripted_app(
         return Catalogue(models.by_name, "scripted", "extractive"), models
 
     patch.setattr(services, "open_catalogue", catalogue)
-    async with in_process(settings_in(folder)) as app:
+    async with in_process(settings_in(folder, **groups)) as app:
         yield Scripted(app, model)

@@ -214,11 +214,6 @@ async def test_secrets_are_named_but_never_shown(app: InProcess) -> None:
     assert (await app.client.post("/user/delete-secret", json={"name": "JIRA"})).status_code == 400
 
 
-async def test_no_plugin_is_offered_that_would_not_run(app: InProcess) -> None:
-    for send in (app.client.get, app.client.post):
-        assert (await send("/server/get-plugins")).json() == {"response": [], "status": 200}
-
-
 @pytest.mark.parametrize(
     "path",
     [

@@ -21,6 +21,7 @@ from dragoman.domain.usage.answers.service import KeptAnswer
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import InvalidInput, NotFound
 
+DEFAULT_MODEL = "openai_gpt"
 _QUOTING_SECONDS = 120.0
 
 

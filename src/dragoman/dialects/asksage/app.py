@@ -20,6 +20,7 @@ from starlette.routing import Route
 from dragoman.dialects.asksage.decode import coerce, collect
 from dragoman.dialects.asksage.endpoints import (
     datasets,
+    deep,
     documents,
     files,
     follow_up,
@@ -57,6 +58,7 @@ ENDPOINTS = (
     secrets,
     plugins,
     speech,
+    deep,
 )
 _DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]

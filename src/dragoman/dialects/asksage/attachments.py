@@ -36,7 +36,10 @@ async def attached(call: Call) -> tuple[AttachedFile, ...]:
         InvalidInput: more than 20, one that cannot be read, or a name that was not uploaded by this caller.
         TooLarge: one of them is.
     """
-    uploads, names = call.inputs.files.get("file", ()), _names(call)
+    uploads, names = (
+        call.inputs.files.get("file", ()),
+        named_files(call.values.get("file", call.values.get("files"))),
+    )
     if len(uploads) + len(names) > MOST_FILES:
         raise InvalidInput(f"At most {MOST_FILES} files may come with a question.", param="file")
     found: list[AttachedFile] = []
@@ -54,8 +57,12 @@ async def attached(call: Call) -> tuple[AttachedFile, ...]:
     return (*found, *recalled)
 
 
-def _names(call: Call) -> tuple[str, ...]:
-    raw = call.values.get("file", call.values.get("files"))
+def named_files(raw: object) -> tuple[str, ...]:
+    """The names of earlier uploads in a value: one, a list, or the JSON text of a list.
+
+    Raises:
+        InvalidInput: something that is no name.
+    """
     if isinstance(raw, str) and raw.lstrip().startswith("["):
         try:
             raw = orjson.loads(raw)

@@ -15,22 +15,24 @@ from dragoman.kit.errors import DragomanError
 
 log = structlog.get_logger(__name__)
 
-_EVENT_STREAM = "text/event-stream"
-_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+EVENT_STREAM = "text/event-stream"
+HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 Frame = Callable[[Mapping[str, object]], bytes]
 
 
-def _line(value: Mapping[str, object]) -> bytes:
+def line(value: Mapping[str, object]) -> bytes:
+    """One JSON object a line."""
     return orjson.dumps(value) + b"\n"
 
 
-def _server_sent(value: Mapping[str, object]) -> bytes:
+def server_sent(value: Mapping[str, object]) -> bytes:
+    """One server-sent event."""
     return b"data: " + orjson.dumps(value) + b"\n\n"
 
 
 def wants_events(accept: str) -> bool:
     """Whether a client asks for server-sent events."""
-    return _EVENT_STREAM in accept.lower()
+    return EVENT_STREAM in accept.lower()
 
 
 async def streamed(question: Question) -> Response:
@@ -46,11 +48,11 @@ async def streamed(question: Question) -> Response:
         await events.aclose()
         raise
     as_events = wants_events(question.call.request.headers.get("accept", ""))
-    frame = _server_sent if as_events else _line
+    frame = server_sent if as_events else line
     return StreamingResponse(
         _body(question, first, events, frame, last=b"data: [DONE]\n\n" if as_events else b""),
-        media_type=_EVENT_STREAM if as_events else "text/plain; charset=utf-8",
-        headers=_HEADERS,
+        media_type=EVENT_STREAM if as_events else "text/plain; charset=utf-8",
+        headers=HEADERS,
     )
 
 

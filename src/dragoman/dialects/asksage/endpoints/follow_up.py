@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from dragoman.dialects.asksage.answering import (
+    DEFAULT_MODEL,
     Question,
     agent_named,
     answering_model,
@@ -10,7 +11,6 @@ from dragoman.dialects.asksage.answering import (
     profile_of,
 )
 from dragoman.dialects.asksage.decode import Field
-from dragoman.dialects.asksage.endpoints.query import DEFAULT_MODEL
 from dragoman.dialects.asksage.messages import conversation
 from dragoman.dialects.asksage.metering import APPLICATION
 from dragoman.dialects.asksage.naming import scope

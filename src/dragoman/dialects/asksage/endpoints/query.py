@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from dragoman.dialects.asksage.answering import (
+    DEFAULT_MODEL,
     Question,
     agent_named,
     answering_model,
@@ -11,6 +12,8 @@ from dragoman.dialects.asksage.answering import (
 )
 from dragoman.dialects.asksage.attachments import attached, fitted, passages
 from dragoman.dialects.asksage.decode import Field
+from dragoman.dialects.asksage.deep_calls import begun
+from dragoman.dialects.asksage.endpoints.plugins import plugin_of_prompt
 from dragoman.dialects.asksage.messages import conversation, tool_choice, tool_specs
 from dragoman.dialects.asksage.metering import APPLICATION
 from dragoman.dialects.asksage.naming import scope
@@ -25,7 +28,6 @@ from dragoman.domain.knowledge.attached.service import AttachedFile
 from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
 
-DEFAULT_MODEL = "openai_gpt"
 _DEFAULT_REFERENCES = 10
 _MINIMUM_SIMILARITY = 0.45
 _TOKENS_PER_MESSAGE = 8
@@ -47,6 +49,8 @@ FIELDS = (
     Field("max_tokens", "integer", minimum=1, maximum=1_000_000),
     Field("usage", "boolean", default=False),
     Field("streaming", "boolean"),
+    Field("mode", choices=("chat", "deep_agent"), default="chat"),
+    Field("deep_agent_id", "integer", minimum=1),
     Field("file", "files", aliases=("files", "file[]", "files[]")),
 )
 
@@ -132,6 +136,11 @@ async def query(call: Call) -> Response | dict[str, object]:
 
     Source: Ask Sage Server API, "query" and "query_with_file".
     """
+    if call.inputs.text("mode") == "deep_agent":
+        return await begun(call)
+    plugin = await plugin_of_prompt(call)
+    if plugin is not None:
+        return plugin
     question = await _question(call)
     streaming = call.inputs.values.get("streaming")
     if streaming or (streaming is None and wants_events(call.request.headers.get("accept", ""))):

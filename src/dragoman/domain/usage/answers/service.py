@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from sqlalchemy import Connection
+
 from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.usage.answers import repository
@@ -29,6 +31,10 @@ class AnswerLog:
         Raises:
             Unavailable: the database cannot be written to.
         """
+        await self._database.write(self.store, caller, answer)
+
+    def store(self, connection: Connection, caller: Caller, answer: KeptAnswer) -> None:
+        """``keep`` within a transaction of the caller's, for what must be stored together with the answer."""
         fitted = replace(
             answer,
             model=_text(answer.model, _MODEL_CHARACTERS),
@@ -36,7 +42,7 @@ class AnswerLog:
             completion=_text(answer.completion, _CHARACTERS),
             address=_text(answer.address, _ADDRESS_CHARACTERS),
         )
-        await self._database.write(repository.insert, caller, fitted, kept=self._kept)
+        repository.insert(connection, caller, fitted, kept=self._kept)
 
     async def latest(self, caller: Caller, count: int) -> list[KeptAnswer]:
         """The caller's latest answers, newest first."""
