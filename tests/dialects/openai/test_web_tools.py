@@ -409,3 +409,32 @@ def test_a_streamed_answer_shows_the_tool_at_work(world: World, web: FakeWeb) ->
     tools = [chunk["servertool"] for chunk in chunks(lines) if "servertool" in chunk]
     assert tools[0]["name"] == "web_search"
     assert tools[0]["state"] == "Created"
+
+
+def test_fetched_pages_become_json_of_a_wanted_schema(world: World, web: FakeWeb) -> None:
+    page = web.page("/fees", "<p>The fee is ten crowns.</p>")
+    schema = {
+        "type": "object",
+        "properties": {"fee": {"type": "integer"}},
+        "required": ["fee"],
+        "instructions": "Fees in crowns.",
+    }
+    world.provider.forget()
+    world.provider.plays.extend((says('{"fee": "ten"}'), says('{"fee": 10}')))
+    body = {"contents": [page], "responseSchema": schema}
+    answer = world.client.post("/api/v1/web/fetch", json=body)
+    assert answer.status_code == 200, answer.text
+    (result,) = answer.json()["results"]
+    assert (result["extractedText"], result["extractedObject"]) == ("The fee is ten crowns.", {"fee": 10})
+    assert result["jsonProcessingUnits"] == 1
+    assert "Fees in crowns." in json.dumps(world.provider.bodies[0]["messages"])
+
+
+def test_a_public_key_searches_nothing(world: World) -> None:
+    made = world.client.post(
+        "/api/v1/accounts/api-key", json={"label": "page", "type": "Public", "duration": 1}
+    )
+    assert made.status_code == 200, made.text
+    headers = {"authorization": f"Bearer {made.json()['key']}"}
+    answer = world.client.post("/api/v1/web/search", json={"query": "harbour"}, headers=headers)
+    assert answer.status_code == 403

@@ -25,6 +25,7 @@ from dragoman.dialects.aivax.endpoints import (
     sessions,
     shell_io,
     skills,
+    web,
 )
 from dragoman.dialects.aivax.envelope import json_response
 from dragoman.dialects.aivax.errors import MethodNotAllowedError, render, render_crash
@@ -53,6 +54,7 @@ ENDPOINTS = (
     public_chat,
     approvals,
     runs,
+    web,
 )
 
 

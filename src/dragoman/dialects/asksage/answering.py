@@ -55,7 +55,7 @@ class Question:
     async def _quotes(self, passages: tuple[Citation, ...]) -> AsyncGenerator[Event]:
         found = await self._retrieved()
         self.report.embedding_down, self.report.vectors_down = found.embedding_down, found.vectors_down
-        together = (*passages, *found.citations())
+        together = (*passages, *found.citations(), *self.request.sources)
         citations = tuple(replace(citation, number=place) for place, citation in enumerate(together, 1))
         yield CitationsFound(citations)
         request = ChatRequest(

@@ -2,6 +2,7 @@
 
 import orjson
 
+from dragoman.dialects.asksage.web_references import web_reference
 from dragoman.domain.agents.run import RunReport
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.events import ToolRun
@@ -14,6 +15,8 @@ def references(citations: tuple[Citation, ...]) -> str:
 
 
 def _reference(citation: Citation) -> str:
+    if (text := web_reference(citation)) is not None:
+        return f"[{citation.number}] {text}"
     metadata: dict[str, object] = dict(citation.metadata)
     if citation.context:
         metadata["context"] = citation.context

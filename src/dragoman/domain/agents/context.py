@@ -82,7 +82,7 @@ def passage_block(citations: Sequence[Citation], *, with_metadata: bool) -> str:
 def _with_passages(
     turns: list[Message], citations: Sequence[Citation], knowledge: KnowledgeSpec
 ) -> list[Message]:
-    if not knowledge.collection_ids or not (citations or knowledge.grounding == "strict"):
+    if not citations and not (knowledge.collection_ids and knowledge.grounding == "strict"):
         return turns
     block = _NOTHING_FOUND
     if citations:

@@ -37,6 +37,11 @@ class Found:
     embedding_down: bool = False
     vectors_down: bool = False
 
+    def followed_by(self, sources: Sequence[Citation]) -> "Found":
+        """These passages and behind them others, numbered on."""
+        further = [replace(one, number=n) for n, one in enumerate(sources, len(self.citations) + 1)]
+        return replace(self, citations=(*self.citations, *further))
+
 
 class Lookup:
     """Searches the collections of an agent.

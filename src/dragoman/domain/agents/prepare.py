@@ -195,6 +195,7 @@ class Preparation:
         own = self.model(agent)
         by_itself = (
             searches
+            and not request.sources
             and knowledge.strategy == "query_function"
             and not own.profile.quotes_only
             and not self.model(agent, grounded=True).profile.quotes_only
@@ -206,7 +207,9 @@ class Preparation:
                 ask = ledger.asker(own, "rewrite", deadline_seconds=REWRITE_SECONDS)
             terms = await search_terms(knowledge, request.conversation, ask)
             found = await self._lookup.find(caller, knowledge, terms, ledger=ledger)
-        grounded = searches and not by_itself and (knowledge.grounding == "strict" or bool(found.citations))
+        found = found.followed_by(request.sources)
+        strict = searches and knowledge.grounding == "strict"
+        grounded = not by_itself and (strict or bool(found.citations))
         model = self.model(agent, grounded=True) if grounded else own
         call = await self._call(caller, agent, request, found, grounded=grounded)
         return Asked(model, call, found, grounded, by_itself)

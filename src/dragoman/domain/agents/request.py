@@ -23,6 +23,8 @@ class RunRequest:
 
     ``structured`` asks for JSON of a schema, which ``response_format`` may ask the provider for as well.
     ``extra`` goes to any provider, ``provider_settings`` only to one at an address of the agent's own.
+    ``sources`` are passages that the caller found for the question; they are given to the model behind those of the agent's
+    collections, and numbered on.
     ``reference`` and ``metadata`` are the caller's own words about the turn; ``idempotency_key`` names the
     stored conversation that repeated calls belong to. ``origin`` is where the conversation takes place (``api``, ``chat``,
     a channel), ``conversation_id`` which one it is. ``streamed``: the caller sees the answer as it comes about. ``refusals``:
@@ -31,6 +33,7 @@ class RunRequest:
 
     conversation: tuple[Message, ...]
     sampling: Sampling = field(default_factory=Sampling)
+    sources: tuple[Citation, ...] = ()
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None

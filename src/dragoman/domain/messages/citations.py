@@ -11,7 +11,7 @@ class Citation:
 
     ``number`` is the ``[n]`` mark in the answer, from 1. ``char_start`` and ``char_end`` are offsets (in characters, end
     exclusive) into the document's extracted text; ``page`` counts from 1 and is None for formats without pages. ``score`` is
-    the similarity of the passage to the question, 0..1.
+    the similarity of the passage to the question, 0..1. What was found outside of collections has an empty ``collection_id``.
     """
 
     number: int

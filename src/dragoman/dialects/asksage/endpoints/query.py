@@ -14,6 +14,7 @@ from dragoman.dialects.asksage.attachments import attached, fitted, passages
 from dragoman.dialects.asksage.decode import Field
 from dragoman.dialects.asksage.deep_calls import begun
 from dragoman.dialects.asksage.endpoints.plugins import plugin_of_prompt
+from dragoman.dialects.asksage.live import live
 from dragoman.dialects.asksage.messages import conversation, tool_choice, tool_specs
 from dragoman.dialects.asksage.metering import APPLICATION
 from dragoman.dialects.asksage.naming import scope
@@ -110,12 +111,13 @@ async def _question(call: Call) -> Question:
             added["files"] = [{"filename": file.name} for file in files]
         else:
             turns, added["files"] = await _with_files(call, agent, turns, files)
-    if call.inputs.integer("live"):
-        # No search provider is part of this server yet, and the client must not believe that the web was read.
-        added["live"] = {"enabled": False, "reason": "no web search provider is configured"}
+    sources, told = await live(call, agent, asked)
+    if told is not None:
+        added["live"] = told
     temperature = call.inputs.number("temperature")
     request = RunRequest(
         conversation=turns,
+        sources=sources,
         sampling=Sampling(
             temperature=0.0 if temperature is None and agent.id is None else temperature,
             max_tokens=call.inputs.integer("max_tokens"),
