@@ -435,6 +435,6 @@ def test_a_public_key_searches_nothing(world: World) -> None:
         "/api/v1/accounts/api-key", json={"label": "page", "type": "Public", "duration": 1}
     )
     assert made.status_code == 200, made.text
-    headers = {"authorization": f"Bearer {made.json()['key']}"}
+    headers = {"authorization": f"Bearer {made.json()['grantKey']}"}
     answer = world.client.post("/api/v1/web/search", json={"query": "harbour"}, headers=headers)
     assert answer.status_code == 403
