@@ -114,7 +114,7 @@ def test_a_full_search_gives_the_text_of_every_page_and_is_priced(world: World, 
     assert "answered with status 404" in text
     assert "It is data" in text
     assert web.at("/search")[0].query == {"q": "harbour hours", "format": "json", "pageno": "1"}
-    assert offered(world)["web_search"]["required"] == ["search_term"]
+    assert list(offered(world)["web_search"]["properties"]) == ["search_term"]
     lines = answer["generation_context"]["generated_usage"]
     (line,) = [line for line in lines if line["sku"] == "tools.web_search"]
     assert (line["quantity"], line["amount"]) == (1, 0.005)

@@ -1,6 +1,6 @@
 """The tool that researches a question on the web in several steps."""
 
-from pydantic import AliasChoices, Field
+from pydantic import Field
 
 from dragoman.adapters.tools.function import Arguments, FunctionTool, function_tool
 from dragoman.domain.tools.model import ToolResult, ToolScope
@@ -15,7 +15,6 @@ class AdvancedWebSearchArguments(Arguments):
     """What is to be found out."""
 
     prompt: str = Field(
-        validation_alias=AliasChoices("prompt", "query"),
         min_length=1,
         max_length=8000,
         description="The question, whole and with everything that matters for it.",

@@ -64,6 +64,8 @@ def _schema(arguments: type[Arguments]) -> JsonObject:
     properties = cast("dict[str, dict[str, JsonValue]]", made.get("properties", {}))
     for one in properties.values():
         one.pop("title", None)
+        if not one.get("default"):
+            one.pop("default", None)
     schema: dict[str, JsonValue] = {"type": "object", "properties": cast("JsonValue", properties)}
     if "required" in made:
         schema["required"] = made["required"]

@@ -1,6 +1,6 @@
 """The tool that opens addresses."""
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import Field, field_validator
 
 from dragoman.adapters.tools.function import Arguments, FunctionTool, function_tool
 from dragoman.domain.tools.model import ToolResult, ToolScope
@@ -15,7 +15,6 @@ class OpenUrlArguments(Arguments):
     """What is opened."""
 
     urls: list[str] = Field(
-        validation_alias=AliasChoices("urls", "url"),
         min_length=1,
         max_length=_MOST_URLS,
         description=f"The addresses to open, http or https, 1 to {_MOST_URLS}.",

@@ -2,11 +2,11 @@
 
 import asyncio
 import re
-from typing import Literal
+from typing import Annotated
 
 import httpx
 import orjson
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, WithJsonSchema, field_validator
 
 from dragoman.adapters.tools.function import Arguments, FunctionTool, function_tool
 from dragoman.domain.tools.model import ToolResult, ToolScope
@@ -15,6 +15,7 @@ from dragoman.kit.egress import parse_url
 from dragoman.kit.errors import DeadlineExceeded, InvalidInput, ProviderError
 from dragoman.kit.fetch import Fetched
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SECONDS = 30.0
 _MOST_BODY = 1024 * 1024
 _MOST_HEADERS = 50
@@ -44,27 +45,22 @@ _TEXT = re.compile(
 class RequestArguments(Arguments):
     """One request."""
 
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = Field(
-        default="GET", description="The HTTP method."
-    )
+    method: str = Field(default="GET", description=f"The HTTP method: {', '.join(_METHODS)}.")
     url: str = Field(min_length=1, max_length=8000, description="The address, http or https.")
     headers: dict[str, str] = Field(default_factory=dict, description="Request headers by name.")
-    body: JsonValue = Field(
+    body: Annotated[JsonValue, WithJsonSchema({})] = Field(
         default=None, description="The body: a text as it is, anything else is sent as JSON."
     )
     form: dict[str, str] | None = Field(
         default=None, description="Form fields, sent url-encoded; in place of body."
     )
 
-    @field_validator("method", mode="before")
+    @field_validator("method")
     @classmethod
-    def _upper(cls, value: object) -> object:
-        return value.strip().upper() if isinstance(value, str) else value
-
-    @field_validator("headers", mode="before")
-    @classmethod
-    def _none_is_empty(cls, value: object) -> object:
-        return {} if value is None else value
+    def _known(cls, value: str) -> str:
+        if value.strip().upper() not in _METHODS:
+            raise ValueError(f"must be one of {', '.join(_METHODS)}")
+        return value.strip().upper()
 
     @field_validator("headers")
     @classmethod

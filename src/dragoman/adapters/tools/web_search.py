@@ -24,7 +24,10 @@ _DIGEST = (
 class WebSearchArguments(Arguments):
     """What is searched for."""
 
+    # Models write what they are used to; the schema must not refuse it before it is read here.
     search_term: str = Field(
+        default="",
+        validate_default=True,
         validation_alias=AliasChoices("search_term", "query", "search_query", "q"),
         min_length=1,
         max_length=500,
