@@ -17,7 +17,7 @@ from dragoman.adapters.searchers.google import GoogleSearcher
 from dragoman.adapters.searchers.searxng import SearxngSearcher
 from dragoman.domain.tools.ports import Searcher, SearchQuery, WebHit
 from dragoman.kit.egress import EgressPolicy, guarded_client
-from dragoman.kit.errors import DeadlineExceeded, ProviderError, QuotaExceeded, Unavailable
+from dragoman.kit.errors import DeadlineExceeded, InvalidInput, ProviderError, QuotaExceeded, Unavailable
 
 JSON = "application/json"
 
@@ -299,3 +299,13 @@ async def test_the_same_search_is_asked_once_within_the_time_and_failures_are_no
     now[0] = 61
     await searcher.search(SearchQuery("a"))
     assert len(inner.asked) == 4
+
+
+async def test_offline_a_provider_elsewhere_is_not_called_and_one_on_this_machine_is(
+    kind: Kind, web: FakeWeb
+) -> None:
+    web.routes[kind.path] = kind.answer(_all(1))
+    async with guarded_client(EgressPolicy(offline=True).for_operator()) as client:
+        with pytest.raises(InvalidInput, match="This server works offline"):
+            await kind.make(calls_of(client), "http://search.example").search(SearchQuery("x"))
+        assert await kind.make(calls_of(client), web.origin).search(SearchQuery("x", 1)) == _all(1)

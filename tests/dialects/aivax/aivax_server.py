@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +245,7 @@ def _services(
         catalogue=catalogue, agents=agents, retriever=retriever, endpoints=_endpoint, meter=meter
     )
     chat, pages = _chat_services(settings, database, root_key, runner, tasks)
-    services = Services(
+    given: dict[str, Any] = dict(
         settings=settings,
         accounts=accounts,
         catalogue=catalogue,
@@ -257,17 +257,14 @@ def _services(
         tokens=tokens,
         meter=meter,
         uploads=folder / "uploads",
-        attached=_of_other_dialects(),
-        copies=_of_other_dialects(),
-        answers=_of_other_dialects(),
-        usage=_of_other_dialects(),
-        speech=_of_other_dialects(),
         web=Web(PageReader(_NO_NETWORK, html=None, files=None, limits=PageLimits())),
         hosted=HostedFiles(database, blobs, link=lambda kind, token, name: f"http://dragoman/{kind}/{token}"),
         approvals=Approvals(database, days=7),
         traces=TraceLog(database, days=30),
         **chat,
     )
+    others = {one.name: _of_other_dialects() for one in fields(Services) if one.name not in given}
+    services = Services(**given, **others)
     return _Parts(services, ingestion, journal, model, pages)
 
 
