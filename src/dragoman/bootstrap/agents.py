@@ -16,6 +16,7 @@ from dragoman.adapters.tools.function_listing import Listings
 from dragoman.adapters.tools.memories import MemoryTools
 from dragoman.adapters.workers.script import ScriptWorkers
 from dragoman.adapters.workers.worker import WORKER_BYTES, WORKER_SECONDS, AskedWorkers, RemoteWorkers
+from dragoman.bootstrap.telemetry import open_sinks
 from dragoman.db.database import Database
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.agents.approvals.service import Approvals
@@ -114,7 +115,7 @@ def open_agents(
         ),
         approvals=Approvals(database, days=agents.approval_days),
         approval_rules=(rule,),
-        traces=TraceLog(database, days=agents.trace_days),
+        traces=TraceLog(database, days=agents.trace_days, sinks=open_sinks(settings, stack)),
         sources=(MemoryTools(memories), callbacks),
         database=database,
         accounts=accounts,

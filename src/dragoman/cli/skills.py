@@ -10,6 +10,7 @@ from dragoman.cli.options import add_action, read_settings
 from dragoman.cli.output import print_json, print_table
 from dragoman.cli.whose import add_email, caller_for
 from dragoman.dialects.aivax.skill_lines import read_file, write_line
+from dragoman.domain.skills.files import read_folder, write_folder
 from dragoman.domain.skills.model import ImportDone, Skill, SkillDraft
 from dragoman.kit.clock import iso
 from dragoman.kit.errors import InvalidInput
@@ -29,9 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--tool", metavar="NAME", action="append", default=[], help="a tool that it may use")
     delete = add_action(actions, "delete", "delete a skill")
     delete.add_argument("slug", metavar="SLUG", help="slug or id")
-    load = add_action(actions, "import", "make and change skills by a file of JSON lines")
-    load.add_argument("file", metavar="FILE", type=Path)
-    export = add_action(actions, "export", "print all skills as JSON lines")
+    load = add_action(
+        actions, "import", "make and change skills by a file of JSON lines or a folder of SKILL.md files"
+    )
+    load.add_argument("file", metavar="PATH", type=Path)
+    export = add_action(actions, "export", "print all skills as JSON lines, or write them as SKILL.md files")
+    export.add_argument(
+        "folder", metavar="DIR", type=Path, nargs="?", help="folder to write SKILL.md files into"
+    )
     verbs = ((listing, _list), (create, _create), (delete, _delete), (load, _import), (export, _export))
     for action, run in verbs:
         add_email(action)
@@ -107,7 +113,7 @@ async def _deleted(settings: Settings, arguments: argparse.Namespace) -> str:
 
 def _import(arguments: argparse.Namespace) -> int:
     try:
-        drafts = read_file(arguments.file)
+        drafts = read_folder(arguments.file) if arguments.file.is_dir() else read_file(arguments.file)
     except OSError as error:
         raise InvalidInput(f"{arguments.file} cannot be read: {error.strerror}.") from error
     done = asyncio.run(_imported(read_settings(arguments).settings, arguments.email, drafts))
@@ -124,6 +130,14 @@ async def _imported(settings: Settings, email: str | None, drafts: list[SkillDra
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    for skill in asyncio.run(_all(read_settings(arguments).settings, arguments.email)):
-        sys.stdout.write(write_line(skill).decode())
+    skills = asyncio.run(_all(read_settings(arguments).settings, arguments.email))
+    if arguments.folder is None:
+        for skill in skills:
+            sys.stdout.write(write_line(skill).decode())
+        return 0
+    written = write_folder(skills, arguments.folder)
+    if arguments.json:
+        print_json([str(path) for path in written])
+    else:
+        print(f"{len(written)} skills written to {arguments.folder}")
     return 0

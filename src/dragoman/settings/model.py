@@ -31,6 +31,7 @@ from dragoman.settings.plugins import PluginsSettings
 from dragoman.settings.sandbox import SandboxSettings
 from dragoman.settings.search import SearchSettings
 from dragoman.settings.speech import SpeechSettings
+from dragoman.settings.telemetry import TelemetrySettings
 from dragoman.settings.voice import VoiceSettings
 
 
@@ -70,6 +71,7 @@ class Settings(Group):
     hosting: HostingSettings = HostingSettings()
     agents: AgentsSettings = AgentsSettings()
     plugins: PluginsSettings = PluginsSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     aivax: AivaxSettings = AivaxSettings()
     asksage: AskSageSettings = AskSageSettings()
 

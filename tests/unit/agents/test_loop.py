@@ -185,10 +185,7 @@ async def test_a_model_that_calls_tools_even_then_ends_with_a_clear_word(tmp_pat
     run = bench(tmp_path, wishes, echo(), limits=RunLimits(rounds=3))
     answer = await run.answer()
     assert (answer.finish_reason, run.report.ended, len(run.model.requests)) == ("length", "rounds", 3)
-    assert (
-        answer.text
-        == "I could not finish this: as many rounds of tool calls as one answer may have have been made."
-    )
+    assert answer.text == "I could not finish this: the limit of tool rounds for one answer is reached."
 
 
 async def test_long_output_is_cut_with_a_mark_and_in_all(tmp_path: Path) -> None:

@@ -63,6 +63,10 @@ def test_skills_are_made_listed_exported_imported_and_deleted(run: Run, tmp_path
     code, exported, _ = run("skills", "export")
     assert code == 0
     assert json.loads(exported)["instructions"] == "Ask first.\n"
+    folder = tmp_path / "folder"
+    assert run("skills", "export", str(folder))[0] == 0
+    assert (folder / "refunds" / "SKILL.md").read_text().startswith("---\nname: refunds\n")
+    assert _json(run("skills", "import", str(folder), "--json")) == {"stored": 0, "skipped": 1}
     lines = tmp_path / "skills.jsonl"
     lines.write_text(exported + '{"slug":"other","instructions":"x"}\n')
     assert _json(run("skills", "import", str(lines), "--json")) == {"stored": 1, "skipped": 1}

@@ -197,6 +197,7 @@ class Calls:
         """The result where the tool is not to be called; None when it is."""
         if call.problem is not None or call.tool is None:
             call.note = "refused"
+            self._allowance.repeats((call.wish.name, call.wish.arguments))
             return ToolResult(f"Error: {call.problem}")
         if self._allowance.repeats(call.key):
             call.note = "refused as a repetition"

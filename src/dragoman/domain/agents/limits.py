@@ -11,10 +11,10 @@ Bound: TypeAlias = Literal["rounds", "time", "output", "cost", "repetition"]
 
 _REFUSED_REPEATS = 3
 _REASONS: dict[Bound, str] = {
-    "rounds": "as many rounds of tool calls as one answer may have have been made",
+    "rounds": "the limit of tool rounds for one answer is reached",
     "time": "the time for this answer is over",
-    "output": "the tools have given as much text as one answer may take in",
-    "cost": "this answer has cost as much as it may",
+    "output": "the limit of text from tools for one answer is reached",
+    "cost": "the limit of cost for one answer is reached",
     "repetition": "the same tool calls were made again and again",
 }
 
