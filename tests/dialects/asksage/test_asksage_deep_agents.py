@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 from tests.dialects.asksage.asksage_scripted import Scripted, scripted_app
 
 from dragoman.adapters.models.scripted import Rule, Script
+from scripted_server import Exchange, ScriptedServer
 
 SCRIPT = Script(
     rules=(
@@ -225,3 +227,41 @@ async def test_too_many_at_a_time_are_refused(scripted: Scripted) -> None:
         ).status_code == 200
     begun = await begin(stranger, "One more", dataset="none")
     assert (await followed(stranger, begun["deep_agent_id"]))[-1]["type"] == "done"
+
+
+async def _web(exchange: Exchange) -> None:
+    path = exchange.head.split(b" ", 2)[1]
+    if path.startswith(b"/search"):
+        found = {
+            "title": "Otter news",
+            "url": f"http://127.0.0.1:{_port(exchange)}/page",
+            "content": "Otters return.",
+        }
+        await exchange.json({"results": [found]})
+    else:
+        page = b"<html><head><title>Otters</title></head><body><p>Otters were seen at the mill.</p></body></html>"
+        await exchange.answer(page, headers="content-type: text/html\r\n")
+
+
+def _port(exchange: Exchange) -> int:
+    return int(exchange.writer.get_extra_info("sockname")[1])
+
+
+async def test_the_web_is_searched_and_its_pages_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ScriptedServer(_web) as site:
+        search = {"provider": "searxng", "url": site.url}
+        allowed = {"allow": ["127.0.0.1"]}
+        async with scripted_app(
+            tmp_path / "data", monkeypatch, SCRIPT, search=search, egress=allowed
+        ) as running:
+            client = running.app.client
+            for live, wanted in ((1, "Otters return."), (2, "Otters were seen at the mill.")):
+                begun = await begin(client, "Otter news?", dataset="none", live=live)
+                lines = await followed(client, begun["deep_agent_id"])
+                (source,) = [line["source"] for line in lines if line["type"] == "tool"]
+                assert source["url"] == f"{site.url}/page"
+                assert wanted in source["text"]
+                assert f"{site.url}/page" in lines[-1]["references"]
+            assert any("Otters were seen" in one.messages[-1].text for one in running.model.requests)

@@ -62,7 +62,7 @@ class Source(BaseModel):
             page=self.page,
             heading_path=(),
             score=self.score,
-            metadata={**self.metadata, **({"url": self.url} if self.url else {})},
+            metadata=self.metadata,
             context=self.context,
         )
 

@@ -19,7 +19,7 @@ _SIMILARITY = 0.4
 _LONGEST_SOURCE = 6000
 _MOST_SOURCES = 80
 _WEB_HITS, _PAGES_READ = 6, 2
-_LONGEST_SEARCH = 400
+_LONGEST_SEARCH, _LONGEST_EXCERPT = 400, 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,11 @@ def _from_page(hit: WebHit, text: str | None) -> Source:
         number=0,
         key=hit.url[:2000],
         title=hit.title[:300] or hit.url[:300],
-        text=(text or hit.description)[:_LONGEST_SOURCE],
+        text=(text or hit.description or hit.title)[:_LONGEST_SOURCE],
         url=hit.url[:2000],
+        metadata={
+            "link": hit.url[:2000],
+            "description": hit.description[:_LONGEST_EXCERPT],
+            **({"summary": text[:_LONGEST_EXCERPT]} if text else {}),
+        },
     )

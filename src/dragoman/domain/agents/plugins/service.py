@@ -164,7 +164,7 @@ class PluginService:
             names = [one.spec.name for one in offered]
             raise NotFound(
                 f"There is no plugin {name[:100]!r}{did_you_mean(name, names)}. Plugins here: {', '.join(names)}.",
-                param="plugin_name",
+                param="plugin",
                 code="plugin_not_found",
             )
         if self.for_paying(plugin.spec) and (await self._accounts.settings(caller)).get(_PAYING) is False:
