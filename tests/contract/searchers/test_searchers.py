@@ -17,7 +17,7 @@ from dragoman.adapters.searchers.google import GoogleSearcher
 from dragoman.adapters.searchers.searxng import SearxngSearcher
 from dragoman.domain.tools.ports import Searcher, SearchQuery, WebHit
 from dragoman.kit.egress import EgressPolicy, guarded_client
-from dragoman.kit.errors import DeadlineExceeded, InvalidInput, ProviderError, QuotaExceeded, Unavailable
+from dragoman.kit.errors import DeadlineExceeded, ProviderError, QuotaExceeded, Unavailable
 
 JSON = "application/json"
 
@@ -306,6 +306,6 @@ async def test_offline_a_provider_elsewhere_is_not_called_and_one_on_this_machin
 ) -> None:
     web.routes[kind.path] = kind.answer(_all(1))
     async with guarded_client(EgressPolicy(offline=True).for_operator()) as client:
-        with pytest.raises(InvalidInput, match="This server works offline"):
+        with pytest.raises(Unavailable, match="This server works offline"):
             await kind.make(calls_of(client), "http://search.example").search(SearchQuery("x"))
         assert await kind.make(calls_of(client), web.origin).search(SearchQuery("x", 1)) == _all(1)

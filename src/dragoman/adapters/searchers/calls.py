@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import httpx
 import orjson
 
-from dragoman.kit.errors import DeadlineExceeded, ProviderError, QuotaExceeded, Unavailable
+from dragoman.kit.errors import DeadlineExceeded, InvalidInput, ProviderError, QuotaExceeded, Unavailable
 from dragoman.kit.jsontypes import JsonObject
 
 _TRIES = 3
@@ -33,7 +33,7 @@ class ProviderCalls:
         """The provider's answer of success.
 
         Raises:
-            Unavailable: key, address or plan are not right.
+            Unavailable: key, address or plan are not right, or the server is offline.
             QuotaExceeded: no more searches for now.
             DeadlineExceeded: no answer in time.
             ProviderError: any other failure.
@@ -58,6 +58,9 @@ class ProviderCalls:
             except httpx.HTTPError as error:
                 failure = error
                 continue
+            except InvalidInput as error:
+                # The guard's word is about the operator's address, not about what was searched for.
+                raise Unavailable(error.detail, code="search_unavailable") from error
             if response.status_code not in _AGAIN:
                 return self._checked(response)
             failure = response
