@@ -14,7 +14,7 @@ import httpx
 
 EMAIL = "ana@example.org"
 API_KEY = "sk-" + "T3st" * 15 + "k"
-_START_SECONDS = 60.0
+_START_SECONDS = 180.0
 
 
 def free_port() -> int:

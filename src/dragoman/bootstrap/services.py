@@ -13,6 +13,7 @@ from dragoman.adapters.tokenizers.loader import TokenizerLoader
 from dragoman.bootstrap.accounts import open_database_and_key
 from dragoman.bootstrap.agents import open_agents
 from dragoman.bootstrap.answering import open_runner_parts, price_table
+from dragoman.bootstrap.channels import open_channels
 from dragoman.bootstrap.chat import open_chat
 from dragoman.bootstrap.deep import all_told, open_deep
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
@@ -20,7 +21,7 @@ from dragoman.bootstrap.plugins import Beneath, open_plugins
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
 from dragoman.bootstrap.sandboxes import Sandboxed, open_sandboxes
 from dragoman.bootstrap.speech import open_speech
-from dragoman.bootstrap.tools import open_tools
+from dragoman.bootstrap.tools import planning_tools
 from dragoman.bootstrap.voice import open_voice_sessions
 from dragoman.bootstrap.web import open_web
 from dragoman.db.database import Database
@@ -42,6 +43,7 @@ from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.knowledge.teaching import CountedIngestion
 from dragoman.domain.services import Services
+from dragoman.domain.tools.catalogue import ToolCatalogue
 from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.journal import Journal
 from dragoman.domain.usage.loader import JournalLoader
@@ -179,7 +181,9 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
                     parser=parser,
                     speech=speech,
                     uploads=uploads,
-                    tools=open_tools(web.source, *working.sources, *sandboxed.sources),
+                    tools=ToolCatalogue(
+                        [web.source, *working.sources, *sandboxed.sources, planning_tools(database)]
+                    ),
                     stack=stack,
                 )
             ),
@@ -213,6 +217,17 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         )
         answers = AnswerLog(database)
         deep, deep_jobs = open_deep(beneath, answers, wake=wake)
+        channels_wake = _Wake()
+        channels = open_channels(
+            settings,
+            database=database,
+            root_key=root_key,
+            policy=policy,
+            chat=chat,
+            tasks=tasks,
+            wake=channels_wake,
+            stack=stack,
+        )
         services = Services(
             settings=settings,
             accounts=accounts,
@@ -243,6 +258,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             approvals=working.approvals,
             traces=working.traces,
             voice_sessions=open_voice_sessions(settings, database, root_key),
+            inbound=channels.inbound,
+            channels=channels.channels,
             **chat,
             **open_plugins(settings, beneath, stack),
         )
@@ -258,12 +275,23 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             on_failed=all_told([work_here.failed, deep_jobs.failed]),
         )
         wake.runner = runner if work else None
+        conversations = JobRunner(
+            database,
+            channels.handlers,
+            owner=process_owner(),
+            concurrency=settings.channels.concurrency,
+            on_failed=channels.failed,
+        )
+        channels_wake.runner = conversations if work else None
         await accounts.versions.check()
         await accounts.keys.reload()
         stack.push_async_callback(accounts.keys.flush_used)
         if work:
             await runner.start()
             stack.push_async_callback(runner.stop)
+            await conversations.start()
+            stack.push_async_callback(conversations.stop)
+            tasks.start(channels.forgotten.run(), name="channels.forgotten")
         stack.push_async_callback(loader.load)
         tasks.start(loader.run(), name="usage.loader")
         leftovers = Leftovers(database=database, blobs=blobs, scratch=uploads)

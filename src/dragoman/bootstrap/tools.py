@@ -1,10 +1,12 @@
-"""The tools that the server can carry out, from all their sources."""
+"""Sources of tools that need nothing but the database."""
 
-from dragoman.domain.tools.catalogue import ToolCatalogue
+from dragoman.adapters.tools.planning import PlanningTools
+from dragoman.db.database import Database
+from dragoman.domain.schedules.planning import Planner
+from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.tools.model import ToolSource
 
 
-def open_tools(*others: ToolSource) -> ToolCatalogue:
-    """The catalogue; each kind of tool adds its source here."""
-    sources: list[ToolSource] = [*others]
-    return ToolCatalogue(sources)
+def planning_tools(database: Database) -> ToolSource:
+    """The tools with which agents plan messages."""
+    return PlanningTools(Planner(database, SchedulesService(database)))

@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "collections": ("dragoman.cli.collections", "list, create and delete collections"),
     "skills": ("dragoman.cli.skills", "list, create, delete, import and export skills"),
     "memories": ("dragoman.cli.memories", "list, create and delete what agents remember"),
+    "channels": ("dragoman.cli.channels", "try out messaging services"),
     "models": ("dragoman.cli.models", "list and test models"),
     "plugins": ("dragoman.cli.plugins", "list and run plugins"),
     "users": ("dragoman.cli.users", "create and list users"),

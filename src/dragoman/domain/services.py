@@ -10,6 +10,8 @@ from dragoman.domain.agents.plugins.service import PluginService
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.traces.service import TraceLog
+from dragoman.domain.chat.channels.inbound import InboundMessages
+from dragoman.domain.chat.channels.service import ChannelsService
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
@@ -70,3 +72,5 @@ class Services:
     plugins: PluginService
     deep: DeepResearch
     tables: TableEngine
+    inbound: InboundMessages
+    channels: ChannelsService

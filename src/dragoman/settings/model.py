@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from dragoman.kit.weights import default_folder
 from dragoman.settings.agents import AgentsSettings
+from dragoman.settings.channels import ChannelsSettings
 from dragoman.settings.groups import (
     AivaxSettings,
     AskSageSettings,
@@ -62,6 +63,7 @@ class Settings(Group):
     knowledge: KnowledgeSettings = KnowledgeSettings()
     sandbox: SandboxSettings = SandboxSettings()
     chat: ChatSettings = ChatSettings()
+    channels: ChannelsSettings = ChannelsSettings()
     media: MediaSettings = MediaSettings()
     speech: SpeechSettings = SpeechSettings()
     voice: VoiceSettings = VoiceSettings()

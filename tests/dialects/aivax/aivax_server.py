@@ -31,6 +31,11 @@ from dragoman.domain.agents.approvals.service import Approvals
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.traces.service import TraceLog
+from dragoman.domain.chat.channels.inbound import InboundMessages
+from dragoman.domain.chat.channels.places import Places
+from dragoman.domain.chat.channels.service import ChannelsService
+from dragoman.domain.chat.channels.sessions import ContactSessions
+from dragoman.domain.chat.channels.takeover import Takeover
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import MOST_BYTES, ContextReader
 from dragoman.domain.chat.service import ChatService
@@ -184,12 +189,18 @@ def _chat_services(
     )
     sealer = root_key.sealer("chat")
     bounds = Bounds(settings.sandbox.max_file_bytes, settings.sandbox.workspace_bytes)
+    clients = ChatClientsService(database, sealer)
+    places = Places(database, clients, {}, root_key.derive("channel-hooks"))
+    chat_sessions = ChatSessionsService(database, sealer)
+    takeover = Takeover(ContactSessions(chat_sessions), held_ms=3_600_000)
     services: dict[str, Any] = {
+        "inbound": InboundMessages(database, places, takeover, wake=lambda: None),
+        "channels": ChannelsService(database, places, takeover, wake=lambda: None),
         "skills": SkillsService(database),
         "memories": MemoriesService(database),
         "sandbox": SandboxService(database, settings.data_dir / "workspaces", bounds),
-        "chat_clients": ChatClientsService(database, sealer),
-        "chat_sessions": ChatSessionsService(database, sealer),
+        "chat_clients": clients,
+        "chat_sessions": chat_sessions,
         "chat": ChatService(database=database, runner=runner, contexts=ContextReader(contexts), tasks=tasks),
         "schedules": SchedulesService(database),
     }

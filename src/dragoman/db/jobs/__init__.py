@@ -2,7 +2,7 @@
 
 from dragoman.db.jobs.owner import process_owner
 from dragoman.db.jobs.queue import Counts, JobRequest, counts, enqueue, enqueue_many
-from dragoman.db.jobs.runner import FailedHook, JobHandler, JobRunner, JobTiming
+from dragoman.db.jobs.runner import FailedHook, JobHandler, JobRunner, JobTiming, RunLater
 
 __all__ = [
     "Counts",
@@ -11,6 +11,7 @@ __all__ = [
     "JobRequest",
     "JobRunner",
     "JobTiming",
+    "RunLater",
     "counts",
     "enqueue",
     "enqueue_many",

@@ -187,6 +187,12 @@ def retry(connection: Connection, job: ClaimedJob, *, run_at: int, error: str) -
     return bool(connection.execute(sa.update(jobs).where(_held(job)).values(**values)).rowcount)
 
 
+def put_off(connection: Connection, job: ClaimedJob, *, run_at: int) -> bool:
+    """Lets a job wait for its moment without counting the attempt; False when the owner no longer held it."""
+    values = {"state": "queued", "again": False, "attempts": jobs.c.attempts - 1, "run_at": run_at, **_FREE}
+    return bool(connection.execute(sa.update(jobs).where(_held(job)).values(**values)).rowcount)
+
+
 def give_back(connection: Connection, owner: str, now: int) -> int:
     """Returns all jobs of a runner that stops, without counting the attempt; gives how many."""
     statement = (

@@ -23,6 +23,19 @@ FailedHook: TypeAlias = Callable[[str, JsonObject, str], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
+
+class RunLater(Exception):
+    """Raised by a handler whose work is not due yet: the job waits until then, and this was no attempt.
+
+    Args:
+        run_at: the moment, in milliseconds.
+    """
+
+    def __init__(self, run_at: int) -> None:
+        super().__init__(f"not before {run_at}")
+        self.run_at = run_at
+
+
 _ERROR_CHARACTERS = 500
 _SWEEP_MS = 600_000
 _SWEEP_ROWS = 1000
@@ -191,6 +204,8 @@ class JobRunner:
             )
         try:
             await self._handlers[job.kind](job.payload)
+        except RunLater as later:
+            return later
         except DragomanError as error:
             log.warning("jobs.attempt_failed", kind=job.kind, job=job.id, reason=sentence(error))
             return error
@@ -203,6 +218,8 @@ class JobRunner:
         now = self._timing.clock()
         if error is None:
             await self._database.write(queue.finish, job, now=now, error=None)
+        elif isinstance(error, RunLater):
+            await self._database.write(queue.put_off, job, run_at=error.run_at)
         elif job.attempt >= job.max_attempts or is_final(error):
             await self._give_up(job, sentence(error))
         else:

@@ -68,6 +68,11 @@ BODY = Record(
 )
 
 
+def type_of(channel: Channel) -> str:
+    """The published name of a channel."""
+    return next(kind.type for kind in KINDS if kind.channel == channel)
+
+
 def kind_of(name: object, path: str) -> Kind:
     """The kind of that published name, in any case.
 

@@ -144,6 +144,14 @@ class ChatClientsService:
 
         await self._database.write(remove)
 
+    def integration(self, connection: Connection, client_id: str, channel: Channel) -> Integration | None:
+        """A client's integration with its secrets in clear, for who acts in the client's name.
+
+        Raises:
+            Unavailable: the secrets were sealed with another key file.
+        """
+        return self._integrations(connection, client_id).get(channel)
+
     def _integrations(self, connection: Connection, client_id: str) -> dict[Channel, Integration]:
         found: dict[Channel, Integration] = {}
         for row in clients.integrations(connection, client_id):

@@ -16,6 +16,7 @@ from dragoman.domain.chat.errors import ChatUnavailable, unavailable
 from dragoman.domain.chat.model import ChatMessage, LiveSession
 from dragoman.domain.chat.repository import messages, sessions
 from dragoman.domain.chat.turn import Reply, Turn
+from dragoman.domain.inference.multimodal import MediaKind
 from dragoman.domain.messages.events import Event
 from dragoman.domain.messages.parts import Message, Part, TextPart
 from dragoman.kit.clock import now_ms
@@ -38,12 +39,21 @@ _STOPPED_WITHIN_SECONDS = 0.8
 class Prompt:
     """What is asked in a session; without ``parts`` the last thing the user said is answered (again).
 
-    ``dialect`` is noted with what the answer used.
+    ``instruction`` lets the agent speak by itself: the model is told so much, and nobody sees it in the session.
+    ``origin`` is where the conversation takes place; ``dialect`` is noted with what the answer used.
+    ``media_to_text`` names kinds of media that become text for the model here, beside those of the agent.
+    ``on_asked`` and ``on_answered`` are called in the transactions that store the question and the answer, so that what
+    belongs to them is stored together with them or not at all.
     """
 
     parts: tuple[Part, ...] | None
     dialect: str
     streamed: bool = False
+    instruction: str | None = None
+    origin: str = "chat"
+    media_to_text: tuple[MediaKind, ...] = ()
+    on_asked: Callable[[Connection], None] | None = None
+    on_answered: Callable[[Connection, Reply], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +169,14 @@ class ChatService:
             InvalidInput: no question, now or before.
         """
         agent = await self._agent(await self.find(access_key))
-        begun = await self._database.write(self._begin, text_digest(access_key), prompt.parts)
+        begun = await self._database.write(self._begin, text_digest(access_key), prompt)
         conversation = tuple(_conversation(begun.said))
+        if prompt.instruction is not None:
+            conversation = (*conversation, Message.of_text("system", prompt.instruction))
 
         async def keep(reply: Reply | None, error: Exception | None) -> Reply | None:
             try:
-                return await self._database.write(self._end, begun, reply, error)
+                return await self._database.write(self._end, begun, prompt, reply, error)
             finally:
                 self._turns.pop(begun.turn_id, None)
 
@@ -198,7 +210,8 @@ class ChatService:
             system_prompt="\n\n".join(texts) or None,
             user=session.external_user_id,
             metadata=session.metadata,
-            origin="chat",
+            media_to_text=_media_to_text(agent, prompt),
+            origin=prompt.origin,
             conversation_id=session.id,
             streamed=prompt.streamed,
             refusals="text",
@@ -237,7 +250,7 @@ class ChatService:
                 "An answer is under way in this session.", code="session_busy", retry_after_seconds=1
             )
 
-    def _begin(self, connection: Connection, digest: str, parts: tuple[Part, ...] | None) -> _Begun:
+    def _begin(self, connection: Connection, digest: str, prompt: Prompt) -> _Begun:
         now, turn_id = self._clock_ms(), uuid7()
         live = self._live(connection, digest, lock=True)
         session = live.session
@@ -245,20 +258,27 @@ class ChatService:
         said = messages.select(connection, session.key)
         _refuse_beyond_limits(connection, live, len(said), now)
         question = None
-        if parts is not None:
-            asked = ChatMessage(0, uuid7(), "user", parts, now)
+        if prompt.parts is not None:
+            asked = ChatMessage(0, uuid7(), "user", prompt.parts, now)
             question = messages.insert(connection, session.key, asked)
             said.append(asked)
-        elif not said or said[-1].role != "user":
+        elif prompt.instruction is None and (not said or said[-1].role != "user"):
             raise InvalidInput("There is no message to answer.", param="prompt")
         sessions.insert_turn(connection, session.key, turn_id, now, forget=now - _HOUR_MS)
         held = {"turn_id": turn_id, "turn_until": now + _HELD_MS, "turn_cancelled": False}
         until = max(session.expires_at, now + _EXTENDED_MS)
         sessions.change(connection, session.key, {**held, "expires_at": until, "last_message_at": now})
+        if prompt.on_asked is not None:
+            prompt.on_asked(connection)
         return _Begun(live, turn_id, said, question)
 
     def _end(
-        self, connection: Connection, begun: _Begun, reply: Reply | None, error: Exception | None
+        self,
+        connection: Connection,
+        begun: _Begun,
+        prompt: Prompt,
+        reply: Reply | None,
+        error: Exception | None,
     ) -> Reply | None:
         key, now = begun.live.session.key, self._clock_ms()
         tokens = 0 if reply is None else reply.answer.usage.total_tokens
@@ -270,10 +290,12 @@ class ChatService:
                 sessions.delete_turn(connection, begun.turn_id)
             return None
         message = _answer_message(reply, now)
-        if message is None:
-            return reply
-        messages.insert(connection, key, message)
-        return replace(reply, message_id=message.id)
+        if message is not None:
+            messages.insert(connection, key, message)
+            reply = replace(reply, message_id=message.id)
+        if prompt.on_answered is not None:
+            prompt.on_answered(connection, reply)
+        return reply
 
 
 def _refuse_beyond_limits(connection: Connection, live: LiveSession, count: int, now: int) -> None:
@@ -289,6 +311,12 @@ def _refuse_beyond_limits(connection: Connection, live: LiveSession, count: int,
                 code="messages_per_hour",
                 retry_after_seconds=max(1.0, (freed - now) / 1000),
             )
+
+
+def _media_to_text(agent: ResolvedAgent, prompt: Prompt) -> tuple[MediaKind, ...] | None:
+    if not prompt.media_to_text:
+        return None
+    return tuple(dict.fromkeys((*agent.spec.media_to_text, *prompt.media_to_text)))
 
 
 def _conversation(said: Sequence[ChatMessage]) -> list[Message]:

@@ -45,26 +45,34 @@ class ChatSessionsService:
             ChatUnavailable: the client has nobody who answers.
         """
         _check(draft)
+        return await self._database.write(self.open, caller, client_id, draft)
+
+    def open(
+        self, connection: Connection, caller: Caller, client_id: str, draft: SessionDraft
+    ) -> tuple[ChatSession, str]:
+        """As ``create``, inside a transaction and of a draft that is fit."""
+        client = clients.get(connection, caller, client_id, lock=True)
+        if client.draft.agent_id is None:
+            raise unavailable()
+        now = self._clock_ms()
+        values = _values(draft, now)
+        if draft.tag is not None:
+            known = sessions.by_tag(connection, client_id, draft.tag, now)
+            if known is not None:
+                sessions.change(connection, known.key, values)
+                return known, self._access_key(known)
         key, session_id = new_access_key(), uuid7()
+        identity = {"id": session_id, "client_id": client_id, "created_at": now}
         sealed = self._sealer.seal(key.encode(), _context(session_id))
+        secret = {"key_digest": text_digest(key), "sealed_key": sealed}
+        return sessions.insert(connection, {**identity, **secret, **values}), key
 
-        def store(connection: Connection) -> ChatSession:
-            client = clients.get(connection, caller, client_id, lock=True)
-            if client.draft.agent_id is None:
-                raise unavailable()
-            now = self._clock_ms()
-            values = _values(draft, now)
-            if draft.tag is not None:
-                known = sessions.by_tag(connection, client_id, draft.tag, now)
-                if known is not None:
-                    sessions.change(connection, known.key, values)
-                    return known
-            identity = {"id": session_id, "client_id": client_id, "created_at": now}
-            secret = {"key_digest": text_digest(key), "sealed_key": sealed}
-            return sessions.insert(connection, {**identity, **secret, **values})
-
-        session = await self._database.write(store)
-        return session, self._access_key(session)
+    def reopen(self, connection: Connection, client_id: str, tag_or_id: str) -> tuple[str, str] | None:
+        """The id and access key of the client's session with that tag or id, None when it has expired."""
+        now = self._clock_ms()
+        known = sessions.by_tag(connection, client_id, tag_or_id, now)
+        known = known or sessions.by_id(connection, client_id, tag_or_id, now)
+        return None if known is None else (known.id, self._access_key(known))
 
     async def select(
         self, caller: Caller, client_id: str, *, wanted: str | None, limit: int = LISTED, offset: int = 0

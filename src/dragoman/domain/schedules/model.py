@@ -33,7 +33,10 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class RecurringTask:
-    """Something to do at every moment that ``cron`` tells; ``most_executions`` None = without end."""
+    """Something to do at every moment that ``cron`` tells in ``zone``; ``most_executions`` None = without end.
+
+    ``active_at`` is set while an activation has not come to its end.
+    """
 
     id: str
     client_id: str
@@ -43,8 +46,10 @@ class RecurringTask:
     next_at: int
     created_at: int
     last_at: int | None = None
+    active_at: int | None = None
     executions: int = 0
     most_executions: int | None = None
+    zone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """All SQL of planned messages, for clients that were got for the caller before."""
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
@@ -84,6 +86,26 @@ def recurring_task(connection: Connection, client_id: str, task_id: str) -> Recu
     statement = sa.select(table).where(table.c.id == task_id, table.c.client_id == client_id)
     row = connection.execute(statement).mappings().one_or_none()
     return None if row is None else _recurring(row)
+
+
+def change_schedule(connection: Connection, schedule_id: str, values: Mapping[str, object]) -> None:
+    """Sets columns of a planned message; one that is gone stays gone."""
+    connection.execute(sa.update(chat_schedules).where(chat_schedules.c.id == schedule_id).values(**values))
+
+
+def change_task(connection: Connection, task_id: str, values: Mapping[str, object]) -> None:
+    """Sets columns of a recurring task."""
+    table = chat_recurring_tasks
+    connection.execute(sa.update(table).where(table.c.id == task_id).values(**values))
+
+
+def end_activation(connection: Connection, task_id: str) -> None:
+    """Notes that an activation has come to its end; a task that came as often as it may is gone then."""
+    table = chat_recurring_tasks
+    change_task(connection, task_id, {"active_at": None})
+    connection.execute(
+        sa.delete(table).where(table.c.id == task_id, table.c.executions >= table.c.most_executions)
+    )
 
 
 def delete_schedule(connection: Connection, client_id: str, schedule_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Planned messages for callers: kept, listed, called off. Carrying them out is somebody else's work."""
+"""Planned messages for callers: kept, listed, called off."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from sqlalchemy import Connection
 
 from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.chat.model import ChatClient
 from dragoman.domain.chat.repository import clients
 from dragoman.domain.memories.model import person_of
 from dragoman.domain.schedules import repository
+from dragoman.domain.schedules.inactive import inactive_users
+from dragoman.domain.schedules.jobs import enqueue_again, enqueue_once
 from dragoman.domain.schedules.model import (
     ClientSchedules,
-    InactiveUser,
     Recipient,
     RecurringTask,
     Schedule,
@@ -25,12 +25,16 @@ from dragoman.kit.ids import uuid7
 
 @dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """A recurring task to be kept: when it comes again by ``cron``, first at ``next_at`` (milliseconds)."""
+    """A recurring task to be kept: when it comes again by ``cron``, first at ``next_at`` (milliseconds).
+
+    ``zone`` names the time zone that the cron expression is meant in; None = UTC.
+    """
 
     cron: str
     job_description: str
     next_at: int
     most_executions: int | None = None
+    zone: str | None = None
 
 
 class SchedulesService:
@@ -53,6 +57,7 @@ class SchedulesService:
         def store(connection: Connection) -> None:
             clients.get(connection, caller, client_id)
             repository.insert_schedule(connection, made)
+            enqueue_once(connection, made)
 
         await self._database.write(store)
         return made
@@ -72,11 +77,13 @@ class SchedulesService:
             task.next_at,
             self._clock_ms(),
             most_executions=task.most_executions,
+            zone=task.zone,
         )
 
         def store(connection: Connection) -> None:
             clients.get(connection, caller, client_id)
             repository.insert_recurring(connection, made)
+            enqueue_again(connection, made)
 
         await self._database.write(store)
         return made
@@ -96,7 +103,7 @@ class SchedulesService:
             return ClientSchedules(
                 client_id,
                 client.draft.name,
-                tuple(_inactive(connection, client, person)),
+                tuple(inactive_users(connection, client, person)),
                 tuple(repository.schedules(connection, client_id, person)),
                 tuple(repository.recurring(connection, client_id, person)),
             )
@@ -172,21 +179,3 @@ def _found(schedule: Schedule | None) -> Schedule:
 
 def _no_task() -> NotFound:
     return NotFound("Recurring task not found.", code="recurring_task_not_found")
-
-
-def _inactive(connection: Connection, client: ChatClient, person: str | None) -> list[InactiveUser]:
-    """Who has left planned messages unanswered for longer than the client bears.
-
-    What somebody wrote may be deleted; then the planning counts, which came out of a conversation.
-    """
-    patience = client.draft.spec.ignored_after_ms
-    if not patience:
-        return []
-    written = repository.last_written(connection, client.id)
-    return [
-        InactiveUser(external_user_id, sent_at, written.get(name))
-        for name, (external_user_id, sent_at, planned_at) in sorted(
-            repository.last_scheduled(connection, client.id).items()
-        )
-        if (person is None or name == person) and sent_at - written.get(name, planned_at) > patience
-    ]

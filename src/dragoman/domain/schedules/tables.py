@@ -26,6 +26,7 @@ chat_schedules = sa.Table(
     sa.Index("ix_chat_schedules_client_id_person", "client_id", "person"),
 )
 
+# ``active_at``: when the activation began that has not come to its end yet.
 chat_recurring_tasks = sa.Table(
     "chat_recurring_tasks",
     metadata,
@@ -41,8 +42,10 @@ chat_recurring_tasks = sa.Table(
     sa.Column("job_description", sa.Text, nullable=False),
     sa.Column("next_at", EpochMs, nullable=False, index=True),
     sa.Column("last_at", EpochMs),
+    sa.Column("active_at", EpochMs),
     sa.Column("executions", sa.Integer, nullable=False),
     sa.Column("most_executions", sa.Integer),
+    sa.Column("zone", sa.String(64)),
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Index("ix_chat_recurring_tasks_client_id_person", "client_id", "person"),
 )

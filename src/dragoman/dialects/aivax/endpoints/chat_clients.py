@@ -7,9 +7,17 @@ from fastapi import APIRouter, Request, Response
 
 from dragoman.dialects.aivax.auth import PrivateCaller, services_of
 from dragoman.dialects.aivax.body import json_content, read_body, window
-from dragoman.dialects.aivax.chat_integrations import BODY, kind_of, merged, read_fields, shown
+from dragoman.dialects.aivax.chat_integrations import (
+    BODY,
+    kind_of,
+    merged,
+    read_fields,
+    shown,
+    type_of,
+)
 from dragoman.dialects.aivax.chat_parameters import CHANGE, CREATE, changed_spec, from_spec, to_spec
 from dragoman.dialects.aivax.chat_paths import ClientId, route
+from dragoman.dialects.aivax.endpoints.channels import connected, hook_url
 from dragoman.dialects.aivax.envelope import answer, said
 from dragoman.domain.chat.model import ClientDraft, ClientOverview
 from dragoman.kit.jsontypes import JsonValue
@@ -82,6 +90,7 @@ async def view_client(request: Request, caller: PrivateCaller, client_id: Client
                 "maxMessages": draft.most_messages,
             },
             "clientParameters": from_spec(draft.spec),
+            "webhooks": {type_of(channel): hook_url(request, client_id, channel) for channel in integrations},
             "integrations": shown(integrations, in_full=services.settings.aivax.show_integration_secrets),
         },
     )
@@ -132,6 +141,7 @@ async def edit_integrations(request: Request, caller: PrivateCaller, client_id: 
     await services_of(request).chat_clients.put_integration(
         caller, client_id, kind.channel, lambda before: merged(kind, fields, before)
     )
+    await connected(request, caller, client_id, kind.channel)
     return said(request, "Web client integrations updated successfully")
 
 

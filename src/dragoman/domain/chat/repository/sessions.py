@@ -44,6 +44,28 @@ def by_tag(connection: Connection, client_id: str, tag: str, now: int) -> ChatSe
     return None if row is None else _session(row)
 
 
+def of_owner(connection: Connection, caller: Caller, session_id: str) -> ChatSession | None:
+    """A session of one of the caller's clients."""
+    statement = (
+        sa.select(*_COLUMNS)
+        .join(chat_clients, chat_clients.c.id == chat_sessions.c.client_id)
+        .where(chat_sessions.c.id == session_id, chat_clients.c.owner_id == caller.user_id)
+    )
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else _session(row)
+
+
+def by_id(connection: Connection, client_id: str, session_id: str, now: int) -> ChatSession | None:
+    """The client's session of that id that has not expired."""
+    statement = sa.select(*_COLUMNS).where(
+        chat_sessions.c.client_id == client_id,
+        chat_sessions.c.id == session_id,
+        chat_sessions.c.expires_at > now,
+    )
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else _session(row)
+
+
 def change(connection: Connection, key: int, values: Mapping[str, object]) -> None:
     """Sets columns of a session that was got before."""
     connection.execute(sa.update(chat_sessions).where(chat_sessions.c.key == key).values(**values))
@@ -84,6 +106,14 @@ def select(
         )
     statement = statement.order_by(chat_sessions.c.key.desc()).limit(limit).offset(offset)
     return [(_session(row), row["said"]) for row in connection.execute(statement).mappings()]
+
+
+def key_of(connection: Connection, client_id: str, session_id: str) -> int | None:
+    """The key of a session of a client, which was got for the caller before."""
+    statement = sa.select(chat_sessions.c.key).where(
+        chat_sessions.c.client_id == client_id, chat_sessions.c.id == session_id
+    )
+    return connection.execute(statement).scalar_one_or_none()
 
 
 def delete(connection: Connection, client_id: str, session_id: str) -> bool:

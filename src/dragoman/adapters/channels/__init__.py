@@ -1,0 +1,1 @@
+"""Messaging services, each in a file of its own."""

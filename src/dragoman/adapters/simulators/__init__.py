@@ -1,0 +1,1 @@
+"""Messaging services played on this machine, for trying out and for tests."""

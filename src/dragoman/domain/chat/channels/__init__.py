@@ -1,0 +1,1 @@
+"""Conversations on messaging services: what comes in, who answers, what goes out."""

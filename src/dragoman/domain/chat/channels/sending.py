@@ -1,0 +1,126 @@
+"""Sends what waits for a contact: piece after piece, again with growing pauses, until it is sent or given up."""
+
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import structlog
+from sqlalchemy import Connection
+
+from dragoman.db.database import Database
+from dragoman.db.jobs import RunLater
+from dragoman.domain.chat.channels import repository
+from dragoman.domain.chat.channels.model import Contact, Place, Sending
+from dragoman.domain.chat.channels.places import Places
+from dragoman.domain.chat.channels.ports import Outgoing
+from dragoman.kit.clock import now_ms
+from dragoman.kit.errors import DragomanError, ProviderError
+from dragoman.kit.jsontypes import JsonObject
+
+# Takes the cause of a piece, and the reason when it was given up.
+Settled: TypeAlias = Callable[[Connection, str, str | None], None]
+
+log = structlog.get_logger(__name__)
+
+# How long a piece that was on its way when the process died waits for the service to tell that it has it.
+_UNSURE_MS = 10_000
+_FIRST_PAUSE_MS = 2000
+_LONGEST_PAUSE_MS = 300_000
+
+
+class ContactSending:
+    """The handler of sending jobs.
+
+    Args:
+        most_attempts: after so many failures a piece is given up and kept as a dead letter.
+        settled: told of every piece that is sent or given up, in the transaction that notes it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        places: Places,
+        *,
+        most_attempts: int,
+        settled: Settled | None = None,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
+        self._database = database
+        self._places = places
+        self._most_attempts = most_attempts
+        self._settled = settled
+        self._clock_ms = clock_ms
+        self._started_at = clock_ms()
+
+    async def handle(self, payload: JsonObject) -> None:
+        """Sends everything that waits for the contact, in its order.
+
+        Raises:
+            RunLater: the service failed and is tried again later.
+        """
+        key = payload["contact"]
+        assert isinstance(key, int)
+        while True:
+            found = await self._database.read(self._next, key)
+            if found is None:
+                return
+            contact, place, piece = found
+            if piece.state == "sending" and piece.tried_at is not None:
+                # Counted from our start: until then nobody was there to be told.
+                sure_at = max(piece.tried_at, self._started_at) + _UNSURE_MS
+                if sure_at > self._clock_ms():
+                    raise RunLater(sure_at)
+            if place is None:
+                await self._give_up(piece, "The integration is not configured any more.")
+                continue
+            await self._send(contact, place, piece)
+
+    def _next(self, connection: Connection, key: int) -> tuple[Contact, Place | None, Sending] | None:
+        contact = repository.contact(connection, key)
+        piece = None if contact is None else repository.next_out(connection, key)
+        if contact is None or piece is None:
+            return None
+        return contact, self._places.load(connection, contact.client_id, contact.channel), piece
+
+    async def _send(self, contact: Contact, place: Place, piece: Sending) -> None:
+        attempts = piece.attempts + 1
+        begun = {"state": "sending", "attempts": attempts, "tried_at": self._clock_ms()}
+        await self._database.write(repository.change_out, piece.key, begun)
+        audio = None if piece.audio is None else b64decode(piece.audio)
+        adapter = self._places.adapter(contact.channel)
+        try:
+            message_id = await adapter.send(
+                place.integration, contact.address, Outgoing(piece.text, audio, piece.mime)
+            )
+        except DragomanError as error:
+            log.warning("channel.send_failed", channel=contact.channel, attempt=attempts, reason=error.detail)
+            if not _may_pass(error) or attempts >= self._most_attempts:
+                await self._give_up(piece, error.detail)
+                return
+            waiting = {"state": "queued", "error": error.detail}
+            await self._database.write(repository.change_out, piece.key, waiting)
+            raise RunLater(self._clock_ms() + _pause_ms(attempts, error)) from error
+        sent = {"state": "sent", "message_id": message_id, "sent_at": self._clock_ms(), "error": None}
+        await self._database.write(self._settle, piece, sent, None)
+
+    async def _give_up(self, piece: Sending, reason: str) -> None:
+        log.error("channel.dead_letter", message=piece.id, reason=reason)
+        await self._database.write(self._settle, piece, {"state": "dead", "error": reason}, reason)
+
+    def _settle(
+        self, connection: Connection, piece: Sending, values: Mapping[str, object], error: str | None
+    ) -> None:
+        repository.change_out(connection, piece.key, values)
+        if self._settled is not None and piece.cause is not None:
+            self._settled(connection, piece.cause, error)
+
+
+def _may_pass(error: DragomanError) -> bool:
+    if isinstance(error, ProviderError):
+        return error.retryable
+    return error.status >= 500 or error.retry_after_seconds is not None
+
+
+def _pause_ms(attempts: int, error: DragomanError) -> int:
+    asked = int(1000 * (error.retry_after_seconds or 0))
+    return max(asked, min(_FIRST_PAUSE_MS * 2 ** (attempts - 1), _LONGEST_PAUSE_MS))
