@@ -227,6 +227,12 @@ def test_the_list_of_models_names_providers_and_gateways(setup: Setup, client: O
     assert {name: listed[name] for name in MODELS} == dict.fromkeys(MODELS, "fake")
     assert set(setup.gateways.values()) <= set(listed)
     assert client.models.retrieve("plain").id == "plain"
+    gateway = next(iter(setup.gateways.values()))
+    with setup.server.client() as http:
+        for name in ("House of Ana", "Ana"):
+            http.put("/api/v1/accounts", json={"name": name, "parameters": {}}).raise_for_status()
+            assert {model.id: model.owned_by for model in client.models.list()}[gateway] == name
+            assert client.models.retrieve(gateway).owned_by == name
 
 
 @pytest.mark.parametrize("plain", [True, False])

@@ -17,7 +17,6 @@ from dragoman.dialects.openai.app import create_app as create_openai
 from dragoman.dialects.openai.hot import HotLimits, HotRoute
 from dragoman.dialects.operations.app import create_app as create_operations
 from dragoman.dialects.playground.app import create_app as create_playground
-from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.relay import Relay
 from dragoman.kit.egress import EgressPolicy, resolve_checked
 from dragoman.kit.errors import DragomanError
@@ -67,13 +66,11 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
         metrics=HttpMetrics(registry),
     )
 
-    def heals(caller: Caller) -> bool | None:
-        switches = services.accounts.switches.known(caller)
-        return None if switches is None else switches.get("heal_json") is True
-
     hot = HotRoute(
         keys=services.accounts.keys,
-        plan=RelayPlan(services.catalogue, services.agents, running.models.relayed, heals),
+        plan=RelayPlan(
+            services.catalogue, services.agents, running.models.relayed, services.accounts.switches.known
+        ),
         relay=Relay(
             _http_client(running.policy.for_operator(), stack),
             services.meter,

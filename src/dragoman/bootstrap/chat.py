@@ -51,7 +51,7 @@ async def open_chat(
         memories=MemoriesService(database),
         sandbox=sandbox,
         chat_clients=ChatClientsService(database, sealer),
-        chat_sessions=ChatSessionsService(database, sealer),
+        chat_sessions=ChatSessionsService(database, sealer, keep_days=settings.chat.keep_expired_days),
         chat=ChatService(database=database, runner=runner, contexts=ContextReader(contexts), tasks=tasks),
         schedules=SchedulesService(database),
     )

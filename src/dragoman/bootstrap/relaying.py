@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from dragoman.adapters.models.upstream import Endpoint
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.switches import HEAL_JSON, LOG_CONVERSATIONS
 from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.spec import AgentSpec, SamplingSpec
@@ -63,7 +64,7 @@ class RelayPlan:
     """Answers from memory where a request is relayed to, or that it is not.
 
     Args:
-        heals: whether the caller's account has every JSON answer checked; None while that is not in memory.
+        switches: the switches of the caller's account; None while they are not in memory.
     """
 
     def __init__(
@@ -71,11 +72,11 @@ class RelayPlan:
         catalogue: Catalogue,
         agents: AgentsService,
         relayed: Mapping[str, Endpoint],
-        heals: Callable[[Caller], bool | None],
+        switches: Callable[[Caller], Mapping[str, JsonValue] | None],
     ) -> None:
         self._catalogue = catalogue
         self._agents = agents
-        self._heals = heals
+        self._switches = switches
         self._models = {name: _target(endpoint) for name, endpoint in relayed.items()}
         self._targets: dict[str, tuple[ResolvedAgent, RelayTarget | None]] = {}
 
@@ -87,10 +88,14 @@ class RelayPlan:
         """
         if not isinstance(body.get("messages"), list) or not _OURS.isdisjoint(body):
             return None
-        if caller.key_kind != "private":
+        if caller.key_kind != "private" or body.get("n") not in (None, 1):
+            return None
+        switches = self._switches(caller)
+        if switches is None or switches.get(LOG_CONVERSATIONS) is True:
+            # What is not known yet is looked up on the domain's way; conversations that are kept must be read.
             return None
         if body.get("response_format") is not None and (
-            _keeps_to_schema_here(body) or self._heals(caller) is not False
+            _keeps_to_schema_here(body) or switches.get(HEAL_JSON) is True
         ):
             return None
         known, agent = self._agents.cached(caller, name)

@@ -15,6 +15,7 @@ import uvloop
 
 from dragoman import __version__
 from dragoman.bootstrap.application import build_application
+from dragoman.bootstrap.housekeeping import keep_house
 from dragoman.bootstrap.services import Running, open_running
 from dragoman.domain.accounts.admin import NewUser
 from dragoman.kit.errors import Unavailable
@@ -114,6 +115,7 @@ async def _serve(settings: Settings) -> int:
         services.accounts.versions.start(running.tasks)
         services.accounts.keys.start(running.tasks)
         running.tasks.start(running.ingestion.catch_up(), name="knowledge.catch_up")
+        running.tasks.start(keep_house(services), name="housekeeping")
         running.tasks.start(running.leftovers.run(), name="knowledge.leftovers")
         running.tasks.start(services.hosted.run(), name="hosted.expired")
         running.tasks.start(running.sandboxed.backends.reports(), name="sandbox.choose")

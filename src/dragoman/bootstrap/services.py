@@ -45,6 +45,7 @@ from dragoman.domain.knowledge.teaching import CountedIngestion
 from dragoman.domain.services import Services
 from dragoman.domain.tools.catalogue import ToolCatalogue
 from dragoman.domain.usage.answers.service import AnswerLog
+from dragoman.domain.usage.conversations.service import ConversationLog, KeptBounds
 from dragoman.domain.usage.journal import Journal
 from dragoman.domain.usage.loader import JournalLoader
 from dragoman.domain.usage.meter import Meter
@@ -83,6 +84,11 @@ class _Wake:
     def __call__(self) -> None:
         if self.runner is not None:
             self.runner.wake()
+
+
+def _kept_bounds(settings: Settings) -> KeptBounds:
+    kept = settings.conversations
+    return KeptBounds(kept.keep_days, kept.most_per_account, kept.max_characters)
 
 
 @asynccontextmanager
@@ -252,6 +258,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             ),
             answers=answers,
             deep=deep,
+            conversations=ConversationLog(database, tasks, _kept_bounds(settings)),
             usage=UsageReports(database, loader),
             web=web.web,
             hosted=web.hosted,

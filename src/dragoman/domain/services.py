@@ -31,6 +31,7 @@ from dragoman.domain.tools.hosted.service import HostedFiles
 from dragoman.domain.tools.tables import TableEngine
 from dragoman.domain.tools.web import Web
 from dragoman.domain.usage.answers.service import AnswerLog
+from dragoman.domain.usage.conversations.service import ConversationLog
 from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
 from dragoman.domain.voice.sessions import VoiceSessionsService
@@ -56,6 +57,7 @@ class Services:
     attached: AttachedFiles
     copies: DocumentCopies
     answers: AnswerLog
+    conversations: ConversationLog
     usage: UsageReports
     approvals: Approvals
     traces: TraceLog

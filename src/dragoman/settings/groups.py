@@ -254,6 +254,12 @@ class ChatSettings(Group):
     ping_seconds: float = Field(
         default=15, ge=0.05, le=3600, description="Silence in a stream after which a ping is sent."
     )
+    keep_expired_days: int = Field(
+        default=30,
+        ge=0,
+        le=36_500,
+        description="Days that an expired chat session and its messages are kept.",
+    )
 
 
 class AivaxSettings(Group):

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from dragoman.kit.weights import default_folder
 from dragoman.settings.agents import AgentsSettings
 from dragoman.settings.channels import ChannelsSettings
+from dragoman.settings.conversations import ConversationsSettings
 from dragoman.settings.groups import (
     AivaxSettings,
     AskSageSettings,
@@ -64,6 +65,7 @@ class Settings(Group):
     sandbox: SandboxSettings = SandboxSettings()
     chat: ChatSettings = ChatSettings()
     channels: ChannelsSettings = ChannelsSettings()
+    conversations: ConversationsSettings = ConversationsSettings()
     media: MediaSettings = MediaSettings()
     speech: SpeechSettings = SpeechSettings()
     voice: VoiceSettings = VoiceSettings()

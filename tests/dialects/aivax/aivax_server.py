@@ -59,8 +59,11 @@ from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.tools.hosted.service import HostedFiles
 from dragoman.domain.tools.pages import PageLimits, PageReader
 from dragoman.domain.tools.web import Web
+from dragoman.domain.usage.conversations.service import ConversationLog
 from dragoman.domain.usage.journal import Journal
+from dragoman.domain.usage.loader import JournalLoader
 from dragoman.domain.usage.meter import Meter
+from dragoman.domain.usage.reports import UsageReports
 from dragoman.kit.crypto import RootKey
 from dragoman.kit.egress import EgressPolicy, guarded_client
 from dragoman.kit.tasks import TaskOwner
@@ -272,6 +275,8 @@ def _services(
         hosted=HostedFiles(database, blobs, link=lambda kind, token, name: f"http://dragoman/{kind}/{token}"),
         approvals=Approvals(database, days=7),
         traces=TraceLog(database, days=30),
+        conversations=ConversationLog(database, tasks),
+        usage=UsageReports(database, JournalLoader(journal, database)),
         **chat,
     )
     others = {one.name: _of_other_dialects() for one in fields(Services) if one.name not in given}

@@ -6,6 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aivax_server import Dialect
 
+from dragoman.domain.messages.events import Usage
+from dragoman.domain.usage.meter import UsageContext
+
 LIST = "/api/v1/accounts/api-key"
 
 
@@ -161,3 +164,18 @@ async def test_the_vendors_client_can_log_in_and_read_the_catalogue(dialect: Dia
     assert [model["name"] for provider in catalogue.json() for model in provider["models"]] == ["echo"]
     wrong = await dialect.client.post("/api/v1/auth/login", json={"loginKey": "sk-nothing"})
     assert wrong.status_code == 401
+
+
+async def test_the_vendors_client_reads_balance_use_and_room(dialect: Dialect, collection: str) -> None:
+    await dialect.client.put(
+        f"/api/v1/collections/{collection}/documents", json={"name": "a", "contents": "x" * 50}
+    )
+    usage = UsageContext(dialect.caller, "test", "chat", 0)
+    dialect.services.meter.record(usage, model="m", usage=Usage(1, 1), status=200)
+    told = (await dialect.client.get("/api/v1/information/balance")).json()
+    assert told["storageUsage"] == 50
+    assert told["planLimits"]["includedStorage"] > 50
+    assert (told["balance"], told["usage24h"], told["unlimited"]) == (0, 0.0, True)
+    theirs = (await dialect.stranger.get("/api/v1/information/balance")).json()
+    assert theirs["storageUsage"] == 0
+    assert (await dialect.visitor.get("/api/v1/information/balance")).status_code == 401

@@ -6,6 +6,10 @@ import pytest
 from aivax_server import Dialect
 from chat_steps import CLIENTS, UNKNOWN, Chat, ask, new_chat, public, said
 
+from dragoman.domain.chat.sessions import ChatSessionsService
+from dragoman.kit.clock import now_ms
+from dragoman.kit.crypto import RootKey
+
 
 @pytest.fixture
 async def chat(dialect: Dialect) -> Chat:
@@ -117,3 +121,20 @@ async def test_a_session_belongs_to_its_client(chat: Chat) -> None:
     stranger = await chat.dialect.stranger.delete(f"{CLIENTS}/{chat.id}/sessions/{made['sessionId']}")
     assert stranger.status_code == 404
     assert len(await listed(chat)) == 1
+
+
+async def test_sessions_that_expired_long_ago_are_removed_with_what_was_said(chat: Chat) -> None:
+    key = await chat.key()
+    await ask(chat.dialect, key, "hello")
+    now = [now_ms()]
+    service = ChatSessionsService(
+        chat.dialect.database, RootKey(b"k" * 32).sealer("chat"), keep_days=2, clock_ms=lambda: now[0]
+    )
+    assert await service.forget_expired() == 0
+    now[0] += 3_600_000 + 2 * 86_400_000 - 60_000
+    assert await service.forget_expired() == 0
+    assert await said(chat.dialect, key) != []
+    now[0] += 120_000
+    assert await service.forget_expired() == 1
+    assert await listed(chat) == []
+    assert (await chat.dialect.visitor.get(public(key))).status_code == 422

@@ -74,6 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
         if play.status != 200:
             self._send_whole(play.status, "application/json", b'{"error":{"message":"the script says so"}}')
             return
+        if body.get("stream") is not True:
+            self._send_whole(200, "application/json", json.dumps(_whole(play)).encode())
+            return
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.send_header("connection", "close")
@@ -135,6 +138,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Tests read what was asked from ``bodies``."""
+
+
+def _whole(play: Play) -> dict[str, Any]:
+    """The play as one answer; only its texts."""
+    text = "".join(piece for piece in play.pieces if isinstance(piece, str))
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": play.finish}
+    return {"object": "chat.completion", "choices": [choice], "usage": play.usage}
 
 
 def _vector(text: str) -> list[float]:

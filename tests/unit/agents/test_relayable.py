@@ -10,6 +10,7 @@ from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.spec import AgentSpec, SamplingSpec
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.relay import RelayTarget
+from dragoman.kit.jsontypes import JsonValue
 
 CALLER = Caller("o", "u", 1, "ana@example.org", "owner")
 SOURCE = {"name": "s", "url": "https://example.org/"}
@@ -55,10 +56,13 @@ class _Agents:
         return True, self._agent
 
 
-def plan(spec: AgentSpec, *, heals: bool | None = False) -> RelayPlan:
+KNOWN: dict[str, JsonValue] = {}
+
+
+def plan(spec: AgentSpec, *, switches: dict[str, JsonValue] | None = KNOWN) -> RelayPlan:
     catalogue = Catalogue({"m": _Model()}, "m")  # pyright: ignore[reportArgumentType]
     agents = _Agents(ResolvedAgent("id", "bot:0001", spec))
-    return RelayPlan(catalogue, agents, {}, lambda caller: heals)  # pyright: ignore[reportArgumentType]
+    return RelayPlan(catalogue, agents, {}, lambda caller: switches)  # pyright: ignore[reportArgumentType]
 
 
 PLAIN = AgentSpec(
@@ -95,14 +99,19 @@ def test_requests_that_mean_something_to_this_server_are_not_relayed(changed: di
     assert plan(PLAIN)(CALLER, "id", {**BODY, **changed}) is None
 
 
-@pytest.mark.parametrize(("heals", "relayed"), [(False, True), (True, False), (None, False)])
+@pytest.mark.parametrize(("switches", "relayed"), [({}, True), ({"heal_json": True}, False), (None, False)])
 def test_json_is_relayed_only_when_the_account_is_known_not_to_have_it_healed(
-    heals: bool | None, relayed: bool
+    switches: dict[str, JsonValue] | None, relayed: bool
 ) -> None:
-    target = plan(PLAIN, heals=heals)(CALLER, "id", {**BODY, "response_format": FORMAT})
+    target = plan(PLAIN, switches=switches)(CALLER, "id", {**BODY, "response_format": FORMAT})
     assert (target is not None) is relayed
 
 
 def test_a_public_key_is_never_relayed() -> None:
     public = Caller("o", "u", 1, "ana@example.org", "owner", "k", "public")
     assert plan(PLAIN)(public, "id", BODY) is None
+
+
+def test_conversations_that_are_kept_take_the_domains_way() -> None:
+    assert plan(PLAIN)(CALLER, "id", BODY) is not None
+    assert plan(PLAIN, switches={"log_conversations": True})(CALLER, "id", BODY) is None

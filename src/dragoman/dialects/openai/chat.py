@@ -15,8 +15,10 @@ from dragoman.dialects.openai.body import json_body, while_connected
 from dragoman.dialects.openai.context import generation_context
 from dragoman.dialects.openai.decode import CompletionRequest, decode, run_request
 from dragoman.dialects.openai.encode import StreamEncoder, completion
+from dragoman.dialects.openai.keeping import asked_of
 from dragoman.dialects.openai.streaming import EventStream
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.switches import HEAL_JSON, LOG_CONVERSATIONS
 from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.run import RunReport, RunRequest
 from dragoman.domain.messages.events import Event, Finished
@@ -33,17 +35,21 @@ _RUN = "X-Run-Id"
 
 @dataclass(slots=True)
 class _Turn:
-    """One request on its way through the domain."""
+    """One request on its way through the domain. ``kept``: the account wants its conversations kept."""
 
     caller: Caller
     wanted: CompletionRequest
     agent: ResolvedAgent
     run: RunRequest
+    kept: bool
     report: RunReport = field(default_factory=RunReport)
 
     def events(self, services: Services) -> AsyncGenerator[Event]:
         """The answer, rendered as it was asked for."""
         events = services.runner.run(self.caller, self.agent, self.run, self.report)
+        if self.kept:
+            asked = asked_of(self.run, self.agent, self.wanted.model, schema=self.wanted.response_schema)
+            events = services.conversations.recorded(self.caller, asked, events)
         return events if self.wanted.rendering_mode is None else as_blocks(events)
 
     def headers(self) -> Mapping[str, str] | None:
@@ -86,17 +92,15 @@ async def _turn(request: Request, caller: Caller) -> _Turn:
         check_public(caller, body)
     wanted = decode(body)
     services = services_of(request)
-    automatic = False
-    if wanted.response_format is not None:
-        automatic = (await services.accounts.settings(caller)).get("heal_json") is True
-    run = run_request(wanted, automatic_healing=automatic)
+    switches = await services.accounts.settings(caller)
+    run = run_request(wanted, automatic_healing=switches.get(HEAL_JSON) is True)
     agent = for_caller(caller, await services.runner.resolve(caller, wanted.model))
     if run.provider_settings is not None and agent.spec.endpoint is None:
         raise InvalidInput(
             "extra_body is for models at an address of your own; this model belongs to the server.",
             param="extra_body",
         )
-    return _Turn(caller, wanted, agent, run)
+    return _Turn(caller, wanted, agent, run, kept=switches.get(LOG_CONVERSATIONS) is True)
 
 
 def _completion(turn: _Turn, answer: Answer) -> dict[str, object]:

@@ -10,6 +10,9 @@ from dragoman.domain.accounts.versions import Versions
 from dragoman.kit.jsontypes import JsonValue
 
 TOPIC = "switches"
+# Have every JSON answer checked against its schema; keep what is said over the API.
+HEAL_JSON = "heal_json"
+LOG_CONVERSATIONS = "log_conversations"
 _REMEMBERED = 10_000
 
 

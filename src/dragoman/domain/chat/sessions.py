@@ -21,6 +21,8 @@ from dragoman.kit.ids import uuid7
 SHORTEST_SECONDS, LONGEST_SECONDS, USUAL_SECONDS = 600, 90 * 86_400, 3600
 LONGEST_TAG = 128
 LISTED = 10_000
+_DAY_MS = 86_400_000
+_FORGOTTEN_AT_ONCE = 50
 
 
 def new_access_key() -> str:
@@ -29,11 +31,19 @@ def new_access_key() -> str:
 
 
 class ChatSessionsService:
-    """What a caller may do with the sessions of their chat clients."""
+    """What a caller may do with the sessions of their chat clients. Expired ones are kept for ``keep_days``."""
 
-    def __init__(self, database: Database, sealer: Sealer, *, clock_ms: Callable[[], int] = now_ms) -> None:
+    def __init__(
+        self,
+        database: Database,
+        sealer: Sealer,
+        *,
+        keep_days: int = 30,
+        clock_ms: Callable[[], int] = now_ms,
+    ) -> None:
         self._database = database
         self._sealer = sealer
+        self._keep_days = keep_days
         self._clock_ms = clock_ms
 
     async def create(self, caller: Caller, client_id: str, draft: SessionDraft) -> tuple[ChatSession, str]:
@@ -114,6 +124,15 @@ class ChatSessionsService:
                 raise NotFound("There is no session with this id.", code="session_not_found")
 
         await self._database.write(remove)
+
+    async def forget_expired(self) -> int:
+        """Removes, in steps, the sessions that expired as long ago as they are kept, of everybody; gives how many."""
+        gone, before = 0, self._clock_ms() - self._keep_days * _DAY_MS
+        while True:
+            removed = await self._database.write(sessions.forget, before=before, count=_FORGOTTEN_AT_ONCE)
+            gone += removed
+            if removed < _FORGOTTEN_AT_ONCE:
+                return gone
 
     def _access_key(self, session: ChatSession) -> str:
         return self._sealer.open(session.sealed_key, _context(session.id)).decode()

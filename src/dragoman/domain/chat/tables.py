@@ -61,6 +61,7 @@ chat_sessions = sa.Table(
     sa.Column("turn_until", EpochMs),
     sa.Column("turn_cancelled", sa.Boolean, nullable=False),
     sa.Index("ix_chat_sessions_client_id_tag", "client_id", "tag"),
+    sa.Index("ix_chat_sessions_expires_at", "expires_at"),
 )
 
 # ``cancelled``: the answer was stopped; what there was of it is kept.

@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from dragoman.domain.inference.embed import EmbedService
+from dragoman.domain.inference.moderation_romance import ROMANCE_EXAMPLES, ROMANCE_HARMLESS, ROMANCE_RULES
 from dragoman.domain.inference.moderation_rules import EXAMPLES, HARMLESS, RULES
 from dragoman.domain.inference.ports import Vectors
 from dragoman.kit.errors import DragomanError, ProviderError
@@ -74,7 +75,7 @@ def rule_scores(text: str) -> dict[str, float]:
     scores: dict[str, float] = {}
     for category, rules in RULES.items():
         doubt = 1.0
-        for pattern, weight in rules:
+        for pattern, weight in (*rules, *ROMANCE_RULES[category]):
             if pattern.search(text):
                 doubt *= 1 - weight
         scores[category] = 1 - doubt
@@ -124,8 +125,12 @@ class LocalScorer:
     async def _example_vectors(self, embed: EmbedService) -> tuple[tuple[str, ...], Vectors]:
         async with self._loading:
             if self._examples is None:
-                pairs = [(name, phrase) for name, phrases in EXAMPLES.items() for phrase in phrases]
-                pairs += [("", phrase) for phrase in HARMLESS]
+                pairs = [
+                    (name, phrase)
+                    for name in EXAMPLES
+                    for phrase in (*EXAMPLES[name], *ROMANCE_EXAMPLES[name])
+                ]
+                pairs += [("", phrase) for phrase in (*HARMLESS, *ROMANCE_HARMLESS)]
                 vectors = await embed.queries([phrase for _, phrase in pairs])
                 self._examples = tuple(name for name, _ in pairs), vectors
             return self._examples

@@ -200,7 +200,8 @@ class MediaReader:
     async def _audio(self, part: AudioPart) -> str:
         if self._transcriber is None:
             raise InvalidInput(
-                "sound cannot be turned into text here, since no transcriber is configured on this server.",
+                "sound cannot be turned into text here, since no transcriber is configured on this server; its "
+                "operator can set up a model for transcription.",
                 code="transcriber_missing",
             )
         data = _decoded(part.data)

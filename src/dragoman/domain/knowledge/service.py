@@ -86,6 +86,10 @@ class KnowledgeService:
         """Every collection the caller may search."""
         return await self._database.read(collections.visible, caller)
 
+    async def stored_bytes(self, caller: Caller) -> int:
+        """The size of all documents in the caller's own collections."""
+        return await self._database.read(collections.stored_bytes, caller)
+
     async def collection(self, caller: Caller, collection_id: str) -> Collection:
         """One collection.
 

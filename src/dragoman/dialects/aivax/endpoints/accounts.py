@@ -6,6 +6,7 @@ from dragoman.dialects.aivax.auth import PrivateCaller, services_of
 from dragoman.dialects.aivax.body import json_content, read_body
 from dragoman.dialects.aivax.envelope import said
 from dragoman.dialects.aivax.fields import Member, Record, Switch, Text
+from dragoman.domain.accounts.switches import HEAL_JSON, LOG_CONVERSATIONS
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 router = APIRouter()
@@ -21,7 +22,7 @@ UPDATE = Record(
         ),
     }
 )
-_SWITCHES = {"allowConversationsLogging": "log_conversations", "automaticJsonHealing": "heal_json"}
+_SWITCHES = {"allowConversationsLogging": LOG_CONVERSATIONS, "automaticJsonHealing": HEAL_JSON}
 
 
 def _changes(parameters: JsonObject) -> dict[str, JsonValue]:

@@ -124,6 +124,17 @@ def delete(connection: Connection, client_id: str, session_id: str) -> bool:
     return connection.execute(statement).rowcount > 0
 
 
+def forget(connection: Connection, *, before: int, count: int) -> int:
+    """Removes at most so many sessions that expired before then, with all that was said; gives how many. For housekeeping."""
+    old = (
+        sa.select(chat_sessions.c.key)
+        .where(chat_sessions.c.expires_at < before)
+        .order_by(chat_sessions.c.expires_at)
+        .limit(count)
+    )
+    return connection.execute(sa.delete(chat_sessions).where(chat_sessions.c.key.in_(old))).rowcount
+
+
 def live(connection: Connection, key_digest: str, now: int, *, lock: bool = False) -> LiveSession | None:
     """The session behind an access key, which is the credential: there is no caller.
 

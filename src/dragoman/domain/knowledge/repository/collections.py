@@ -149,6 +149,16 @@ def counts(connection: Connection, collection_keys: list[int]) -> dict[int, Docu
     return {key: found.get(key, DocumentCounts()) for key in collection_keys}
 
 
+def stored_bytes(connection: Connection, caller: Caller) -> int:
+    """The size of all documents in the caller's own collections."""
+    statement = (
+        sa.select(sa.func.coalesce(sa.func.sum(documents.c.size), 0))
+        .join(collections, collections.c.key == documents.c.collection_key)
+        .where(collections.c.owner_id == caller.user_id)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
 def with_other_embedder(connection: Connection, fingerprint: str) -> list[Collection]:
     """Collections whose vectors were made by something else than this embedder."""
     statement = _SELECT.where(collections.c.embedder.is_not(None), collections.c.embedder != fingerprint)

@@ -1,0 +1,36 @@
+"""What is removed once its time is over: looked for at the start and then every hour."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from dragoman.domain.services import Services
+from dragoman.kit.errors import DragomanError
+
+log = structlog.get_logger(__name__)
+
+_PAUSE_SECONDS = 3600.0
+Sweep = Callable[[], Awaitable[int]]
+
+
+def sweeps_of(services: Services) -> Mapping[str, Sweep]:
+    """Each removes what is old, in steps, and gives how much that was."""
+    return {
+        "conversations": services.conversations.forget_old,
+        "chat_sessions": services.chat_sessions.forget_expired,
+    }
+
+
+async def keep_house(services: Services) -> None:
+    """Sweeps for ever; start it with ``kit.tasks``."""
+    while True:
+        for name, sweep in sweeps_of(services).items():
+            try:
+                gone = await sweep()
+            except DragomanError as error:
+                log.warning("housekeeping.failed", what=name, reason=error.detail)
+                continue
+            if gone:
+                log.info("housekeeping.removed", what=name, count=gone)
+        await asyncio.sleep(_PAUSE_SECONDS)
