@@ -7,7 +7,6 @@ from pathlib import Path
 from dragoman.adapters.sandboxes.confinement import (
     COMMANDS_INSIDE,
     STAGE_ROOT,
-    YIELDING,
     environment,
     find_program,
     limiting,
@@ -74,7 +73,7 @@ class BubblewrapSandbox:
 
     def _outside(self, folder: RunFolder) -> list[str]:
         if self._owner is None:
-            return list(YIELDING)
+            return []
         drop = [
             "setpriv",
             f"--reuid={self._owner}",
@@ -83,7 +82,7 @@ class BubblewrapSandbox:
             "--no-new-privs",
             "--",
         ]
-        return [*staged(folder.path, folder.workspace), *YIELDING, *drop]
+        return [*staged(folder.path, folder.workspace), *drop]
 
     def _inside(self, folder: RunFolder, filter_: int, limits: Limits) -> list[str]:
         where = STAGE_ROOT if self._owner is not None else str(folder.path)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 from dragoman.domain.sandbox.paths import HOME
@@ -67,9 +66,14 @@ def environment(*, home: str = HOME, temporary: str = "/tmp", commands: str | No
     }
 
 
+# Weakest in time, first to go when memory is short; from inside, for what makes the sandbox shall not wait.
+_YIELDING = ("nice", "-n", "19", "choom", "-n", "1000", "--")
+
+
 def limiting(limits: Limits) -> list[str]:
     """Words that put the program under its limits; for use inside, so that only its own processes are counted."""
     return [
+        *_YIELDING,
         find_program("prlimit") or "prlimit",
         f"--cpu={limits.cpu_seconds}",
         f"--data={limits.memory_bytes}",
@@ -84,8 +88,6 @@ def limiting(limits: Limits) -> list[str]:
     ]
 
 
-# Weakest in time, first to go when memory is short.
-YIELDING: Sequence[str] = ("nice", "-n", "19", "choom", "-n", "1000", "--")
 STAGE_ROOT = "/mnt"
 _STAGE = f'mount --bind -- "$1" {STAGE_ROOT} && mount --bind -- "$2" {STAGE_ROOT}/workspace && shift 2 && exec "$@"'
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from dragoman.adapters.sandboxes.confinement import (
     COMMANDS_INSIDE,
     STAGE_ROOT,
-    YIELDING,
     environment,
     find_program,
     limiting,
@@ -68,7 +67,7 @@ class NsjailSandbox:
             inside = self._inside(folder, limits)
             stage = [] if self._owner is None else staged(folder.path, folder.workspace)
             start = Start(
-                argv=[*stage, *YIELDING, *inside, "--", *limiting(limits), *words],
+                argv=[*stage, *inside, "--", *limiting(limits), *words],
                 env=environment(),
                 limits=limits,
                 used_bytes=folder.used_bytes,
@@ -80,7 +79,16 @@ class NsjailSandbox:
         workspace = f"{STAGE_ROOT}/workspace" if self._owner is not None else str(folder.workspace)
         outer_user = os.getuid() if self._owner is None else self._owner
         outer_group = os.getgid() if self._owner is None else self._owner
-        words = [self._nsjail or "nsjail", "-Mo", "-Q", "--disable_rlimits", "--hostname", "box"]
+        words = [
+            self._nsjail or "nsjail",
+            "-Mo",
+            "-Q",
+            "--disable_rlimits",
+            "--nice_level",
+            "0",
+            "--hostname",
+            "box",
+        ]
         words += ["-u", f"{_USER}:{outer_user}:1", "-g", f"{_USER}:{outer_group}:1"]
         words += ["--time_limit", str(int(limits.wall_seconds) + 2), "--seccomp_string", kafel_policy()]
         words += _system()
