@@ -70,7 +70,7 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def main(runs: int) -> None:
     async with AsyncExitStack() as stack:
         base = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        base.chmod(0o755)
+        os.chmod(base, 0o755)
         owner = 65533 if os.geteuid() == 0 else None
         shells = ChildPool(size=2, memory_mb=512, idle_seconds=60, name="shell")
         scripts = ChildPool(size=1, memory_mb=None, idle_seconds=60, name="script")
@@ -98,7 +98,9 @@ async def main(runs: int) -> None:
         print(
             "worker, warm                  "
             + await times(
-                lambda: isolate.handle(WORKER, request, env={}, fetch=None, timeout_seconds=5), runs, pause=0.05
+                lambda: isolate.handle(WORKER, request, env={}, fetch=None, timeout_seconds=5),
+                runs,
+                pause=0.05,
             )
         )
         print(

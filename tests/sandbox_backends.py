@@ -18,7 +18,8 @@ from dragoman.kit.processes import ChildPool
 
 NAMES = ("bubblewrap", "nsjail", "landlock", "simulated")
 REAL = NAMES[:-1]
-USER = 65533
+# One for each process of tests, so that what one leaves behind is not mistaken for another's.
+USER = 50_000 + os.getpid() % 10_000
 
 
 def make_backend(name: str, base: Path, pool: ChildPool) -> Probed:

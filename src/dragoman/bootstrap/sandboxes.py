@@ -1,14 +1,20 @@
 """Workspaces, what runs programs in them, and isolates, from the settings and from what the system offers."""
 
 import os
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from anyio import to_thread
+
 from dragoman.adapters.isolates.v8 import V8Isolate
 from dragoman.adapters.sandboxes.bubblewrap import BubblewrapSandbox
+from dragoman.adapters.sandboxes.folders import sweep
 from dragoman.adapters.sandboxes.landlock import LandlockSandbox
+from dragoman.adapters.sandboxes.network import AllowedNetwork
 from dragoman.adapters.sandboxes.nsjail import NsjailSandbox
 from dragoman.adapters.sandboxes.probing import Probed
+from dragoman.adapters.sandboxes.proxy import FilteringProxy
 from dragoman.adapters.sandboxes.ranked import RankedSandboxes
 from dragoman.adapters.sandboxes.simulated import SimulatedSandbox
 from dragoman.adapters.tools.code import CodeSource
@@ -20,11 +26,14 @@ from dragoman.domain.sandbox.programs import ProgramRunner
 from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.tools.model import ToolSource
 from dragoman.kit.egress import EgressPolicy
+from dragoman.kit.hosts import HostPatterns
 from dragoman.kit.processes import ChildPool
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 
 _IDLE_SECONDS = 60.0
+_LEFT_SECONDS = 3600.0
+_RUNS = "sandbox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +50,18 @@ class Sandboxed:
 def ranked_sandboxes(settings: Settings, policy: EgressPolicy, stack: AsyncExitStack) -> RankedSandboxes:
     """The back ends that the settings let in, best first; what needs closing is given to the stack."""
     sandbox, base = settings.sandbox, settings.data_dir / "workspaces"
-    runs = settings.data_dir / "sandbox"
+    runs = settings.data_dir / _RUNS
     owner = sandbox.user_id if os.geteuid() == 0 else None
     pool = ChildPool(
         size=sandbox.at_once, memory_mb=sandbox.memory_mb, idle_seconds=_IDLE_SECONDS, name="shell", env=None
     )
     stack.push_async_callback(pool.close)
+    network = None
+    if sandbox.network_allow:
+        network = AllowedNetwork(FilteringProxy(HostPatterns(sandbox.network_allow), policy), owner)
     known: tuple[Probed, ...] = (
-        BubblewrapSandbox(runs, owner),
-        NsjailSandbox(runs, owner),
+        BubblewrapSandbox(runs, owner, network),
+        NsjailSandbox(runs, owner, network),
         LandlockSandbox(runs, owner),
         SimulatedSandbox(pool, base),
     )
@@ -70,6 +82,7 @@ async def open_sandboxes(
         database, settings.data_dir / "workspaces", Bounds(sandbox.max_file_bytes, sandbox.workspace_bytes)
     )
     await service.sweep()
+    await to_thread.run_sync(sweep, settings.data_dir / _RUNS, time.time() - _LEFT_SECONDS)
     ranked = ranked_sandboxes(settings, policy, stack)
     programs = ProgramRunner(ranked, service, tasks, limits=limits_of(settings), at_once=sandbox.at_once)
     pool = ChildPool(

@@ -1,10 +1,16 @@
 """Settings of workspaces and of the programs that run in them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from dragoman.kit.hosts import HostPatterns
 from dragoman.settings.groups import Group
+
+
+def _patterns(value: list[str]) -> list[str]:
+    HostPatterns(value)
+    return value
 
 
 class SandboxSettings(Group):
@@ -33,6 +39,10 @@ class SandboxSettings(Group):
         default=1024, ge=64, le=1024 * 1024, description="Memory for all processes of one program together."
     )
     processes: int = Field(default=64, ge=4, le=4096, description="Most processes of one program.")
+    network_allow: Annotated[list[str], AfterValidator(_patterns)] = Field(
+        default=[],
+        description="Hosts that programs may reach over HTTP(S), such as pypi.org or *.example.com; empty, none.",
+    )
     script_seconds: float = Field(
         default=10.0, gt=0, le=300, description="Longest time for one evaluated JavaScript."
     )

@@ -1,11 +1,14 @@
 """What programs find in each back end."""
 
 import asyncio
+import os
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from dragoman.adapters.sandboxes.folders import sweep
 from dragoman.adapters.sandboxes.probing import Probed, probe
 from dragoman.adapters.sandboxes.ranked import RankedSandboxes
 from dragoman.domain.messages.parts import ToolSpec
@@ -261,3 +264,13 @@ async def test_without_a_back_end_that_holds_nothing_is_run(base: Path) -> None:
     with pytest.raises(Unavailable, match="leaky: the self-test got out") as refused:
         await ranked.chosen()
     assert "other: sandbox.backend is leaky" in refused.value.detail
+
+
+def test_what_killed_servers_left_behind_is_swept(base: Path) -> None:
+    for name, age in (("old", 7200), ("new", 0)):
+        (base / name / "deep").mkdir(parents=True)
+        os.utime(base / name, (time.time() - age, time.time() - age))
+
+    sweep(base, time.time() - 3600)
+
+    assert [path.name for path in base.iterdir() if path.name != ".trash"] == ["new"]

@@ -3,7 +3,15 @@
 import pytest
 
 from dragoman.domain.messages.parts import ToolSpec
-from dragoman.domain.sandbox.commands import help_text, is_command_name, parse_arguments, stdin_property
+from dragoman.domain.sandbox.commands import (
+    Printed,
+    help_text,
+    is_command_name,
+    parse_arguments,
+    run_command,
+    stdin_property,
+)
+from dragoman.domain.sandbox.ports import ShellCommand
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.jsontypes import JsonObject
 
@@ -106,3 +114,30 @@ def test_the_help_names_every_option() -> None:
 @pytest.mark.parametrize("name", ["", "-x", ".x", "a/b", "a b", "a'b", "é"])
 def test_odd_names_are_no_commands(name: str) -> None:
     assert not is_command_name(name)
+
+
+async def test_a_tool_that_crashes_is_a_failed_command() -> None:
+    async def call(_arguments: JsonObject) -> str:
+        raise RuntimeError("what only the log is told")
+
+    printed = await run_command(ShellCommand(ToolSpec("crash"), call), [], None)
+
+    assert printed == Printed("crash: the tool failed.\n", 1)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/schema.json"}}},
+        {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}},
+    ],
+)
+def test_a_schema_that_points_elsewhere_is_not_followed(schema: JsonObject) -> None:
+    with pytest.raises(InvalidInput, match="own JSON Schema is broken"):
+        parse_arguments(ToolSpec("odd", None, schema), ["--a", "x"])
+
+
+def test_a_pattern_of_a_schema_holds_nothing_up() -> None:
+    schema: JsonObject = {"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a+)+$"}}}
+
+    assert parse_arguments(ToolSpec("slow", None, schema), ["--a", "a" * 60 + "!"]) == {"a": "a" * 60 + "!"}

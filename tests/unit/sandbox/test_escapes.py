@@ -274,7 +274,9 @@ async def test_an_endless_program_ends_at_its_time(run: Run) -> None:
 
 @pytest.mark.parametrize("backend", REAL, indirect=True)
 async def test_a_busy_program_ends_at_its_processor_time(run: Run) -> None:
-    outcome = await run("sh -c 'while :; do :; done'; echo $?", replace(LIMITS, cpu_seconds=1))
+    outcome = await run(
+        "sh -c 'while :; do :; done'; echo $?", replace(LIMITS, cpu_seconds=1, wall_seconds=60)
+    )
 
     assert "137" in outcome.output or "152" in outcome.output
 

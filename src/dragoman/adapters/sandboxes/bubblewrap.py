@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from dragoman.adapters.sandboxes.confinement import (
     COMMANDS_INSIDE,
+    EXPENDABLE,
     STAGE_ROOT,
     environment,
     find_program,
@@ -15,6 +17,7 @@ from dragoman.adapters.sandboxes.confinement import (
     words_of,
 )
 from dragoman.adapters.sandboxes.folders import RunFolder, RunFolders
+from dragoman.adapters.sandboxes.network import INSIDE, AllowedNetwork
 from dragoman.adapters.sandboxes.process import Start, run_process
 from dragoman.adapters.sandboxes.seccomp import build_filter, is_supported
 from dragoman.domain.sandbox.paths import HOME
@@ -32,13 +35,15 @@ class BubblewrapSandbox:
     Args:
         folders: where the runs' own folders are made.
         owner: the user id to drop to, None when the server is no root itself.
+        network: a way to some hosts, None for no way at all.
     """
 
     name = "bubblewrap"
 
-    def __init__(self, folders: Path, owner: int | None) -> None:
+    def __init__(self, folders: Path, owner: int | None, network: AllowedNetwork | None = None) -> None:
         self._folders = RunFolders(folders, owner)
         self._owner = owner
+        self._network = network if network is not None and network.is_possible else None
 
     def missing(self) -> str | None:
         """Why it cannot be tried here, None when it can."""
@@ -57,23 +62,30 @@ class BubblewrapSandbox:
     ) -> Outcome:
         """See the port."""
         words = words_of(program)
-        async with self._folders.open(workspace, commands or {}, lambda _: COMMANDS_INSIDE) as folder:
+        async with AsyncExitStack() as stack:
+            folder = await stack.enter_async_context(
+                self._folders.open(workspace, commands or {}, lambda _: COMMANDS_INSIDE)
+            )
+            env = environment(commands=COMMANDS_INSIDE if folder.has_commands else None)
+            if self._network is not None:
+                await stack.enter_async_context(self._network.open(folder.path / "network"))
+                env |= self._network.environment()
+                words = self._network.started(words)
             filter_ = _filter_file()
-            try:
-                start = Start(
+            stack.callback(os.close, filter_)
+            return await run_process(
+                Start(
                     argv=[*self._outside(folder), *self._inside(folder, filter_, limits), *words],
-                    env=environment(commands=COMMANDS_INSIDE if folder.has_commands else None),
+                    env=env,
                     limits=limits,
                     used_bytes=folder.used_bytes,
                     pass_fds=(filter_,),
                 )
-                return await run_process(start)
-            finally:
-                os.close(filter_)
+            )
 
     def _outside(self, folder: RunFolder) -> list[str]:
         if self._owner is None:
-            return []
+            return list(EXPENDABLE)
         drop = [
             "setpriv",
             f"--reuid={self._owner}",
@@ -82,7 +94,7 @@ class BubblewrapSandbox:
             "--no-new-privs",
             "--",
         ]
-        return [*staged(folder.path, folder.workspace), *drop]
+        return [*staged(folder.path, folder.workspace), *EXPENDABLE, *drop]
 
     def _inside(self, folder: RunFolder, filter_: int, limits: Limits) -> list[str]:
         where = STAGE_ROOT if self._owner is not None else str(folder.path)
@@ -105,6 +117,8 @@ class BubblewrapSandbox:
             words += ["--ro-bind", f"{where}/commands", COMMANDS_INSIDE]
             words += ["--bind", f"{where}/commands/calls", f"{COMMANDS_INSIDE}/calls"]
             words += ["--bind", f"{where}/commands/requests", f"{COMMANDS_INSIDE}/requests"]
+        if self._network is not None:
+            words += ["--ro-bind", f"{where}/network", INSIDE]
         words += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", HOME]
         return [*words, "--seccomp", str(filter_), "--", *limiting(limits)]
 

@@ -66,14 +66,13 @@ def environment(*, home: str = HOME, temporary: str = "/tmp", commands: str | No
     }
 
 
-# Weakest in time, first to go when memory is short; from inside, for what makes the sandbox shall not wait.
-_YIELDING = ("nice", "-n", "19", "choom", "-n", "1000", "--")
-
-
 def limiting(limits: Limits) -> list[str]:
-    """Words that put the program under its limits; for use inside, so that only its own processes are counted."""
+    """Words that put the program under its limits, weakest in time.
+
+    For use inside: only the program's own processes are counted, and what makes the sandbox does not wait.
+    """
     return [
-        *_YIELDING,
+        *(find_program("nice") or "nice", "-n", "19"),
         find_program("prlimit") or "prlimit",
         f"--cpu={limits.cpu_seconds}",
         f"--data={limits.memory_bytes}",
@@ -88,6 +87,8 @@ def limiting(limits: Limits) -> list[str]:
     ]
 
 
+# First to go when memory is short.
+EXPENDABLE = ("choom", "-n", "1000", "--")
 STAGE_ROOT = "/mnt"
 _STAGE = f'mount --bind -- "$1" {STAGE_ROOT} && mount --bind -- "$2" {STAGE_ROOT}/workspace && shift 2 && exec "$@"'
 

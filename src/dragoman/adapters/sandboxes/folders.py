@@ -1,7 +1,7 @@
 """What one run has on this side: a folder of its own, and its workspace put into the program's hands."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,14 @@ class RunFolder:
     def used_bytes(self) -> int:
         """What the program has written to disk. Blocks."""
         return usage(self.workspace) + usage(self.commands / "calls") + usage(self.path / "tmp")
+
+
+def sweep(base: Path, before: float) -> None:
+    """Removes what runs left behind when their server was killed before that time. Blocks."""
+    for path in (*base.glob("*"), *base.glob(".trash/*")):
+        with suppress(FileNotFoundError):
+            if path.name != ".trash" and path.lstat().st_mtime < before:
+                remove_tree(path)
 
 
 class RunFolders:

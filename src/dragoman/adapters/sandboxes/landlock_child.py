@@ -73,6 +73,7 @@ def _become(job: dict[str, object]) -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     os.setsid()
     os.umask(0o022)
+    os.nice(19)
     owner = int(str(job["owner"]))
     for capability in range(_LAST_CAPABILITY + 1):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
@@ -98,7 +99,9 @@ def main() -> None:
     _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
     if os.getppid() != job["parent"]:
         sys.exit(1)
-    os.nice(19)
+    # First to go when memory is short.
+    with open("/proc/self/oom_score_adj", "w") as score:
+        score.write("1000")
     restrict(job["readable"], job["writable"])
     child = os.fork()
     if child == 0:

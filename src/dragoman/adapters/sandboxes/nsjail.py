@@ -3,10 +3,12 @@
 import os
 import sysconfig
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from dragoman.adapters.sandboxes.confinement import (
     COMMANDS_INSIDE,
+    EXPENDABLE,
     STAGE_ROOT,
     environment,
     find_program,
@@ -16,6 +18,7 @@ from dragoman.adapters.sandboxes.confinement import (
     words_of,
 )
 from dragoman.adapters.sandboxes.folders import RunFolder, RunFolders
+from dragoman.adapters.sandboxes.network import INSIDE, AllowedNetwork
 from dragoman.adapters.sandboxes.process import Start, run_process
 from dragoman.adapters.sandboxes.seccomp import is_supported, kafel_policy
 from dragoman.domain.sandbox.paths import HOME
@@ -39,9 +42,10 @@ class NsjailSandbox:
 
     name = "nsjail"
 
-    def __init__(self, folders: Path, owner: int | None) -> None:
+    def __init__(self, folders: Path, owner: int | None, network: AllowedNetwork | None = None) -> None:
         self._folders = RunFolders(folders, owner)
         self._owner = owner
+        self._network = network if network is not None and network.is_possible else None
         self._nsjail = find_nsjail()
 
     def missing(self) -> str | None:
@@ -63,16 +67,29 @@ class NsjailSandbox:
     ) -> Outcome:
         """See the port."""
         words = words_of(program)
-        async with self._folders.open(workspace, commands or {}, lambda _: COMMANDS_INSIDE) as folder:
-            inside = self._inside(folder, limits)
-            stage = [] if self._owner is None else staged(folder.path, folder.workspace)
-            start = Start(
-                argv=[*stage, *inside, "--", *limiting(limits), *words],
-                env=environment(),
-                limits=limits,
-                used_bytes=folder.used_bytes,
+        async with AsyncExitStack() as stack:
+            folder = await stack.enter_async_context(
+                self._folders.open(workspace, commands or {}, lambda _: COMMANDS_INSIDE)
             )
-            return await run_process(start)
+            if self._network is not None:
+                await stack.enter_async_context(self._network.open(folder.path / "network"))
+                words = self._network.started(words)
+            stage = [] if self._owner is None else staged(folder.path, folder.workspace)
+            return await run_process(
+                Start(
+                    argv=[
+                        *stage,
+                        *EXPENDABLE,
+                        *self._inside(folder, limits),
+                        "--",
+                        *limiting(limits),
+                        *words,
+                    ],
+                    env=environment(),
+                    limits=limits,
+                    used_bytes=folder.used_bytes,
+                )
+            )
 
     def _inside(self, folder: RunFolder, limits: Limits) -> list[str]:
         where = STAGE_ROOT if self._owner is not None else str(folder.path)
@@ -104,7 +121,11 @@ class NsjailSandbox:
             words += ["-R", f"{where}/commands:{COMMANDS_INSIDE}"]
             words += ["-B", f"{where}/commands/calls:{COMMANDS_INSIDE}/calls"]
             words += ["-B", f"{where}/commands/requests:{COMMANDS_INSIDE}/requests"]
-        for name, value in environment(commands=COMMANDS_INSIDE if folder.has_commands else None).items():
+        env = environment(commands=COMMANDS_INSIDE if folder.has_commands else None)
+        if self._network is not None:
+            words += ["-R", f"{where}/network:{INSIDE}"]
+            env |= self._network.environment()
+        for name, value in env.items():
             words += ["-E", f"{name}={value}"]
         return words
 

@@ -7,19 +7,35 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 
 import orjson
-from jsonschema import Draft202012Validator
+import structlog
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from dragoman.domain.messages.parts import ToolSpec
 from dragoman.domain.sandbox.ports import ShellCommand
 from dragoman.kit.errors import DragomanError, InvalidInput
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
+log = structlog.get_logger(__name__)
+
 _STDIN_NAMES = ("input", "text")
 _COMMAND_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _Values: TypeAlias = dict[str, JsonValue]
 _TRUE, _FALSE = ("true", "yes", "1"), ("false", "no", "0")
 _USAGE = 2
+_NO_REMOTE: Registry[Any] = Registry()
+
+
+def _not_checked(*_: object) -> Iterator[ValidationError]:
+    yield from ()
+
+
+# A pattern of a stranger's schema can keep a processor busy for ever; the tool checks its own.
+_Validator = cast("Any", validators).extend(
+    Draft202012Validator, dict.fromkeys(("pattern", "patternProperties"), _not_checked)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,10 @@ async def run_command(command: ShellCommand, arguments: Sequence[str], stdin: st
         return Printed(f"{name}: {error.detail}\nTry '{name} --help'.\n", _USAGE)
     except DragomanError as error:
         return Printed(f"{command.spec.name}: {error.detail}\n", 1)
+    except Exception:
+        # Whatever goes wrong in a tool is that command's failure; the program goes on.
+        log.exception("sandbox.command_crashed", command=command.spec.name)
+        return Printed(f"{command.spec.name}: the tool failed.\n", 1)
 
 
 def parse_arguments(spec: ToolSpec, arguments: Sequence[str], stdin: str | None = None) -> JsonObject:
@@ -176,9 +196,9 @@ def _validate(spec: ToolSpec, values: _Values) -> None:
     if missing:
         raise _Usage("missing " + ", ".join(f"--{name}" for name in missing))
     try:
-        cast("Any", Draft202012Validator(spec.parameters or {})).validate(values)
-    except SchemaError as error:
-        raise InvalidInput(f"The tool's own JSON Schema is broken: {error.message}") from error
+        _Validator(spec.parameters or {}, registry=_NO_REMOTE).validate(values)
+    except (SchemaError, Unresolvable) as error:
+        raise InvalidInput("The tool's own JSON Schema is broken.") from error
     except ValidationError as error:
         where = "/".join(str(step) for step in error.absolute_path)
         raise _Usage(f"--{where}: {error.message}" if where else error.message) from error

@@ -262,6 +262,7 @@ def _sweep(folder: Path, before: float) -> None:
     left = (
         *folder.glob(f"*/{_TEMPORARY}/*"),
         *folder.glob("*/.trash"),
+        *folder.glob("probe-*"),
         *folder.glob(f"*/{_TEMPORARY}/.trash/*"),
     )
     for path in left:
