@@ -32,7 +32,7 @@ from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 
 _IDLE_SECONDS = 60.0
-_LEFT_SECONDS = 3600.0
+_LEFT_SECONDS = 24 * 3600.0
 _RUNS = "sandbox"
 
 
