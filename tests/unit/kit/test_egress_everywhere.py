@@ -29,6 +29,7 @@ _HTTPX = frozenset(
 _CONNECTING = frozenset({"open_connection", "create_connection", "urlopen", "urlretrieve"})
 # Why each of these may connect by itself.
 _ALLOWED = {
+    "adapters/sandboxes/proxy.py": "connects to the addresses that the guard has resolved and checked",
     "cli/doctor.py": "asks at the server's own address, out of the settings, whether a Dragoman listens there",
     "kit/egress.py": "is the guard",
     "kit/http1/pool.py": "connects to the addresses that its resolver gives, which is the guard's",
