@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Sequence
 import orjson
 
 from dragoman.domain.messages.citations import Citation
-from dragoman.domain.messages.events import CitationsFound, Event, Finished, TextDelta
+from dragoman.domain.messages.events import Attached, CitationsFound, Event, Finished, TextDelta
 from dragoman.domain.messages.fold import Answer, Folder
+from dragoman.domain.messages.stored import write_parts
 
 _MARK = re.compile(r"\[(\d+(?:\s*,\s*\d+)*)\]")
 _EXCERPT = 160
+_LONGEST_ADDRESS = 500
 
 
 def cited(text: str, citations: Sequence[Citation]) -> list[Citation]:
@@ -39,6 +41,9 @@ async def show(events: AsyncIterator[Event]) -> Answer:
             sys.stdout.flush()
     answer = folder.answer()
     print()
+    for part in write_parts(answer.attachments):
+        made = str(part.get("url") or part.get("data") or "")
+        print(f"\n[{part['kind']}] {made if len(made) <= _LONGEST_ADDRESS else f'{len(made)} characters'}")
     for citation in cited(answer.text, answer.citations):
         excerpt = " ".join(citation.text.split())
         print(f"\n{place(citation)}\n    {excerpt[:_EXCERPT]}{'…' if len(excerpt) > _EXCERPT else ''}")
@@ -46,13 +51,15 @@ async def show(events: AsyncIterator[Event]) -> Answer:
 
 
 async def show_json(events: AsyncIterator[Event]) -> Answer:
-    """One JSON object a line: ``citations``, ``text`` and ``end`` events."""
+    """One JSON object a line: ``citations``, ``attached``, ``text`` and ``end`` events."""
     folder = Folder()
     async for event in events:
         folder.add(event)
         match event:
             case TextDelta(text):
                 _write({"event": "text", "text": text})
+            case Attached(parts, tool):
+                _write({"event": "attached", "tool": tool, "parts": write_parts(parts)})
             case CitationsFound(citations):
                 _write({"event": "citations", "citations": [citation_object(item) for item in citations]})
             case Finished():

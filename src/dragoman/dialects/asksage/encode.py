@@ -7,6 +7,7 @@ from dragoman.domain.agents.run import RunReport
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.events import ToolRun
 from dragoman.domain.messages.fold import Answer
+from dragoman.domain.messages.stored import write_parts
 
 
 def references(citations: tuple[Citation, ...]) -> str:
@@ -46,6 +47,7 @@ def answer_object(
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         for call in answer.tool_calls
     ]
+    made = write_parts(answer.attachments)
     usage = answer.usage
     counts = {
         "prompt_tokens": usage.prompt_tokens,
@@ -68,4 +70,5 @@ def answer_object(
         if with_usage
         else None,
         "teach": False,
+        **({"attachments": made} if made else {}),
     }

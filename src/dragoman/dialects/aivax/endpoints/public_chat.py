@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from dragoman.dialects.aivax.auth import services_of
 from dragoman.dialects.aivax.body import json_content, read_body
-from dragoman.dialects.aivax.chat_content import BODY, content_of, parts_of
+from dragoman.dialects.aivax.chat_content import BODY, attachments, content_of, parts_of
 from dragoman.dialects.aivax.chat_parameters import from_spec
 from dragoman.dialects.aivax.chat_stream import DONE, PING, ChunkEncoder
 from dragoman.dialects.aivax.culture import culture
@@ -208,6 +208,7 @@ def _whole(live: LiveSession, reply: Reply) -> dict[str, JsonValue]:
         },
         "messageId": reply.message_id,
         "cancelled": reply.cancelled,
+        **attachments(done.attachments),
     }
 
 
