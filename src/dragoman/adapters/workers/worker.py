@@ -10,7 +10,8 @@ import httpx
 import orjson
 import structlog
 
-from dragoman.adapters.workers.actions import called, received, written_message
+from dragoman.adapters.workers.actions import called, received
+from dragoman.adapters.workers.messages import written_message
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.hooks import Called, HookScope, Received
 from dragoman.domain.messages.parts import Message

@@ -101,6 +101,10 @@ class Prepared:
     structured: StructuredOutput | None
     takes_media: bool
 
+    def shows(self, name: str) -> bool:
+        """Whether the model is offered the caller's tool of that name now."""
+        return name in self.own_names or self.toolbox.sees(name)
+
 
 class Preparation:
     """Prepares runs.

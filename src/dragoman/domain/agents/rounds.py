@@ -2,25 +2,19 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import structlog
 
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.calls import Calls, Done
-from dragoman.domain.agents.forced import ForcedCall, must_call
-from dragoman.domain.agents.ledger import ANSWER_SECONDS, Ledger
 from dragoman.domain.agents.limits import Allowance, Bound, reason_of
-from dragoman.domain.agents.outcome import DATA_NOTE, forgetting, turns_of
-from dragoman.domain.agents.output import StreamFilter, filtered, filters_of, hides_reasoning
+from dragoman.domain.agents.outcome import turns_of
 from dragoman.domain.agents.pending.service import Hidden, PendingResults
 from dragoman.domain.agents.prepare import Prepared
-from dragoman.domain.agents.selfcall import PROTOCOL, WrittenCalls, as_text
 from dragoman.domain.agents.structured import added
 from dragoman.domain.agents.traces.recorder import Recorder
-from dragoman.domain.agents.written import SpokenCalls
-from dragoman.domain.inference.healing import Healer
-from dragoman.domain.inference.ports import ChatRequest, ToolChoice
+from dragoman.domain.agents.turns import ModelTurns
 from dragoman.domain.messages.events import (
     Attached,
     CitationsFound,
@@ -49,14 +43,13 @@ class Rounds:
     """Answers for one run. Hidden tool results belong to ``caller`` and ``agent``; ``earlier`` is what all its tools did."""
 
     prepared: Prepared
-    ledger: Ledger
     pending: PendingResults
     caller: Caller
     agent: str
     calls: Calls
     allowance: Allowance
     recorder: Recorder
-    healer: Healer
+    turns: ModelTurns
     earlier: list[Message] = field(default_factory=list[Message])
 
     async def answer(self, further: tuple[Message, ...] = ()) -> AsyncGenerator[Event]:
@@ -133,7 +126,7 @@ class Rounds:
     def _sorted(self, wishes: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
         """The calls for the server and those for the caller. Where the server has tools, unknown ones are its to refuse."""
         toolbox = self.prepared.toolbox
-        callers = {tool.name for tool in self.prepared.call.tools if self._shown(tool.name)}
+        callers = {tool.name for tool in self.prepared.call.tools if self.prepared.shows(tool.name)}
         hidden = [wish for wish in wishes if wish.name in toolbox or (toolbox and wish.name not in callers)]
         return hidden, [wish for wish in wishes if wish not in hidden]
 
@@ -147,7 +140,7 @@ class Rounds:
         """One answer of the model, taken down."""
         started_at, usage, state = now_ms(), Usage(), "failed"
         try:
-            async with aclosing(self._ask(behind, progress.number, progress.bound)) as events:
+            async with aclosing(self.turns.events(behind, progress.number, progress.bound)) as events:
                 async for event in events:
                     if isinstance(event, Finished):
                         usage, state = event.usage, "completed"
@@ -156,65 +149,6 @@ class Rounds:
         finally:
             name = self.prepared.model.name
             self.recorder.step("model", name, started_at=started_at, usage=usage, state=state)
-
-    async def _ask(
-        self, behind: tuple[Message, ...], number: int, bound: Bound | None
-    ) -> AsyncGenerator[Event]:
-        prepared, spec = self.prepared, self.prepared.spec
-        prefill = spec.prefill if number == 1 and "no_assistant_prefilling" not in spec.flags else None
-        asked = await self._request(behind, number, bound)
-        if prefill:
-            asked = replace(asked, messages=(*asked.messages, Message.of_text("assistant", prefill)))
-        filters = filters_of(
-            spec.flags,
-            prefill=prefill,
-            include_prefill=spec.include_prefill,
-            hide_reasoning=hides_reasoning(spec.flags),
-        )
-        written = spec.tools.protocol == PROTOCOL or not prepared.model.profile.tools
-        if written and must_call(asked):
-            forced = ForcedCall(
-                self.ledger, prepared.model, self.healer, native=prepared.model.profile.json_schema
-            )
-            stream = forced.events(asked)
-        else:
-            filters += _readers(asked, written=written)
-            stream = self.ledger.stream(
-                prepared.model, as_text(asked) if written else asked, deadline_seconds=self._seconds(bound)
-            )
-        async with aclosing(stream), aclosing(filtered(stream, filters)) as events:
-            async for event in events:
-                yield event
-
-    def _seconds(self, bound: Bound | None) -> float:
-        left = _LAST_ANSWER_SECONDS if bound is not None else self.allowance.seconds
-        return min(ANSWER_SECONDS, max(1.0, left))
-
-    async def _request(self, behind: tuple[Message, ...], number: int, bound: Bound | None) -> ChatRequest:
-        prepared = self.prepared
-        call = prepared.call
-        turns = forgetting((*call.messages, *behind), prepared.spec.tool_context_count)
-        texts = [text for text in (await self._skills(),) if text]
-        if prepared.toolbox:
-            texts.append(DATA_NOTE)
-        tools = (*prepared.toolbox.specs(), *(tool for tool in call.tools if self._shown(tool.name)))
-        choice = call.tool_choice
-        if bound is not None:
-            texts.append(_NO_MORE_TOOLS.format(reason=reason_of(bound)))
-            callers = tuple(tool for tool in tools if tool.name not in prepared.toolbox)
-            # Providers refuse earlier calls without any tool, so they are only forbidden where the caller has none.
-            tools, choice = (callers, None) if callers else (tools, ToolChoice("none"))
-        elif number > 1 and choice is not None and choice.mode in ("required", "function"):
-            choice = None
-        return replace(call, messages=with_system_text(turns, texts), tools=tools, tool_choice=choice)
-
-    def _shown(self, name: str) -> bool:
-        return name in self.prepared.own_names or self.prepared.toolbox.sees(name)
-
-    async def _skills(self) -> str | None:
-        book = self.prepared.skills
-        opened = await book.instructions()
-        return "\n\n".join(text for text in (book.listing, opened) if text) or None
 
     async def _carried_out(self, wishes: Sequence[ToolCall], done: list[Done]) -> AsyncGenerator[Event]:
         async with aclosing(self.calls.carried_out(wishes)) as steps:
@@ -275,25 +209,6 @@ class _Progress:
     number: int = 0
     cut_off: bool = False
     over: bool = False
-
-
-def with_system_text(turns: Sequence[Message], texts: Sequence[str]) -> tuple[Message, ...]:
-    """The turns with further system text behind the one there is."""
-    if not texts:
-        return tuple(turns)
-    if turns and turns[0].role == "system":
-        whole = "\n\n".join((turns[0].text, *texts))
-        return (replace(turns[0], parts=(TextPart(whole),)), *turns[1:])
-    return (Message.of_text("system", "\n\n".join(texts)), *turns)
-
-
-def _readers(asked: ChatRequest, *, written: bool) -> list[StreamFilter]:
-    if written:
-        return [WrittenCalls()]
-    choice = asked.tool_choice
-    if asked.tools and not (choice is not None and choice.mode == "none"):
-        return [SpokenCalls({tool.name for tool in asked.tools})]
-    return []
 
 
 def _turn(answer: Answer, calls: Sequence[ToolCall]) -> Message:

@@ -25,12 +25,13 @@ from dragoman.domain.agents.prepare import RunnerParts as RunnerParts
 from dragoman.domain.agents.request import RunReport as RunReport
 from dragoman.domain.agents.request import RunRequest as RunRequest
 from dragoman.domain.agents.rounds import Rounds
+from dragoman.domain.agents.runlog import RunLog
 from dragoman.domain.agents.selfcall import PROTOCOL
 from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.agents.structured import structured
-from dragoman.domain.agents.traces.model import RunTrace
 from dragoman.domain.agents.traces.recorder import Recorder, clean
+from dragoman.domain.agents.turns import ModelTurns
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.ports import ChatModel, ChatRequest
 from dragoman.domain.knowledge.retrieve import Retriever
@@ -74,6 +75,7 @@ class AgentRunner:
         self._preparation = Preparation(catalogue, endpoints, lookup, self._parts)
         self._pending = PendingResults(self._parts.database)
         self._reader = ArgumentReader(self._parts.healer)
+        self._log = RunLog(self._parts.traces, self._parts.switches)
         self._tasks = tasks or TaskOwner()
 
     async def resolve(self, caller: Caller, name: str) -> ResolvedAgent:
@@ -102,7 +104,7 @@ class AgentRunner:
         """
         report = report if report is not None else RunReport()
         _check(agent.spec, request)
-        recorder = await self._recorder(caller, agent, request, report)
+        recorder = await self._log.recorder(caller, agent, request, report)
         ledger = self._ledger(caller, agent, request, report)
         events = self._answered(caller, agent, request, report, recorder, ledger)
         try:
@@ -110,52 +112,14 @@ class AgentRunner:
                 async for event in events:
                     if isinstance(event, Finished):
                         # Whoever has seen the end finds the whole trace.
-                        await self._keep(caller, recorder, report)
+                        await self._log.keep(caller, recorder, report)
                     yield event
         except (GeneratorExit, asyncio.CancelledError):
             recorder.ending = "cancelled" if recorder.ending == "failed" else recorder.ending
             raise
         finally:
             if not recorder.kept:
-                self._tasks.start(self._keep(caller, recorder, report), name="agents.trace")
-
-    async def _keep(self, caller: Caller, recorder: Recorder, report: RunReport) -> None:
-        report.ended = recorder.ending
-        if self._parts.traces is None or recorder.kept:
-            return
-        recorder.kept = True
-        cost = round(sum(charge.amount for charge in report.charges) * 1_000_000)
-        trace = recorder.trace(model=report.model or "", cost_micro_usd=cost)
-        try:
-            await self._parts.traces.keep(caller, trace)
-        except DragomanError as error:
-            # The answer is there; that nobody can read up how it came about is no reason to lose it.
-            log.warning("agents.trace_lost", run=trace.id, reason=error.detail)
-
-    async def _recorder(
-        self, caller: Caller, agent: ResolvedAgent, request: RunRequest, report: RunReport
-    ) -> Recorder:
-        content = True
-        if self._parts.switches is not None:
-            content = (await self._parts.switches.of(caller)).get("log_conversations") is not False
-        begun = RunTrace(
-            id=report.run_id,
-            agent_id=agent.id,
-            agent_name=clean(agent.name, 230),
-            model="",
-            dialect=request.dialect,
-            origin=clean(request.origin, 64),
-            conversation_id=clean(request.conversation_id, 128) if request.conversation_id else None,
-            person=clean(request.user, 256) if request.user else None,
-            started_at=now_ms(),
-            ended_at=now_ms(),
-            ended="failed",
-            rounds=0,
-            prompt_tokens=0,
-            completion_tokens=0,
-            cost_micro_usd=0,
-        )
-        return Recorder(begun, content=content)
+                self._tasks.start(self._log.keep(caller, recorder, report), name="agents.trace")
 
     async def _answered(
         self,
@@ -230,14 +194,13 @@ class AgentRunner:
         calls = Calls(prepared.toolbox, self._reader, allowance, recorder, consent=consent, hook=hook)
         return Rounds(
             prepared=prepared,
-            ledger=ledger,
             pending=self._pending,
             caller=caller,
             agent=agent.name,
             calls=calls,
             allowance=allowance,
             recorder=recorder,
-            healer=self._parts.healer,
+            turns=ModelTurns(prepared, ledger, allowance, self._parts.healer),
         )
 
     def _consent(
