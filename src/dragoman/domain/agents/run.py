@@ -114,6 +114,10 @@ class AgentRunner:
                         # Whoever has seen the end finds the whole trace.
                         await self._log.keep(caller, recorder, report)
                     yield event
+        except DragomanError:
+            # Whoever is told of the failure finds the trace, too.
+            await self._log.keep(caller, recorder, report)
+            raise
         except (GeneratorExit, asyncio.CancelledError):
             recorder.ending = "cancelled" if recorder.ending == "failed" else recorder.ending
             raise
