@@ -173,7 +173,7 @@ class Rounds:
             return
         if hidden:
             # The last turn called tools of both sides: it is the caller's turn that is added to.
-            last = max(place for place, turn in enumerate(own) if turn.role == "assistant")
+            last = max(place for place, turn in enumerate(own) if turn.tool_calls)
             kept = Hidden(tuple(own[:last]), own[last].tool_calls, tuple(own[last + 1 :]))
         else:
             kept = Hidden(tuple(own), (), ())
@@ -186,7 +186,10 @@ class Rounds:
             told += [
                 ToolCallDelta(index, call.id, call.name, call.arguments) for index, call in enumerate(shown)
             ]
-        reason = "tool_calls" if shown and answer.finish_reason == "stop" else answer.finish_reason
+        reason = answer.finish_reason
+        if reason in ("stop", "tool_calls"):
+            # Some providers say the one and mean the other.
+            reason = "tool_calls" if shown else "stop"
         told.append(Finished(reason, progress.usage, answer.model))
         return told
 
