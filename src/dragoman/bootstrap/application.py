@@ -13,6 +13,7 @@ from dragoman.bootstrap.relaying import RelayPlan
 from dragoman.bootstrap.services import Running
 from dragoman.dialects.aivax.app import create_app as create_aivax
 from dragoman.dialects.asksage.app import create_app as create_asksage
+from dragoman.dialects.mcp.app import create_app as create_mcp
 from dragoman.dialects.openai.app import create_app as create_openai
 from dragoman.dialects.openai.hot import HotLimits, HotRoute
 from dragoman.dialects.operations.app import create_app as create_operations
@@ -52,10 +53,14 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
         return []
 
     asksage = create_asksage(services)
+    mcp = create_mcp(services, running.tasks)
     front = Front(
         mounts={
             "/v1": ("openai", create_openai(services)),
             "/api/v1/playground": ("playground", create_playground(services)),
+            "/v1/mcp": ("mcp", mcp),
+            "/api/v1/mcp": ("mcp", mcp),
+            "/mcp": ("mcp", mcp),
             "/api/v1": ("aivax", create_aivax(services)),
             "/server": ("asksage", asksage),
             "/user": ("asksage", asksage),

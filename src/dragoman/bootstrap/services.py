@@ -16,6 +16,7 @@ from dragoman.bootstrap.answering import open_runner_parts, price_table
 from dragoman.bootstrap.channels import open_channels
 from dragoman.bootstrap.chat import open_chat
 from dragoman.bootstrap.deep import all_told, open_deep
+from dragoman.bootstrap.mcp import open_mcp
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
 from dragoman.bootstrap.plugins import Beneath, open_plugins
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
@@ -168,6 +169,9 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             isolate=sandboxed.isolate,
             stack=stack,
         )
+        mcp = open_mcp(
+            settings, database=database, root_key=root_key, accounts=accounts, policy=policy, tasks=tasks
+        )
         answering = AgentRunner(
             catalogue=catalogue,
             agents=agents,
@@ -188,7 +192,13 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
                     speech=speech,
                     uploads=uploads,
                     tools=ToolCatalogue(
-                        [web.source, *working.sources, *sandboxed.sources, planning_tools(database)]
+                        [
+                            web.source,
+                            *working.sources,
+                            *sandboxed.sources,
+                            planning_tools(database),
+                            *mcp.sources,
+                        ]
                     ),
                     stack=stack,
                 )
@@ -265,6 +275,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             approvals=working.approvals,
             traces=working.traces,
             voice_sessions=open_voice_sessions(settings, database, root_key),
+            tool_servers=mcp.servers,
+            registered_tools=mcp.registered,
             inbound=channels.inbound,
             channels=channels.channels,
             **chat,

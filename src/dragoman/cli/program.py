@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "skills": ("dragoman.cli.skills", "list, create, delete, import and export skills"),
     "memories": ("dragoman.cli.memories", "list, create and delete what agents remember"),
     "channels": ("dragoman.cli.channels", "try out messaging services"),
+    "mcp": ("dragoman.cli.mcp", "list, add, test and delete MCP servers"),
     "models": ("dragoman.cli.models", "list and test models"),
     "plugins": ("dragoman.cli.plugins", "list and run plugins"),
     "users": ("dragoman.cli.users", "create and list users"),

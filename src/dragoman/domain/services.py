@@ -28,6 +28,8 @@ from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.tools.hosted.service import HostedFiles
+from dragoman.domain.tools.servers.service import ToolServersService
+from dragoman.domain.tools.servers.source import RegisteredServers
 from dragoman.domain.tools.tables import TableEngine
 from dragoman.domain.tools.web import Web
 from dragoman.domain.usage.answers.service import AnswerLog
@@ -74,5 +76,7 @@ class Services:
     plugins: PluginService
     deep: DeepResearch
     tables: TableEngine
+    tool_servers: ToolServersService
+    registered_tools: RegisteredServers
     inbound: InboundMessages
     channels: ChannelsService

@@ -29,6 +29,7 @@ from dragoman.settings.groups import (
     WeightsSettings,
 )
 from dragoman.settings.making import HostingSettings, ImagesSettings
+from dragoman.settings.mcp import McpSettings
 from dragoman.settings.plugins import PluginsSettings
 from dragoman.settings.sandbox import SandboxSettings
 from dragoman.settings.search import SearchSettings
@@ -76,6 +77,7 @@ class Settings(Group):
     agents: AgentsSettings = AgentsSettings()
     plugins: PluginsSettings = PluginsSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    mcp: McpSettings = McpSettings()
     aivax: AivaxSettings = AivaxSettings()
     asksage: AskSageSettings = AskSageSettings()
 

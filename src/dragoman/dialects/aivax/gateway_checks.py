@@ -13,6 +13,9 @@ from dragoman.kit.egress import parse_url
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
+# A source in the place of an address: a program that the operator has named.
+_PROGRAM = "stdio:"
+
 
 def check_addresses(parameters: JsonObject, allow: AllowList) -> None:
     """Refuses what is no http(s) URL or plainly leads inside; the egress guard looks names up at use.
@@ -61,7 +64,7 @@ def _addresses(parameters: JsonObject) -> Iterator[tuple[str, str]]:
             url = str(entry[member]) if isinstance(entry, dict) else ""
             if name == "protocolFunctions" and is_own(url):
                 read_search(url, f"parameters.{name}[{position}].{member}")
-            else:
+            elif not (name == "mcpSources" and url.startswith(_PROGRAM)):
                 yield f"parameters.{name}[{position}].{member}", url
 
 

@@ -14,7 +14,7 @@ from dragoman.domain.inference.chat import complete
 from dragoman.domain.inference.ports import ChatModel, ChatRequest, ModelProfile
 from dragoman.domain.knowledge.retrieve import Retrieval, RetrievalQuery
 from dragoman.domain.messages.citations import Citation
-from dragoman.domain.messages.events import CitationsFound, Event, Finished
+from dragoman.domain.messages.events import CitationsFound, Event, Finished, ToolRun
 from dragoman.domain.messages.fold import Answer
 from dragoman.domain.messages.parts import Message
 from dragoman.domain.usage.answers.service import KeptAnswer
@@ -30,6 +30,7 @@ class Question:
     """A question ready to be answered.
 
     ``quoted``: passages of files for a model that only quotes; None = the agent answers by itself.
+    ``executed``: calls of tools that were carried out before the model was asked.
     """
 
     call: Call
@@ -39,6 +40,7 @@ class Question:
     with_usage: bool = False
     quoted: tuple[Citation, ...] | None = None
     added: dict[str, object] = field(default_factory=dict[str, object])
+    executed: tuple[ToolRun, ...] = ()
     report: RunReport = field(default_factory=RunReport)
 
     async def events(self) -> AsyncGenerator[Event]:
@@ -88,6 +90,7 @@ class Question:
     async def finished(self, answer: Answer) -> dict[str, object]:
         """The answer object; the answer is in the caller's log, safe from a crash, before this returns."""
         answer_id = str(uuid.uuid4())
+        answer = replace(answer, tool_runs=(*self.executed, *answer.tool_runs))
         await self.call.services.answers.keep(
             self.call.caller,
             KeptAnswer(

@@ -24,6 +24,7 @@ from dragoman.dialects.asksage.endpoints import (
     documents,
     files,
     follow_up,
+    mcp,
     models,
     personas,
     plugins,
@@ -57,6 +58,7 @@ ENDPOINTS = (
     usage,
     secrets,
     plugins,
+    mcp,
     speech,
     deep,
 )

@@ -72,6 +72,7 @@ async def _home(request: Request) -> Response:
         "OpenAI dialect     /v1",
         "AIVAX dialect      /api/v1",
         "Ask Sage dialect   /server and /user",
+        "MCP server         /mcp, /v1/mcp/collections, /v1/mcp/inference",
         "Health             /health/live, /health/ready",
         "",
     ]

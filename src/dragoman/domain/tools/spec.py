@@ -87,6 +87,7 @@ class ToolsSpec(BaseModel):
     None = never set. ``protocol``: None or ``native`` = the provider's own tool calls, ``text`` = calls written in the
     text; with any other the agent cannot answer.
     ``explain`` asks the model why it calls a tool. ``approvals`` tells which calls a person must allow first.
+    ``registered`` names tools of the servers that the caller has registered, ``TOOL`` or ``SERVER/TOOL``.
     """
 
     model_config = _STRICT
@@ -95,6 +96,7 @@ class ToolsSpec(BaseModel):
     callbacks: tuple[CallbackTool, ...] = ()
     callback_sources: tuple[str, ...] = ()
     mcp_sources: tuple[RemoteSource, ...] = ()
+    registered: tuple[str, ...] = ()
     builtin: tuple[str, ...] | None = None
     builtin_options: BuiltinToolOptions | None = None
     shell: bool = False

@@ -15,6 +15,8 @@ from dragoman.dialects.asksage.decode import Field
 from dragoman.dialects.asksage.deep_calls import begun
 from dragoman.dialects.asksage.endpoints.plugins import plugin_of_prompt
 from dragoman.dialects.asksage.live import live
+from dragoman.dialects.asksage.mcp import FIELDS as MCP_FIELDS
+from dragoman.dialects.asksage.mcp import executed, with_enabled
 from dragoman.dialects.asksage.messages import conversation, tool_choice, tool_specs
 from dragoman.dialects.asksage.metering import APPLICATION
 from dragoman.dialects.asksage.naming import scope
@@ -52,6 +54,7 @@ FIELDS = (
     Field("streaming", "boolean"),
     Field("mode", choices=("chat", "deep_agent"), default="chat"),
     Field("deep_agent_id", "integer", minimum=1),
+    *MCP_FIELDS,
     Field("file", "files", aliases=("files", "file[]", "files[]")),
 )
 
@@ -102,7 +105,7 @@ async def _with_files(
 async def _question(call: Call) -> Question:
     turns = conversation(call.values.get("message", call.values.get("messages")))
     datasets = await scope(call, call.inputs.texts("dataset"))
-    agent = await _agent(call, datasets)
+    agent = with_enabled(call, await _agent(call, datasets))
     files = await attached(call)
     asked, quoted, added = last_question(turns), None, dict[str, object]()
     if files:
@@ -115,8 +118,9 @@ async def _question(call: Call) -> Question:
     if told is not None:
         added["live"] = told
     temperature = call.inputs.number("temperature")
+    approved, runs = await executed(call, media=profile_of(answering_model(call, agent)).images)
     request = RunRequest(
-        conversation=turns,
+        conversation=(*turns, *approved),
         sources=sources,
         sampling=Sampling(
             temperature=0.0 if temperature is None and agent.id is None else temperature,
@@ -129,7 +133,7 @@ async def _question(call: Call) -> Question:
         dialect="asksage",
         application=APPLICATION,
     )
-    return Question(call, agent, request, asked, call.inputs.flag("usage"), quoted, added)
+    return Question(call, agent, request, asked, call.inputs.flag("usage"), quoted, added, runs)
 
 
 @operation("query", "query-with-file", methods=CHANGE, fields=FIELDS)

@@ -1,0 +1,1 @@
+"""The Model Context Protocol, from the side of those who call tools."""

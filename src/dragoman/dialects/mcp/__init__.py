@@ -1,0 +1,1 @@
+"""This server's collections and gateways as tools for other programs, over the Model Context Protocol."""

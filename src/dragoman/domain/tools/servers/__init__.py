@@ -1,0 +1,1 @@
+"""Tool servers: programs elsewhere that offer tools, and which of them a user has registered."""
