@@ -1,6 +1,7 @@
 """Whole days of agents that act: business functions, a policy gate, memories, a data worker with shell, MCP and print."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ from tests.dialects.openai.gateway_server import Play, Provider, World, calls, c
 from tests.dialects.openai.own_server import ORDER, OwnServer, Reply
 from tests.e2e.server import Server
 
+from mcp_process import mcp_server
+
+CSV = b"city,amount\nLviv,120\nOdesa,80\nLviv,30\n"
 ACTION = {"content-type": "application/json+worker-action"}
 
 
@@ -149,3 +153,51 @@ def test_what_a_customer_said_is_known_next_day_until_the_shop_forgets_it(world:
     assert gone["removedCount"] == 1
     prompt(world, visitor(world, gateway, "cust-42"), "hello", says("Hello."))
     assert "Ana" not in world.sent()[0][1]
+
+
+def test_a_table_becomes_a_printed_report(world: World) -> None:
+    who = {"X-Shell-User-Id": "kim"}
+    sent = world.client.post("/api/v1/shell/io/file?path=sales.csv", content=CSV, headers=who)
+    assert sent.status_code == 200
+    with mcp_server("http") as url:
+        gateway = world.gateway(
+            enableBash=True,
+            bashOptions={"allowDataPersistence": True, "toolList": ["add"], "toolExclusionMode": "WhiteList"},
+            mcpSources=[{"name": "sample", "url": url}],
+            sentinelOptions={"enabledFunctions": ["GenerateDocument"]},
+        )
+        summing = (
+            "awk -F, 'NR>1 {sum[$1]+=$2} END {for (city in sum) print city, sum[city]}' sales.csv | sort > sums.txt; "
+            "add --a 150 --b 80 > total.txt; cat sums.txt total.txt"
+        )
+        page = {"html": "<h1>Sales</h1><p>Lviv 150, Odesa 80, together 230</p>", "filename": "sales"}
+        answer = world.ask(
+            gateway,
+            "summarise sales.csv",
+            plays=(
+                calls(("shell", {"command": summing})),
+                calls(("generate_document", page)),
+                says("Printed."),
+            ),
+            user="kim",
+        )
+    assert content(answer) == "Printed."
+    names = [tool["function"]["name"] for tool in world.provider.bodies[0]["tools"]]
+    assert "add" not in names
+    assert "shell" in names
+    told = results(world)
+    assert told[0] == "Lviv 150\nOdesa 80\n230"
+    report = world.client.get("/api/v1/shell/io/file?path=total.txt", headers=who)
+    assert report.content.strip() == b"230"
+    found = re.search(r"https?://\S+", told[1])
+    assert found, told[1]
+    printed = httpx.get(found.group(), trust_env=False)
+    assert printed.content.startswith(b"%PDF-")
+    public = world.client.get("/api/v1/shell/io/file/public-address?path=sums.txt", headers=who).json()[
+        "data"
+    ]
+    opened = httpx.get(public["publicUrl"], trust_env=False)
+    assert opened.content == b"Lviv 150\nOdesa 80\n"
+    run = world.client.get(f"/api/v1/runs/{answer['generation_context']['run']['id']}").json()
+    tools = [(step["name"], step["note"]) for step in run["steps"] if step["kind"] == "tool"]
+    assert tools == [("add", "in the shell"), ("shell", ""), ("generate_document", "")]
