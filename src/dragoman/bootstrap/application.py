@@ -22,6 +22,7 @@ from dragoman.domain.inference.relay import Relay
 from dragoman.kit.egress import EgressPolicy, resolve_checked
 from dragoman.kit.errors import DragomanError
 from dragoman.kit.http1 import Http1Client
+from dragoman.web.app import create_app as create_pages
 
 _COMPLETIONS = "/v1/chat/completions"
 _MODELS = "/v1/models"
@@ -64,6 +65,7 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
             "/api/v1": ("aivax", create_aivax(services)),
             "/server": ("asksage", asksage),
             "/user": ("asksage", asksage),
+            **pages_mounts(create_pages(services)),
         },
         fallback=create_operations(
             ready=ready, registry=registry, metrics_token=token.get_secret_value() if token else None
@@ -96,6 +98,15 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
     front.route("POST", "/api" + _COMPLETIONS, _elsewhere(hot, _COMPLETIONS))
     front.route("GET", "/api" + _MODELS, _elsewhere(front.mounted, _MODELS))
     return front
+
+
+def pages_mounts(pages: Application) -> dict[str, tuple[str, Application]]:
+    """The pages under each of their prefixes; their routes know the whole path."""
+
+    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+        await pages({**scope, "root_path": ""}, receive, send)
+
+    return dict.fromkeys(("/chat", "/embed", "/embed.js", "/assets"), ("pages", whole))
 
 
 def _elsewhere(application: Application, path: str) -> Application:

@@ -30,6 +30,7 @@ from dragoman.settings.groups import (
 )
 from dragoman.settings.making import HostingSettings, ImagesSettings
 from dragoman.settings.mcp import McpSettings
+from dragoman.settings.pages import PagesSettings
 from dragoman.settings.plugins import PluginsSettings
 from dragoman.settings.sandbox import SandboxSettings
 from dragoman.settings.search import SearchSettings
@@ -67,6 +68,7 @@ class Settings(Group):
     chat: ChatSettings = ChatSettings()
     channels: ChannelsSettings = ChannelsSettings()
     conversations: ConversationsSettings = ConversationsSettings()
+    pages: PagesSettings = PagesSettings()
     media: MediaSettings = MediaSettings()
     speech: SpeechSettings = SpeechSettings()
     voice: VoiceSettings = VoiceSettings()

@@ -42,8 +42,17 @@ async def test_events_come_as_they_are_made_and_end_with_the_turn() -> None:
     turn = turn_of(two_words, kept, streamed=True)
     turn.begin(TaskOwner())
     events = [event async for event in turn.events(idle_seconds=5)]
-    assert events == [TextDelta("two "), TextDelta("words")]
+    assert events == [(1, TextDelta("two ")), (2, TextDelta("words"))]
     assert len(kept) == 1
+
+
+async def test_a_reader_who_comes_back_goes_on_where_it_was() -> None:
+    turn = turn_of(two_words, [], streamed=True)
+    turn.begin(TaskOwner())
+    async for told in turn.events(idle_seconds=5):
+        assert told == (1, TextDelta("two "))
+        break
+    assert [told async for told in turn.events(idle_seconds=5, after=1)] == [(2, TextDelta("words"))]
 
 
 async def test_a_slow_reader_gets_everything() -> None:
@@ -57,7 +66,7 @@ async def test_a_slow_reader_gets_everything() -> None:
     await asyncio.sleep(0.01)
     seen = 0
     async for event in turn.events(idle_seconds=5):
-        assert event == TextDelta(f"{seen} ")
+        assert event == (seen + 1, TextDelta(f"{seen} "))
         seen += 1
         if seen % 100 == 0:
             await asyncio.sleep(0)
@@ -73,7 +82,7 @@ async def test_a_reader_is_told_of_silence() -> None:
 
     turn = turn_of(waiting, [], streamed=True)
     turn.begin(TaskOwner())
-    seen: list[Event | None] = []
+    seen: list[tuple[int, Event] | None] = []
     async for event in turn.events(idle_seconds=0.01):
         seen.append(event)
         release.set()

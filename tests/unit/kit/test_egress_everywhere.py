@@ -30,6 +30,7 @@ _CONNECTING = frozenset({"open_connection", "create_connection", "urlopen", "url
 # Why each of these may connect by itself.
 _ALLOWED = {
     "adapters/sandboxes/proxy.py": "connects to the addresses that the guard has resolved and checked",
+    "cli/channels.py": "calls a server on this machine only, whose address it checks to be loopback",
     "cli/doctor.py": "asks at the server's own address, out of the settings, whether a Dragoman listens there",
     "kit/egress.py": "is the guard",
     "kit/http1/pool.py": "connects to the addresses that its resolver gives, which is the guard's",

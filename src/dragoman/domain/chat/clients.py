@@ -59,6 +59,15 @@ class ChatClientsService:
             raise NotFound("There is no web chat client with this id.", code="chat_client_not_found")
         return found[0]
 
+    async def public(self, client_id: str) -> ChatClient | None:
+        """A client that anybody may talk to through its page; None when there is none, or nobody answers for it."""
+
+        def load(connection: Connection) -> ChatClient | None:
+            found = clients.answering(connection, client_id)
+            return None if found is None else found[0]
+
+        return await self._database.read(load)
+
     async def update(
         self, caller: Caller, client_id: str, edit: Callable[[ClientDraft], ClientDraft]
     ) -> ClientDraft:

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dragoman.domain.messages.citations import Citation
 from dragoman.kit.jsontypes import JsonValue
 
+_SHOWN_CHARACTERS = 2000
+
 
 def write_citations(citations: Sequence[Citation]) -> list[dict[str, JsonValue]]:
-    """What a reader needs to follow a citation, without the passage itself."""
+    """What a reader needs to follow a citation, with the beginning of the passage itself."""
     return [
         {
             "number": citation.number,
@@ -16,6 +18,7 @@ def write_citations(citations: Sequence[Citation]) -> list[dict[str, JsonValue]]
             "document_name": citation.document_name,
             "page": citation.page,
             "score": round(citation.score, 4),
+            "text": citation.text[:_SHOWN_CHARACTERS],
         }
         for citation in citations
     ]

@@ -1,5 +1,7 @@
 """Talking in a session: whoever has its access key reads, asks, stops and asks again."""
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -190,6 +192,20 @@ class ChatService:
         turn.begin(self._tasks)
         self._tasks.start(self._watch(turn, begun), name="chat.watch")
         return turn
+
+    async def under_way(self, access_key: str, *, seconds: float) -> Turn | None:
+        """The answer under way, to be followed; one that another process makes is waited for so long. None when there is none.
+
+        Raises:
+            ChatUnavailable: as ``find``.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            turn_id = (await self.find(access_key)).session.turn_id
+            turn = None if turn_id is None else self._turns.get(turn_id)
+            if turn_id is None or turn is not None or time.monotonic() > until:
+                return turn if turn is not None and turn.streamed else None
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _agent(self, live: LiveSession) -> ResolvedAgent:
         try:

@@ -57,6 +57,21 @@ class ChatSessionsService:
         _check(draft)
         return await self._database.write(self.open, caller, client_id, draft)
 
+    async def open_public(self, client_id: str, draft: SessionDraft) -> str:
+        """The access key of a new session that a visitor opens.
+
+        Raises:
+            ChatUnavailable: there is no such client, or nobody who answers.
+        """
+
+        def store(connection: Connection) -> str:
+            found = clients.answering(connection, client_id)
+            if found is None:
+                raise unavailable()
+            return self.open(connection, found[1], client_id, draft)[1]
+
+        return await self._database.write(store)
+
     def open(
         self, connection: Connection, caller: Caller, client_id: str, draft: SessionDraft
     ) -> tuple[ChatSession, str]:

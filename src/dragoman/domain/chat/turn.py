@@ -14,7 +14,6 @@ from dragoman.kit.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
 
-_WAITING_EVENTS = 256
 _CHARACTERS_PER_TOKEN = 4
 
 
@@ -38,7 +37,7 @@ class Turn:
         answer: makes the events; called once.
         keep: stores the ending; called once, after a failure as well.
         prompt_characters: the length of what is answered, to estimate tokens from when the answer is stopped.
-        streamed: whether somebody reads ``events``; nothing is queued for nobody.
+        streamed: whether somebody reads ``events``; nothing is kept for nobody.
     """
 
     def __init__(
@@ -52,9 +51,8 @@ class Turn:
         self._answer = answer
         self._keep = keep
         self._prompt_characters = prompt_characters
-        self._events: asyncio.Queue[Event | None] | None = None
-        if streamed:
-            self._events = asyncio.Queue(_WAITING_EVENTS)
+        self._told: list[Event] | None = [] if streamed else None
+        self._news = asyncio.Event()
         self._folder = Folder()
         self._written = 0
         self._finished = False
@@ -96,29 +94,40 @@ class Turn:
             raise Unavailable("The server is shutting down.")
         return self._reply
 
-    async def events(self, *, idle_seconds: float) -> AsyncIterator[Event | None]:
-        """The events as they come, and None whenever nothing came for so long.
+    async def events(self, *, idle_seconds: float, after: int = 0) -> AsyncIterator[tuple[int, Event] | None]:
+        """The events with their numbers from 1, those after the given one as they come, and None whenever nothing came for so long.
 
-        ``Finished`` is not among them: the end is what ``reply`` gives, once it is stored.
+        Any number of readers may follow, and come back. ``Finished`` is not among the events: the end is what ``reply`` gives,
+        once it is stored.
         """
-        assert self._events is not None
-        while not (self._ended.is_set() and self._events.empty()):
+        assert self._told is not None
+        place = after
+        while True:
+            news = self._news
+            while place < len(self._told):
+                place += 1
+                yield place, self._told[place - 1]
+            if self._ended.is_set():
+                return
             try:
                 async with asyncio.timeout(idle_seconds):
-                    event = await self._events.get()
+                    await news.wait()
             except TimeoutError:
                 yield None
-                continue
-            if event is None:
-                return
-            yield event
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the events can be followed."""
+        return self._told is not None
 
     def _over(self, _task: asyncio.Task[None]) -> None:
         self._ended.set()
-        if self._events is not None:
-            # When the queue is full its reader is awake anyway, and sees at its end that this is over.
-            with suppress(asyncio.QueueFull):
-                self._events.put_nowait(None)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wakes everybody who follows."""
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     async def _run(self) -> None:
         try:
@@ -154,8 +163,9 @@ class Turn:
                         self._written += len(text)
                     case _:
                         pass
-                if self._events is not None:
-                    await self._events.put(event)
+                if self._told is not None:
+                    self._told.append(event)
+                    self._tell()
 
     def _whole_or_partial(self) -> Reply:
         if not self._finished:

@@ -20,7 +20,8 @@ from dragoman.dialects.aivax.envelope import answer, json_response, said
 from dragoman.domain.chat.model import ChatMessage, LiveSession
 from dragoman.domain.chat.service import Prompt
 from dragoman.domain.chat.turn import Reply, Turn
-from dragoman.kit.errors import DragomanError
+from dragoman.domain.messages.events import Event
+from dragoman.kit.errors import DragomanError, InvalidInput
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonValue
 
@@ -29,6 +30,7 @@ router = APIRouter()
 
 _BASE = "/public/chat-clients/{access_key}"
 _DIALECT = "aivax"
+_ELSEWHERE_SECONDS = 25.0
 _GONE_POLL_SECONDS = 0.25
 _NEVER_SECONDS = 86_400.0
 _SSE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -161,9 +163,27 @@ async def send_prompt(request: Request, access_key: str) -> Response:
     parts = parts_of(values["prompt"], live.client.draft.spec)
     turn = await chat.ask(access_key, Prompt(parts, _DIALECT, streamed))
     if streamed:
-        return await _stream(request, live, turn)
+        return await _stream(request, live, turn, after=0, keep=request.query_params.get("keep") == "1")
     reply = await _while_connected(request, turn)
     return answer(request, _whole(live, reply))
+
+
+@router.get(_BASE + "/events")
+async def follow(request: Request, access_key: str) -> Response:
+    """The answer under way from the event after ``after`` on, as server-sent events; 204 when there is none.
+
+    Its form is this server's own: so a page that lost its connection, or was loaded anew, loses nothing of an answer that was
+    asked for with ``keep=1``.
+    """
+    chat = services_of(request).chat
+    live = await chat.find(access_key)
+    wanted = request.query_params.get("after", "0")
+    if not (wanted.isascii() and wanted.isdecimal() and len(wanted) < 10):
+        raise InvalidInput("after must be a whole number.", param="after")
+    turn = await chat.under_way(access_key, seconds=_ELSEWHERE_SECONDS)
+    if turn is None:
+        return Response(status_code=204)
+    return await _stream(request, live, turn, after=int(wanted), keep=True)
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -212,10 +232,11 @@ def _whole(live: LiveSession, reply: Reply) -> dict[str, JsonValue]:
     }
 
 
-async def _stream(request: Request, live: LiveSession, turn: Turn) -> Response:
+async def _stream(request: Request, live: LiveSession, turn: Turn, *, after: int, keep: bool) -> Response:
     services = services_of(request)
     quiet = "no-ping" in request.headers.get("sse-stream-options", "").lower()
-    events = turn.events(idle_seconds=_NEVER_SECONDS if quiet else services.settings.chat.ping_seconds)
+    idle = _NEVER_SECONDS if quiet else services.settings.chat.ping_seconds
+    events = turn.events(idle_seconds=idle, after=after)
     encoder = ChunkEncoder(
         uuid7(), int(time.time()), live.client.draft.name, live.client.draft.spec.show_tool_calls
     )
@@ -230,15 +251,25 @@ async def _stream(request: Request, live: LiveSession, turn: Turn) -> Response:
 
     async def frames() -> AsyncIterator[bytes]:
         try:
-            yield PING if first is None else encoder.encode(first)
+            yield _numbered(encoder, first)
             async for event in events:
-                yield PING if event is None else encoder.encode(event)
+                yield _numbered(encoder, event)
             yield encoder.end(await turn.reply())
         except DragomanError as error:
             log.warning("chat.stream_failed", code=error.code, status=error.status)
             yield encoder.failed(error)
         finally:
-            turn.cancel()
+            if not keep:
+                turn.cancel()
         yield DONE
 
     return StreamingResponse(frames(), media_type="text/event-stream", headers=_SSE_HEADERS)
+
+
+def _numbered(encoder: ChunkEncoder, told: tuple[int, Event] | None) -> bytes:
+    """The frame of an event with its number, by which a reader that lost the connection goes on."""
+    if told is None:
+        return PING
+    number, event = told
+    piece = encoder.encode(event)
+    return b"id: %d\n%b" % (number, piece) if piece else b""

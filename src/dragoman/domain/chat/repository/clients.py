@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.tables import users
 from dragoman.domain.agents.tables import agents
 from dragoman.domain.chat.model import AgentSummary, ChatClient, ClientDraft, ClientOverview
 from dragoman.domain.chat.spec import ChatClientSpec
@@ -71,6 +72,25 @@ def get(connection: Connection, caller: Caller, client_id: str, *, lock: bool = 
     if row is None:
         raise NotFound("There is no web chat client with this id.", code="chat_client_not_found")
     return read_client(row)
+
+
+def answering(connection: Connection, client_id: str) -> tuple[ChatClient, Caller] | None:
+    """A client with its owner; None when nobody answers for it or the owner is locked out."""
+    owner = [users.c.number, users.c.email, users.c.role, users.c.organisation_id.label("owner_organisation")]
+    statement = (
+        sa.select(*chat_clients.c, *owner)
+        .join(users, users.c.id == chat_clients.c.owner_id)
+        .where(
+            chat_clients.c.id == client_id, chat_clients.c.agent_id.is_not(None), users.c.disabled.is_(False)
+        )
+    )
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is None:
+        return None
+    client = read_client(row)
+    return client, Caller(
+        row["owner_organisation"], client.owner_id, row["number"], row["email"], row["role"]
+    )
 
 
 def update(connection: Connection, client_id: str, draft: ClientDraft, at: int) -> None:

@@ -1,0 +1,97 @@
+"""The pages as HTML. Whatever comes from people is escaped; nothing on a page runs but our own files."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from dragoman.domain.chat.model import ChatMessage
+from dragoman.domain.chat.words import Words
+from dragoman.domain.messages.parts import TextPart
+
+_SCRIPT_FREE = (
+    "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; base-uri 'none'"
+)
+
+
+def chat_policy(frame_origins: Sequence[str]) -> str:
+    """The content security policy of a chat page; without origins only this server may frame it."""
+    ancestors = " ".join(frame_origins) if frame_origins else "'self'"
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' https: data: blob:; "
+        "connect-src 'self'; media-src 'self' data: blob:; frame-src 'self'; base-uri 'none'; form-action 'self'; "
+        f"require-trusted-types-for 'script'; trusted-types dompurify; frame-ancestors {ancestors}"
+    )
+
+
+def scripts_policy() -> str:
+    """The policy of the frame in which an operator's own scripts run: an origin of its own, no way to this server."""
+    return "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' https:; connect-src https:; img-src https: data:"
+
+
+def plain_policy() -> str:
+    """The policy of a page without scripts."""
+    return _SCRIPT_FREE + "; frame-ancestors *"
+
+
+def chat_page(
+    *,
+    title: str,
+    words: Words,
+    script: str,
+    style: str,
+    data: Mapping[str, str],
+    messages: Sequence[ChatMessage],
+    form: str,
+    scripts_frame: str | None,
+    greeting: str | None,
+) -> str:
+    """The chat page. Without scripts it is a form, and what was said so far as text."""
+    attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in data.items())
+    frame = ""
+    if scripts_frame is not None:
+        frame = f'<iframe id="scripts" title="" hidden sandbox="allow-scripts" src="{escape(scripts_frame)}"></iframe>'
+    return (
+        f'<!doctype html>\n<html lang="{escape(words.language)}" dir="{words.direction}"{attributes}>\n<head>\n'
+        '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="referrer" content="no-referrer">\n<meta name="robots" content="noindex">\n<title>{escape(title)}</title>\n'
+        f'<link rel="stylesheet" href="{escape(style)}">\n<script src="{escape(script)}" defer></script>\n</head>\n<body>\n'
+        f'<div id="chat"><header><h1>{escape(title)}</h1></header><main>{_said(messages, words, greeting)}</main>'
+        f'<noscript><form class="composer" method="post" action="{escape(form)}"><div class="row">'
+        f'<textarea name="text" rows="3" required aria-label="{escape(words["inputPlaceholder"])}"></textarea>'
+        f'<button class="send">{escape(words["sendButtonLabel"])}</button></div></form></noscript></div>\n{frame}</body>\n</html>\n'
+    )
+
+
+def _said(messages: Sequence[ChatMessage], words: Words, greeting: str | None) -> str:
+    lines = [f"<p>{escape(greeting)}</p>"] if greeting and not messages else []
+    for message in messages:
+        text = "\n".join(part.text for part in message.parts if isinstance(part, TextPart))
+        who = words["youLabel"] if message.role == "user" else words["answerLabel"]
+        lines.append(f"<li><b>{escape(who)}:</b> {escape(text)}</li>")
+    return f'<noscript><ol class="plain">{"".join(lines)}</ol></noscript>'
+
+
+def notice_page(*, title: str, text: str, words: Words, style: str) -> str:
+    """A page that only says something."""
+    return (
+        f'<!doctype html>\n<html lang="{escape(words.language)}" dir="{words.direction}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<title>{escape(title)}</title>\n<link rel="stylesheet" href="{escape(style)}">\n</head>\n<body><main>'
+        f'<h1>{escape(title)}</h1><p class="notice">{escape(text)}</p></main></body>\n</html>\n'
+    )
+
+
+def embed_page(*, script: str, style: str, words: Words, client_id: str, host: str, failure: str) -> str:
+    """The widget's frame before its session is there: it asks for one and goes there."""
+    return (
+        f'<!doctype html>\n<html lang="{escape(words.language)}" dir="{words.direction}" data-client="{escape(client_id)}" '
+        f'data-host="{escape(host)}" data-failure="{escape(failure)}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Chat</title>\n'
+        f'<link rel="stylesheet" href="{escape(style)}">\n<script src="{escape(script)}" defer></script>\n</head>\n'
+        f'<body><main id="frame"><noscript><p class="notice">{escape(words["scriptsLabel"])}</p></noscript></main></body>\n'
+        "</html>\n"
+    )
+
+
+def scripts_page(scripts: str) -> str:
+    """The frame of an operator's own scripts."""
+    return f'<!doctype html><meta charset="utf-8"><title>Scripts</title>\n{scripts}\n'

@@ -1,0 +1,77 @@
+// The public chat operations, for the session whose access key stands in the page's address.
+import { createParser } from "eventsource-parser";
+
+export class Refused extends Error {
+  constructor(status, message, retryAfter) {
+    super(message);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+async function refusal(response) {
+  const body = await response.json().catch(() => ({}));
+  return new Refused(response.status, body.error || "", Number(response.headers.get("retry-after")) || 0);
+}
+
+export class Session {
+  constructor(accessKey) {
+    this.base = `/api/v1/public/chat-clients/${encodeURIComponent(accessKey)}`;
+  }
+
+  async info() {
+    const response = await fetch(this.base, { headers: { accept: "application/json" } });
+    if (!response.ok) throw await refusal(response);
+    return response.json();
+  }
+
+  async cancel() {
+    await fetch(this.base, { method: "DELETE" });
+  }
+
+  async rewind() {
+    const response = await fetch(`${this.base}/retry`, { method: "POST" });
+    if (!response.ok) throw await refusal(response);
+  }
+
+  get transcript() {
+    return `${this.base}/transcript.json`;
+  }
+
+  // Streams an answer; onEvent gets each parsed chunk. Without content, what the user said last is answered.
+  async ask(content, onEvent) {
+    const response = await fetch(`${this.base}/prompt?keep=1`, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "text/event-stream" },
+      body: content === null ? "{}" : JSON.stringify({ prompt: { role: "user", content } }),
+    });
+    if (!response.ok) throw await refusal(response);
+    return follow(response, onEvent);
+  }
+
+  // Goes on with an answer under way after so many of its events; false when there is none.
+  async resume(after, onEvent) {
+    const response = await fetch(`${this.base}/events?after=${after}`, { headers: { accept: "text/event-stream" } });
+    if (response.status === 204) return false;
+    if (!response.ok) throw await refusal(response);
+    return follow(response, onEvent);
+  }
+}
+
+// True when the stream came to its end.
+async function follow(response, onEvent) {
+  let done = false;
+  const parser = createParser({
+    onEvent(event) {
+      if (event.data === "[DONE]") done = true;
+      else onEvent(JSON.parse(event.data), Number(event.id) || 0);
+    },
+  });
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  for (;;) {
+    const piece = await reader.read();
+    if (piece.done) return done;
+    parser.feed(decoder.decode(piece.value, { stream: true }));
+  }
+}

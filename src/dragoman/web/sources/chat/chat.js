@@ -1,0 +1,231 @@
+import { html } from "htm/preact";
+import { render } from "preact";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { rendered } from "./markdown.js";
+import {
+  again, attach, attachments, busy, info, messages, online, open, problem, send, spoken, stop, textOf, transcript,
+} from "./state.js";
+import "@preact/signals";
+
+const root = document.documentElement;
+const says = (name) => (info.value ? info.value.culture[name] : "");
+
+function Chat() {
+  if (!info.value) return problem.value ? html`<p class="notice" role="alert">${problem.value}</p>` : null;
+  const { client, chatTitle } = info.value;
+  return html`
+    <header>
+      ${client.logoImageUrl && html`<img class="logo" src=${client.logoImageUrl} alt="" />`}
+      <h1>${chatTitle}</h1>
+      <a class="quiet" href=${transcript} download>${says("transcriptLabel")}</a>
+    </header>
+    <main>
+      <${Log} client=${client} />
+    </main>
+    <${Composer} client=${client} />
+    <div class="unseen" aria-live="polite">${spoken.value}</div>`;
+}
+
+function Log({ client }) {
+  const end = useRef(null);
+  const near = useRef(true);
+  useEffect(() => {
+    const watch = () => (near.current = innerHeight + scrollY > document.body.scrollHeight - 160);
+    addEventListener("scroll", watch, { passive: true });
+    return () => removeEventListener("scroll", watch);
+  }, []);
+  useLayoutEffect(() => {
+    if (near.current && end.current) end.current.scrollIntoView({ block: "end" });
+  }, [messages.value, problem.value]);
+  const shown = messages.value;
+  return html`
+    ${!shown.length && (client.helloLabel || client.helloSubLabel) && html`
+      <div class="hello"><p class="big">${client.helloLabel}</p><p>${client.helloSubLabel}</p></div>`}
+    <div role="log" aria-label=${says("conversationLabel")} aria-live="off">
+      <ol class="log">
+        ${shown.map((message, place) => html`<${Message} key=${message.id} message=${message} last=${place === shown.length - 1} client=${client} />`)}
+      </ol>
+    </div>
+    ${!shown.length && client.suggestionButtons.length > 0 && html`
+      <div class="suggestions">
+        ${client.suggestionButtons.map((one) => html`<button type="button" onClick=${() => send(one.prompt)}>${one.label}</button>`)}
+      </div>`}
+    ${!online.value && html`<p class="notice" role="status">${says("offlineLabel")}</p>`}
+    ${problem.value && html`<p class="notice" role="alert">${problem.value}</p>`}
+    <div ref=${end}></div>`;
+}
+
+function Message({ message, last, client }) {
+  const mine = message.role === "user";
+  const text = textOf(message);
+  return html`
+    <li class=${mine ? "mine" : "theirs"}>
+      <span class="unseen">${mine ? says("youLabel") : info.value.chatTitle}: </span>
+      ${message.tools.length > 0 && html`<${Tools} tools=${message.tools} />`}
+      ${client.debug && message.reasoning && html`<details class="tools"><summary>…</summary><p>${message.reasoning}</p></details>`}
+      ${mine ? text && html`<p class="said">${text}</p>` : html`<${Answer} message=${message} text=${text} />`}
+      ${message.parts.filter((part) => part.type !== "text").map((part) => html`<${Medium} part=${part} />`)}
+      ${message.sources.length > 0 && html`<${Sources} sources=${message.sources} />`}
+      ${!mine && !message.pending && html`
+        <div class="actions">
+          ${message.cancelled && html`<span>${says("cancelledLabel")}</span>`}
+          ${text && html`<${Copy} text=${text} />`}
+          ${last && !busy.value && html`<button type="button" class="quiet" onClick=${again}>${says("retryButtonLabel")}</button>`}
+        </div>`}
+      ${mine && last && !busy.value && html`
+        <div class="actions"><button type="button" class="quiet" onClick=${again}>${says("retryButtonLabel")}</button></div>`}
+    </li>`;
+}
+
+function Answer({ message, text }) {
+  const place = useRef(null);
+  const numbers = new Set(message.sources.map((one) => one.number));
+  useLayoutEffect(() => {
+    place.current.innerHTML = rendered(text, numbers);
+    for (const link of place.current.querySelectorAll("a[data-source]")) {
+      link.removeAttribute("target");
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        const source = place.current.closest("li").querySelector(`[data-number="${link.dataset.source}"]`);
+        if (source) {
+          source.closest("details").open = true;
+          source.focus();
+        }
+      });
+    }
+  }, [text, message.sources.length]);
+  useEffect(() => {
+    if (message.pending) return;
+    const blocks = [...place.current.querySelectorAll("pre > code")];
+    if (blocks.length) import(root.dataset.highlight).then((m) => blocks.forEach(m.highlight), () => {});
+  }, [message.pending, text]);
+  return html`
+    <div class="answer" ref=${place}></div>
+    ${message.pending && !text && html`<span class="dots" role="status"><i></i><i></i><i></i><span class="unseen">…</span></span>`}`;
+}
+
+function Tools({ tools }) {
+  return html`<ul class="tools">${tools.map((tool) => html`
+    <li data-state=${tool.state}><b>${tool.name}</b> ${tool.explanation && tool.explanation.reason} <span>${tool.state}</span></li>`)}</ul>`;
+}
+
+function Sources({ sources }) {
+  return html`<details class="sources"><summary>${says("sourcesLabel")} (${sources.length})</summary><ol>
+    ${sources.map((one) => html`
+      <li tabindex="-1" data-number=${one.number}>[${one.number}] ${one.document_name || one.name}${one.page ? `, ${one.page}` : ""}
+        ${one.text && html`<blockquote>${one.text}</blockquote>`}</li>`)}</ol></details>`;
+}
+
+function Medium({ part }) {
+  if (part.type === "image_url") return html`<img class="medium" src=${safe(part.image_url.url)} alt="" />`;
+  if (part.type === "input_audio")
+    return html`<audio controls src=${`data:audio/${part.input_audio.format};base64,${part.input_audio.data}`}></audio>`;
+  const file = part.file || {};
+  const data = file.file_data || "";
+  return html`<a class="file" href=${safe(data)} download=${file.filename || ""} rel="noopener noreferrer">${file.filename || "file"}</a>`;
+}
+
+const safe = (url) => (/^(https?:|data:image\/(png|jpe?g|gif|webp)|data:application\/pdf|blob:|\/)/i.test(url) ? url : "#");
+
+function Copy({ text }) {
+  const [done, setDone] = useState(false);
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setDone(true);
+    setTimeout(() => setDone(false), 2000);
+  };
+  return html`<button type="button" class="quiet" onClick=${copy}>${done ? "✓" : says("copyLabel")}</button>`;
+}
+
+function Composer({ client }) {
+  const field = useRef(null);
+  const files = useRef(null);
+  const takesFiles = client.inputModes.some((mode) => mode !== "text");
+  const submit = (event) => {
+    event.preventDefault();
+    if (busy.value) return stop();
+    const text = field.current.value;
+    field.current.value = "";
+    size();
+    send(text);
+    field.current.focus();
+  };
+  const size = () => {
+    field.current.style.height = "auto";
+    field.current.style.height = Math.min(field.current.scrollHeight, 200) + "px";
+  };
+  const keys = (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+    if (event.key === "Escape" && busy.value) stop();
+  };
+  const accept = { image: "image/*", audio: "audio/*", document: ".pdf,.docx,.xlsx,.pptx,.txt,.md,.csv,.json,.html" };
+  return html`
+    <footer class="composer"><form onSubmit=${submit}>
+      ${attachments.value.length > 0 && html`<ul class="attached">${attachments.value.map((one) => html`
+        <li>${one.name} <button type="button" class="quiet" aria-label=${`${says("removeLabel")} ${one.name}`}
+          onClick=${() => (attachments.value = attachments.value.filter((other) => other !== one))}>×</button></li>`)}</ul>`}
+      <div class="row">
+        ${takesFiles && html`
+          <button type="button" class="round" aria-label=${says("attachLabel")} title=${says("attachLabel")} onClick=${() => files.current.click()}>+</button>
+          <input ref=${files} type="file" hidden multiple accept=${client.inputModes.map((mode) => accept[mode]).filter(Boolean).join(",")}
+            onChange=${() => attach(files.current.files).then(() => (files.current.value = ""))} />`}
+        ${client.inputModes.includes("audio") && navigator.mediaDevices && html`<${Recorder} />`}
+        <textarea ref=${field} rows="1" aria-label=${says("inputPlaceholder")} placeholder=${client.textAreaPlaceholder || says("inputPlaceholder")}
+          onInput=${size} onKeyDown=${keys} enterkeyhint="send"></textarea>
+        <button type="submit" class="send" aria-label=${busy.value ? says("stopButtonLabel") : says("sendButtonLabel")}>
+          ${busy.value ? says("stopButtonLabel") : says("sendButtonLabel")}</button>
+      </div>
+    </form></footer>`;
+}
+
+function Recorder() {
+  const [recorder, setRecorder] = useState(null);
+  const toggle = async () => {
+    if (recorder) return recorder.stop();
+    const sound = await navigator.mediaDevices.getUserMedia({ audio: true }).catch(() => null);
+    if (!sound) return;
+    const made = new MediaRecorder(sound);
+    const pieces = [];
+    made.ondataavailable = (event) => pieces.push(event.data);
+    made.onstop = () => {
+      sound.getTracks().forEach((track) => track.stop());
+      setRecorder(null);
+      attach([new File(pieces, "recording", { type: made.mimeType.split(";")[0] })]);
+    };
+    made.start();
+    setRecorder(made);
+  };
+  return html`<button type="button" class="round" aria-pressed=${Boolean(recorder)} aria-label=${says("recordLabel")} title=${says("recordLabel")}
+    onClick=${toggle}>${recorder ? "■" : "●"}</button>`;
+}
+
+// The operator's colour, with whichever of black and white can be read on it.
+function paint(color) {
+  const canvas = document.createElement("canvas").getContext("2d");
+  canvas.fillStyle = color;
+  canvas.fillRect(0, 0, 1, 1);
+  const [r, g, b] = canvas.getImageData(0, 0, 1, 1).data;
+  const linear = [r, g, b].map((c) => (c / 255 <= 0.04045 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+  const light = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  root.style.setProperty("--own", color);
+  root.style.setProperty("--on-own", light > 0.179 ? "#000" : "#fff");
+}
+
+function dress(found) {
+  const { client, culture, chatTitle } = found;
+  root.lang = culture.languageCode;
+  root.dir = ["ar", "he", "fa", "ur"].includes(culture.languageCode) ? "rtl" : "ltr";
+  document.title = chatTitle;
+  if (client.primaryColor) paint(client.primaryColor);
+  if (client.customStyles) {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(client.customStyles);
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  }
+}
+
+const place = document.getElementById("chat");
+place.replaceChildren();
+info.subscribe((found) => found && dress(found));
+render(html`<${Chat} />`, place);
+open();

@@ -1,0 +1,208 @@
+// What the page shows, and what can be done with it.
+import { batch, signal } from "@preact/signals";
+import { Refused, Session } from "./api.js";
+
+const MOST_BYTES = 20 * 1024 * 1024;
+const RETRIES = 6;
+
+export const info = signal(null);
+export const messages = signal([]);
+export const problem = signal("");
+export const busy = signal(false);
+export const online = signal(navigator.onLine);
+export const spoken = signal("");
+export const attachments = signal([]);
+
+const session = new Session(document.documentElement.dataset.key);
+export const transcript = session.transcript;
+
+const words = () => info.value.culture;
+
+export async function open() {
+  addEventListener("online", () => (online.value = true));
+  addEventListener("offline", () => (online.value = false));
+  try {
+    const found = await session.info();
+    batch(() => {
+      info.value = found;
+      messages.value = found.messages.map(shown);
+    });
+    told("ready", {});
+    await goOn();
+  } catch (error) {
+    problem.value = error instanceof Refused ? document.documentElement.dataset.unavailable : String(error);
+  }
+}
+
+function shown(message) {
+  return {
+    id: message.message_id,
+    role: message.role,
+    parts: typeof message.content === "string" ? [{ type: "text", text: message.content }] : message.content || [],
+    sources: message.annotations || [],
+    tools: [],
+    cancelled: Boolean(message.cancelled),
+    reasoning: "",
+    pending: false,
+  };
+}
+
+// An answer may be under way: the page was loaded anew in the middle of it.
+async function goOn() {
+  const last = messages.value[messages.value.length - 1];
+  if (last && last.role === "user") await answered((take) => session.resume(0, take), true);
+}
+
+export async function send(text) {
+  const parts = attachments.value.map((one) => one.part);
+  if (!text.trim() && !parts.length) return;
+  const content = parts.length ? [...parts, ...(text.trim() ? [{ type: "text", text }] : [])] : text;
+  const said = { ...shown({ role: "user", content }), id: crypto.randomUUID() };
+  batch(() => {
+    messages.value = [...messages.value, said];
+    attachments.value = [];
+  });
+  told("question", { text });
+  const kept = await answered((take) => session.ask(content, take), false);
+  if (!kept) messages.value = messages.value.filter((one) => one !== said);
+}
+
+export async function again() {
+  problem.value = "";
+  try {
+    await session.rewind();
+  } catch (error) {
+    return failed(error);
+  }
+  const upTo = messages.value.map((one) => one.role).lastIndexOf("user");
+  messages.value = messages.value.slice(0, upTo + 1);
+  await answered((take) => session.ask(null, take), true);
+}
+
+export const stop = () => session.cancel();
+
+// False when the question was refused, so that it is not in the session.
+async function answered(begin, maybeNone) {
+  const answer = { ...shown({ role: "assistant", content: "" }), pending: true, id: crypto.randomUUID() };
+  let seen = 0;
+  let begun = false;
+  const show = () => (messages.value = [...messages.value.filter((one) => one.id !== answer.id), { ...answer }]);
+  const take = (chunk, number) => {
+    if (number && number <= seen) return;
+    seen = number || seen;
+    if (chunk.error) throw new Refused(502, chunk.error.message, 0);
+    grow(answer, chunk);
+    show();
+  };
+  batch(() => {
+    busy.value = true;
+    problem.value = "";
+  });
+  if (!maybeNone) show();
+  try {
+    let done = await begin((chunk, number) => {
+      begun = true;
+      take(chunk, number);
+    });
+    begun = begun || done === false || !maybeNone;
+    for (let tries = 0; !done && begun && !maybeNone && tries < RETRIES; tries++) done = await retried(take, () => seen, tries);
+  } catch (error) {
+    if (!(error instanceof Refused)) {
+      if (await recovered(take, () => seen)) error = null;
+    }
+    if (error) {
+      failed(error);
+      messages.value = messages.value.filter((one) => one.id !== answer.id || textOf(answer));
+      if (error.status === 400 || error.status === 413) return false;
+    }
+  } finally {
+    answer.pending = false;
+    if (messages.value.some((one) => one.id === answer.id)) show();
+    busy.value = false;
+    spoken.value = textOf(answer);
+    if (textOf(answer)) told("answer", { text: textOf(answer) });
+  }
+  return true;
+}
+
+async function recovered(take, seen) {
+  for (let tries = 0; tries < RETRIES; tries++) {
+    try {
+      if (await retried(take, seen, tries)) return true;
+    } catch (error) {
+      if (error instanceof Refused) return false;
+    }
+  }
+  return false;
+}
+
+async function retried(take, seen, tries) {
+  await new Promise((ready) => setTimeout(ready, Math.min(8000, 500 * 2 ** tries)));
+  const done = await session.resume(seen(), take);
+  if (done !== false) return done;
+  // It ended meanwhile: what was stored is what there is.
+  const found = await session.info();
+  messages.value = found.messages.map(shown);
+  return true;
+}
+
+export const textOf = (message) =>
+  message.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n");
+
+function grow(answer, chunk) {
+  if (chunk.servertool) {
+    const known = answer.tools.filter((tool) => tool.id !== chunk.servertool.id);
+    answer.tools = [...known, chunk.servertool];
+  }
+  const delta = chunk.choices && chunk.choices[0] ? chunk.choices[0].delta : {};
+  if (delta.content) answer.parts = [{ type: "text", text: textOf(answer) + delta.content }, ...answer.parts.filter((p) => p.type !== "text")];
+  if (delta.reasoning) answer.reasoning += delta.reasoning;
+  if (delta.images) answer.parts = [...answer.parts, ...delta.images];
+  if (delta.attachments) answer.parts = [...answer.parts, ...delta.attachments];
+  if (delta.annotations) answer.sources = delta.annotations;
+  if (chunk.cancelled) answer.cancelled = true;
+}
+
+function failed(error) {
+  const known = info.value ? words() : {};
+  if (error.status === 429) problem.value = known.limitLabel;
+  else if (error.status === 422) problem.value = known.unavailableLabel;
+  else if (error.status === 400 || error.status === 413 || error.status === 409) problem.value = error.message || known.errorLabel;
+  else problem.value = known.errorLabel || String(error);
+}
+
+export async function attach(files) {
+  const modes = info.value.client.inputModes;
+  for (const file of files) {
+    const kind = file.type.startsWith("image/") ? "image" : file.type.startsWith("audio/") ? "audio" : "document";
+    if (!modes.includes(kind) || file.size > MOST_BYTES) {
+      problem.value = words().errorLabel;
+      continue;
+    }
+    const url = await new Promise((done, lost) => {
+      const reader = new FileReader();
+      reader.onload = () => done(reader.result);
+      reader.onerror = () => lost(reader.error);
+      reader.readAsDataURL(file);
+    });
+    attachments.value = [...attachments.value, { name: file.name, part: partOf(kind, file, url) }];
+  }
+}
+
+function partOf(kind, file, url) {
+  if (kind === "image") return { type: "image_url", image_url: { url } };
+  if (kind === "audio") {
+    const format = file.type.split("/")[1].split(";")[0];
+    return { type: "input_audio", input_audio: { data: url.split(",")[1], format } };
+  }
+  return { type: "file", file: { filename: file.name, file_data: url } };
+}
+
+// The host page and the operator's own scripts are told what happens, never a key.
+function told(name, detail) {
+  const event = { source: "dragoman", name, ...detail };
+  const host = document.documentElement.dataset.host;
+  if (parent !== window && host) parent.postMessage(event, host);
+  const frame = document.getElementById("scripts");
+  if (frame) frame.contentWindow.postMessage(event, "*");
+}
