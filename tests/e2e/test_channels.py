@@ -320,6 +320,36 @@ def test_a_picture_reaches_the_model_when_the_client_takes_pictures(shop: Shop) 
     assert text == {"type": "text", "text": "what is this?"}
 
 
+def test_a_voice_message_is_read_and_answered_by_voice(shop: Shop) -> None:
+    spoken = {
+        "input": "What time do you open?",
+        "model": "tts-1",
+        "voice": "alloy",
+        "response_format": "opus",
+    }
+    made = shop.http.post("/v1/audio/speech", json=spoken)
+    if made.status_code == 503:
+        pytest.skip(f"nothing speaks here: {made.text}")
+    shop.services.put_file("voice1", made.content)
+    bot = shop.bot("telegram", {"inputModes": ["Audio"], "audioSynthesisSource": "Gpt4oTts"})
+    shop.provider.plays.append(says("We open at nine."))
+    update = {
+        "update_id": 2,
+        "message": {
+            "message_id": 10,
+            "chat": {"id": int(bot.address), "type": "private"},
+            "from": {"id": 1, "is_bot": False},
+            "date": int(time.time()),
+            "voice": {"file_id": "voice1", "mime_type": "audio/ogg"},
+        },
+    }
+    headers = {"x-telegram-bot-api-secret-token": bot.hook.rsplit("/", 1)[-1]}
+    assert httpx.post(bot.hook, json=update, headers=headers, trust_env=False).status_code == 200
+    assert bot.answers(1, 90) == ["(voice)"]
+    heard = str(shop.provider.bodies[-1]["messages"][-1]["content"]).lower()
+    assert "open" in heard
+
+
 def test_the_hourly_limit_is_told_politely(shop: Shop) -> None:
     bot = shop.bot("telegram")
     change = {"limitingParameters": {"messagesPerHour": 1, "maxMessages": 0}}

@@ -26,6 +26,7 @@ from dragoman.domain.chat.channels.service import ChannelsService
 from dragoman.domain.chat.channels.sessions import ContactSessions
 from dragoman.domain.chat.channels.takeover import Takeover
 from dragoman.domain.chat.model import Channel
+from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.schedules.firing import ScheduleFiring
 from dragoman.domain.schedules.jobs import AGAIN, ONCE
 from dragoman.kit.crypto import RootKey
@@ -77,6 +78,7 @@ def open_channels(
     root_key: RootKey,
     policy: EgressPolicy,
     chat: ChatParts,
+    speech: SpeechService,
     tasks: TaskOwner,
     wake: Callable[[], None],
     stack: AsyncExitStack,
@@ -101,7 +103,9 @@ def open_channels(
     firing = ScheduleFiring(
         database=database, chat=chat["chat"], sessions=chat["chat_sessions"], delivery=delivery, wake=wake
     )
-    sending = ContactSending(database, places, most_attempts=group.max_attempts, settled=firing.settled)
+    sending = ContactSending(
+        database, places, most_attempts=group.max_attempts, settled=firing.settled, speech=speech
+    )
 
     async def failed(kind: str, payload: JsonObject, reason: str) -> None:
         if kind == ANSWER:

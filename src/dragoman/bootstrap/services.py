@@ -240,6 +240,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             root_key=root_key,
             policy=policy,
             chat=chat,
+            speech=speech,
             tasks=tasks,
             wake=channels_wake,
             stack=stack,

@@ -198,7 +198,7 @@ class ContactAnswers:
             repository.settle(connection, work.keys, "asked")
 
         def answered(connection: Connection, reply: Reply) -> None:
-            pieces = self._delivery.pieces(work.place, reply.answer.text)
+            pieces = self._delivery.pieces(work.place, reply.answer.text, spoken=audio)
             self._put_out(connection, work.contact, work.keys, pieces, "done", None)
 
         return Prompt(

@@ -16,6 +16,9 @@ from dragoman.domain.chat.errors import unavailable
 from dragoman.domain.chat.model import Channel
 from dragoman.kit.clock import now_ms
 
+# The media type of pieces that are spoken when they are sent.
+SPOKEN = "audio/ogg"
+
 
 class ContactDelivery:
     """Reaches contacts by client, channel and address, inside a transaction."""
@@ -65,9 +68,11 @@ class ContactDelivery:
         enqueue_send(connection, contact.key)
         return True
 
-    def pieces(self, place: Place, text: str) -> list[Outgoing]:
-        """An answer as the messages that the client wants it sent in."""
+    def pieces(self, place: Place, text: str, *, spoken: bool = False) -> list[Outgoing]:
+        """An answer as the messages that the client wants it sent in; ``spoken`` when it answers something spoken."""
         adapter = self._places.adapter(place.integration.channel)
+        if spoken and text.strip() and place.client.draft.spec.speech.source != "none":
+            return [Outgoing(piece, mime=SPOKEN) for piece in cut(text, adapter.longest_text)]
         if place.client.draft.spec.split_answers:
             cuts = split_answer(text, piece_length=adapter.piece_length, longest=adapter.longest_text)
         else:

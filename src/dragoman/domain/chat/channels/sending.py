@@ -13,6 +13,8 @@ from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.model import Contact, Place, Sending
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.ports import Outgoing
+from dragoman.domain.inference.speech.ports import SpeechRequest
+from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, ProviderError
 from dragoman.kit.jsontypes import JsonObject
@@ -34,6 +36,7 @@ class ContactSending:
     Args:
         most_attempts: after so many failures a piece is given up and kept as a dead letter.
         settled: told of every piece that is sent or given up, in the transaction that notes it.
+        speech: speaks pieces that are to be spoken; what cannot be spoken is sent as text.
     """
 
     def __init__(
@@ -43,12 +46,14 @@ class ContactSending:
         *,
         most_attempts: int,
         settled: Settled | None = None,
+        speech: SpeechService | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._database = database
         self._places = places
         self._most_attempts = most_attempts
         self._settled = settled
+        self._speech = speech
         self._clock_ms = clock_ms
         self._started_at = clock_ms()
 
@@ -86,7 +91,7 @@ class ContactSending:
         attempts = piece.attempts + 1
         begun = {"state": "sending", "attempts": attempts, "tried_at": self._clock_ms()}
         await self._database.write(repository.change_out, piece.key, begun)
-        audio = None if piece.audio is None else b64decode(piece.audio)
+        audio = await self._sound(place, piece)
         adapter = self._places.adapter(contact.channel)
         try:
             message_id = await adapter.send(
@@ -102,6 +107,24 @@ class ContactSending:
             raise RunLater(self._clock_ms() + _pause_ms(attempts, error)) from error
         sent = {"state": "sent", "message_id": message_id, "sent_at": self._clock_ms(), "error": None}
         await self._database.write(self._settle, piece, sent, None)
+
+    async def _sound(self, place: Place, piece: Sending) -> bytes | None:
+        """The piece as sound where it is one, or is to be spoken and can be."""
+        if piece.audio is not None:
+            return b64decode(piece.audio)
+        if piece.mime is None or self._speech is None:
+            return None
+        spec = place.client.draft.spec
+        for voice in dict.fromkeys((spec.speech.voice, None)):
+            request = SpeechRequest(
+                piece.text, voice=voice, language=spec.language, instructions=spec.speech.instruction
+            )
+            try:
+                return b"".join([sound async for sound in self._speech.speak(request, form="opus")])
+            except DragomanError as error:
+                # Another voice, or the text itself, says the same.
+                log.warning("channel.not_spoken", voice=voice, reason=error.detail)
+        return None
 
     async def _give_up(self, piece: Sending, reason: str) -> None:
         log.error("channel.dead_letter", message=piece.id, reason=reason)
