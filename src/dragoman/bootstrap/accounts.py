@@ -26,7 +26,7 @@ async def open_database_and_key(settings: Settings) -> AsyncIterator[tuple[Datab
     """
     root_key = await asyncio.to_thread(load_or_create_key, settings.key_file)
     await asyncio.to_thread(migrate, settings.database_url, settings.data_dir)
-    database = open_database(settings.database_url, settings.data_dir)
+    database = open_database(settings.database_url, settings.data_dir, seal=root_key.derive("audit"))
     try:
         yield database, root_key
     finally:

@@ -8,6 +8,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from dragoman.kit.ids import uuid7
+from dragoman.kit.origin import asked_from
 from dragoman.kit.public_address import came_by
 
 log = structlog.get_logger(__name__)
@@ -93,7 +94,8 @@ class Front:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id, dialect=name), came_by(scope):
+        bound = structlog.contextvars.bound_contextvars(request_id=request_id, dialect=name)
+        with bound, came_by(scope), asked_from(scope):
             try:
                 await application(scope, receive, sending)
             except Exception as error:

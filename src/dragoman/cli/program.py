@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "plugins": ("dragoman.cli.plugins", "list and run plugins"),
     "users": ("dragoman.cli.users", "create and list users"),
     "keys": ("dragoman.cli.keys", "create, list and revoke API keys"),
+    "audit": ("dragoman.cli.audit", "check, show, export and redact what was recorded"),
     "config": ("dragoman.cli.config", "show the settings and where they come from"),
     "doctor": ("dragoman.cli.doctor", "check this machine, the data folder and the settings"),
     "openapi": ("dragoman.cli.openapi", "print a dialect's OpenAPI document"),

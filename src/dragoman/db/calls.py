@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ class Call:
     kwargs: Mapping[str, Any]
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any] = field(init=False)
+    context: Context = field(init=False, default_factory=copy_context)
     result: Any = None
     error: BaseException | None = None
 
@@ -27,8 +29,8 @@ class Call:
         self.future = self.loop.create_future()
 
     def run(self, connection: Connection) -> None:
-        """Runs the function and keeps its result."""
-        self.result = self.fn(connection, *self.args, **self.kwargs)
+        """Runs the function in the caller's context and keeps its result."""
+        self.result = self.context.run(self.fn, connection, *self.args, **self.kwargs)
 
     def fail(self, error: BaseException) -> None:
         """Keeps the error in place of a result."""

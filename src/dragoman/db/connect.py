@@ -13,18 +13,21 @@ _FILE = "dragoman.db"
 _SCHEMES = ("postgresql://", "postgresql+psycopg://", "postgres://")
 
 
-def open_database(url: str | None, data_dir: Path) -> Database:
+def open_database(url: str | None, data_dir: Path, *, seal: bytes | None = None) -> Database:
     """The database at the address, or the data folder's SQLite file when there is none; not yet connected.
 
     ``migrate`` comes first: it makes the folder and the schema.
+
+    Args:
+        seal: the key that what is recorded for audits is sealed with.
 
     Raises:
         InvalidInput: the address is of another kind.
         Unavailable: PostgreSQL's driver is not installed.
     """
     if url is None:
-        return SqliteDatabase(sqlite_path(data_dir))
-    return cast("Database", postgres().PostgresDatabase(postgres_url(url)))
+        return SqliteDatabase(sqlite_path(data_dir), seal=seal)
+    return cast("Database", postgres().PostgresDatabase(postgres_url(url), seal=seal))
 
 
 def sqlite_path(data_dir: Path) -> Path:

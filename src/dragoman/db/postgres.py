@@ -4,6 +4,7 @@ The only module that needs the extra ``postgres``; ``db.connect`` loads it by na
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,6 +16,7 @@ from pgvector.psycopg import register_vector
 from psycopg.types import TypeInfo
 from sqlalchemy import Connection, Engine, event, exc
 
+from dragoman.db.schema import SEAL
 from dragoman.kit.errors import InvalidInput, Unavailable
 
 P = ParamSpec("P")
@@ -33,10 +35,12 @@ class PostgresDatabase:
     Args:
         url: SQLAlchemy's address, ``postgresql+psycopg://user:password@host/name``.
         connections: the most connections, and so the most calls that run at the same time.
+        seal: the key that what is recorded for audits is sealed with.
     """
 
-    def __init__(self, url: str, *, connections: int = _CONNECTIONS) -> None:
+    def __init__(self, url: str, *, connections: int = _CONNECTIONS, seal: bytes | None = None) -> None:
         self._engine = make_engine(url, connections=connections)
+        self._engine.update_execution_options(**{SEAL: seal})
         self._snapshots = self._engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
@@ -81,7 +85,8 @@ class PostgresDatabase:
         if self._closed:
             raise Unavailable("The database is closed.")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, partial(_in_transaction, engine, fn, args, kwargs))
+        work = partial(_in_transaction, engine, fn, args, kwargs)
+        return await loop.run_in_executor(self._threads, contextvars.copy_context().run, work)
 
 
 def make_engine(url: str, *, connections: int = _CONNECTIONS) -> Engine:

@@ -15,3 +15,6 @@ metadata = sa.MetaData(
 RowKey = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 EpochMs = sa.BigInteger
 Json = sa.JSON
+
+# The execution option under which a connection carries the key that audit chains are sealed with.
+SEAL = "dragoman_audit_seal"

@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from dragoman.db.calls import Call, deliver
+from dragoman.db.schema import SEAL
 from dragoman.db.sqlite_driver import BUSY_SECONDS, make_engine, raw, translated
 from dragoman.kit.errors import Unavailable
 
@@ -33,10 +34,19 @@ class SqliteDatabase:
         path: the database file; its folder exists.
         readers: the most reads that run at the same time.
         busy_seconds: how long a write waits for another process's.
+        seal: the key that what is recorded for audits is sealed with.
     """
 
-    def __init__(self, path: Path, *, readers: int = _READERS, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        readers: int = _READERS,
+        busy_seconds: float = BUSY_SECONDS,
+        seal: bytes | None = None,
+    ) -> None:
         self._write_engine = make_engine(path, cache_kib=_WRITER_CACHE_KIB, busy_seconds=busy_seconds)
+        self._write_engine.update_execution_options(**{SEAL: seal})
         self._most_readers = readers
         self._read_engine = make_engine(path, busy_seconds=busy_seconds)
         self._writes: queue.SimpleQueue[Call | None] = queue.SimpleQueue()

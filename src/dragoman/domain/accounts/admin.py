@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from dragoman.db.database import Database
 from dragoman.domain.accounts import repository
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller, Role
 from dragoman.domain.accounts.keytable import caller_of, key_digest
 from dragoman.domain.accounts.model import ApiKey, KeyKind, User
@@ -121,6 +122,9 @@ class AccountsAdmin:
         repository.raise_version(connection, repository.KEYS_TOPIC)
         user = repository.user_by_email(connection, email)
         assert user is not None
+        audit.record_by_operator(
+            connection, organisation_id, "user.created", user.id, email=email, role=user.role
+        )
         return user
 
     def _organisation(self, connection: Connection, wanted: str | None, email: str) -> tuple[str, bool]:
@@ -168,6 +172,10 @@ class AccountsAdmin:
             if not repository.set_disabled(connection, clean_email(email), disabled):
                 raise _no_user(email)
             repository.raise_version(connection, repository.KEYS_TOPIC)
+            user = repository.user_by_email(connection, clean_email(email))
+            assert user is not None
+            action = "user.disabled" if disabled else "user.enabled"
+            audit.record_by_operator(connection, user.organisation_id, action, user.id)
 
         await self._database.write(change)
         await self._versions.check()
@@ -189,6 +197,7 @@ class AccountsAdmin:
             key, values = new_key_values(user.id, label, days, kind=kind, now_ms=self._clock_ms())
             repository.insert_key(connection, values)
             repository.raise_version(connection, repository.KEYS_TOPIC)
+            _note_key(connection, user, str(values["id"]), label, kind)
             return str(values["id"]), key
 
         made = await self._database.write(store)
@@ -216,6 +225,8 @@ class AccountsAdmin:
             if not repository.revoke_any_key(connection, key_id, self._clock_ms()):
                 raise NotFound(f"There is no API key {key_id} in force.", code="api_key_not_found")
             repository.raise_version(connection, repository.KEYS_TOPIC)
+            owner = repository.organisation_of_key(connection, key_id)
+            audit.record_by_operator(connection, owner, "key.revoked", key_id)
 
         await self._database.write(revoke)
         await self._versions.check()
@@ -248,11 +259,19 @@ class AccountsAdmin:
             )
             repository.insert_key(connection, values)
             repository.raise_version(connection, repository.KEYS_TOPIC)
+            _note_key(connection, user, str(values["id"]), "bootstrap", "private")
         elif there.user_id != user.id:
             raise Conflict("The bootstrap key belongs to another user.", code="bootstrap_key_taken")
         elif there.revoked_at is not None:
             log.warning("accounts.bootstrap.key_revoked", key_id=there.id)
         return user
+
+
+def _note_key(connection: Connection, user: User, key_id: str, label: str, kind: KeyKind) -> None:
+    organisation = user.organisation_id
+    audit.record_by_operator(
+        connection, organisation, "key.created", key_id, label=label, kind=kind, user=user.id
+    )
 
 
 def _no_user(email: str) -> NotFound:

@@ -170,6 +170,12 @@ def revoke_any_key(connection: Connection, key_id: str, at: int) -> bool:
     return _revoke(connection, key_id, at, sa.true())
 
 
+def organisation_of_key(connection: Connection, key_id: str) -> str:
+    """The organisation whose user has or had this key. For the operator."""
+    statement = sa.select(users.c.organisation_id).join(api_keys, api_keys.c.user_id == users.c.id)
+    return connection.execute(statement.where(api_keys.c.id == key_id)).scalar_one()
+
+
 def _revoke(connection: Connection, key_id: str, at: int, scope: sa.ColumnElement[bool]) -> bool:
     statement = sa.update(api_keys).where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None), scope)
     return connection.execute(statement.values(revoked_at=at)).rowcount > 0

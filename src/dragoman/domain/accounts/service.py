@@ -8,8 +8,10 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts import repository
 from dragoman.domain.accounts.admin import AccountsAdmin, new_key_values, new_salt
+from dragoman.domain.accounts.audit import record as audit
+from dragoman.domain.accounts.audit.service import AuditLog
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.accounts.keytable import KeyTable
+from dragoman.domain.accounts.keytable import KeyTable, caller_of
 from dragoman.domain.accounts.model import ApiKey, KeyKind, Login, User
 from dragoman.domain.accounts.nonce import Nonces
 from dragoman.domain.accounts.switches import TOPIC as SWITCHES_TOPIC
@@ -31,7 +33,8 @@ _EXCHANGE = "token"
 class AccountsService:
     """Accounts for callers; ``admin`` is the part that only the server's operator may use.
 
-    ``keys`` answers who is calling, ``versions`` tells other parts when what they keep in memory has changed.
+    ``audit`` has what was recorded, for the operator, too. ``keys`` answers who is calling, ``versions`` tells
+    other parts when what they keep in memory has changed.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class AccountsService:
         self.versions = Versions(database)
         self.switches = Switches(database, self.versions)
         self.keys = KeyTable(database, self.versions, self._signer, clock_ms=clock_ms)
+        self.audit = AuditLog(database, root_key.derive("audit"))
         self.admin = AccountsAdmin(database, self.versions, clock_ms=clock_ms)
 
     async def user(self, caller: Caller) -> User:
@@ -79,6 +83,7 @@ class AccountsService:
         def store(connection: Connection) -> None:
             repository.insert_key(connection, values)
             repository.raise_version(connection, repository.KEYS_TOPIC)
+            audit.record(connection, caller, "key.created", str(values["id"]), label=label, kind=kind)
 
         await self._database.write(store)
         await self.versions.check()
@@ -99,6 +104,7 @@ class AccountsService:
             if not repository.revoke_key(connection, caller, key_id, self._clock_ms()):
                 raise NotFound("There is no API key with this id.", code="api_key_not_found")
             repository.raise_version(connection, repository.KEYS_TOPIC)
+            audit.record(connection, caller, "key.revoked", key_id)
 
         await self._database.write(revoke)
         await self.versions.check()
@@ -165,6 +171,7 @@ class AccountsService:
             kept = {name: value for name, value in merged.items() if value is not None}
             repository.set_user_settings(connection, caller, kept)
             repository.raise_version(connection, SWITCHES_TOPIC)
+            audit.record(connection, caller, "account.changed", caller.user_id, settings=sorted(changes))
             return kept
 
         kept = await self._database.write(change)
@@ -193,7 +200,12 @@ class AccountsService:
     async def roll_salt(self, caller: Caller) -> str:
         """The caller's new salt; the old one holds no more."""
         salt = new_salt()
-        await self._database.write(repository.set_salt, caller, salt)
+
+        def change(connection: Connection) -> None:
+            repository.set_salt(connection, caller, salt)
+            audit.record(connection, caller, "account.salt_rolled", caller.user_id)
+
+        await self._database.write(change)
         return salt
 
     async def set_secret(self, caller: Caller, name: str, value: str) -> None:
@@ -208,7 +220,12 @@ class AccountsService:
         if not plain or len(plain) > _LONGEST_SECRET:
             raise InvalidInput(f"A secret has 1 to {_LONGEST_SECRET} bytes.", param="value")
         sealed = self._sealer.seal(plain, _secret_context(caller, name))
-        await self._database.write(repository.put_secret, caller, name, sealed, self._clock_ms())
+
+        def store(connection: Connection) -> None:
+            repository.put_secret(connection, caller, name, sealed, self._clock_ms())
+            audit.record(connection, caller, "secret.set", name)
+
+        await self._database.write(store)
 
     async def secret(self, caller: Caller, name: str) -> str:
         """One of the caller's secrets in clear, for use and never for show.
@@ -232,8 +249,13 @@ class AccountsService:
         Raises:
             NotFound: the caller has no such secret.
         """
-        if not await self._database.write(repository.delete_secret, caller, name):
-            raise _no_secret(name)
+
+        def remove(connection: Connection) -> None:
+            if not repository.delete_secret(connection, caller, name):
+                raise _no_secret(name)
+            audit.record(connection, caller, "secret.deleted", name)
+
+        await self._database.write(remove)
 
 
 def _secret_context(caller: Caller, name: str) -> str:
@@ -255,3 +277,5 @@ def _note_login(connection: Connection, email: str, address: str, *, succeeded: 
             "at": at,
         }
         repository.insert_login(connection, values)
+        outcome = "done" if succeeded else "refused"
+        audit.record(connection, caller_of(user), "token.issued", user.id, outcome=outcome)

@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents import repository
 from dragoman.domain.agents.listing import Listing, Listings, raise_version
@@ -76,7 +77,9 @@ class AgentsService:
         def store(connection: Connection) -> tuple[StoredAgent, int]:
             named = replace(agent, slug=_free_slug(connection, caller, name, agent_id))
             repository.insert(connection, named)
-            return named, self._changed(connection, named)
+            version = self._changed(connection, named)
+            audit.record(connection, caller, f"{kind}.created", agent_id, name=name)
+            return named, version
 
         stored, version = await self._database.write(store)
         self._listings.note(stored, version)
@@ -130,7 +133,9 @@ class AgentsService:
                 agent, slug=slug, sealed=sealed, updated_at=max(now_ms(), before.updated_at + 1)
             )
             repository.update(connection, changed)
-            return changed, self._changed(connection, changed)
+            version = self._changed(connection, changed)
+            audit.record(connection, caller, f"{agent.kind}.changed", agent.id, name=agent.name)
+            return changed, version
 
         changed, version = await self._database.write(store)
         self._listings.note(changed, version)
@@ -147,7 +152,9 @@ class AgentsService:
         def remove(connection: Connection) -> int:
             agent = repository.get(connection, caller, agent_id, kind)
             repository.delete(connection, agent_id)
-            return self._changed(connection, agent)
+            version = self._changed(connection, agent)
+            audit.record(connection, caller, f"{kind}.deleted", agent_id, name=agent.name)
+            return version
 
         version = await self._database.write(remove)
         self._listings.note_deleted(caller, kind, agent_id, version)

@@ -6,6 +6,7 @@ import orjson
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents import repository as agents
 from dragoman.domain.chat.model import Channel, ChatClient, ClientDraft, ClientOverview, Integration
@@ -38,6 +39,7 @@ class ChatClientsService:
         def store(connection: Connection) -> None:
             _check_agent(connection, caller, draft.agent_id)
             clients.insert(connection, caller, client)
+            audit.record(connection, caller, "chat_client.created", client.id)
 
         await self._database.write(store)
         return client
@@ -83,6 +85,7 @@ class ChatClientsService:
             if draft.agent_id != before.agent_id:
                 _check_agent(connection, caller, draft.agent_id)
             clients.update(connection, client_id, draft, self._clock_ms())
+            audit.record(connection, caller, "chat_client.changed", client_id)
             return draft
 
         return await self._database.write(store)
@@ -93,8 +96,13 @@ class ChatClientsService:
         Raises:
             NotFound: the caller has no such client.
         """
-        if not await self._database.write(clients.delete, caller, client_id):
-            raise NotFound("There is no web chat client with this id.", code="chat_client_not_found")
+
+        def remove(connection: Connection) -> None:
+            if not clients.delete(connection, caller, client_id):
+                raise NotFound("There is no web chat client with this id.", code="chat_client_not_found")
+            audit.record(connection, caller, "chat_client.deleted", client_id)
+
+        await self._database.write(remove)
 
     async def integrations(self, caller: Caller, client_id: str) -> dict[Channel, Integration]:
         """Where else the client answers, secrets in clear.
@@ -136,6 +144,7 @@ class ChatClientsService:
                 "updated_at": self._clock_ms(),
             }
             clients.put_integration(connection, values)
+            audit.record(connection, caller, "integration.set", client_id, channel=channel)
 
         await self._database.write(store)
 
@@ -150,6 +159,7 @@ class ChatClientsService:
             clients.get(connection, caller, client_id)
             if not clients.delete_integration(connection, client_id, channel):
                 raise NotFound("The integration is not configured.", code="integration_not_found")
+            audit.record(connection, caller, "integration.deleted", client_id, channel=channel)
 
         await self._database.write(remove)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.chat.errors import unavailable
 from dragoman.domain.chat.model import ChatSession, SessionDraft, SessionOverview
@@ -137,6 +138,7 @@ class ChatSessionsService:
             clients.get(connection, caller, client_id)
             if not sessions.delete(connection, client_id, session_id):
                 raise NotFound("There is no session with this id.", code="session_not_found")
+            audit.record(connection, caller, "session.deleted", session_id, client=client_id)
 
         await self._database.write(remove)
 

@@ -9,6 +9,7 @@ from anyio import to_thread
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.knowledge.indexing import DELETED_AT_ONCE, Indexing
 from dragoman.domain.knowledge.ingest import Ingestion
@@ -80,7 +81,13 @@ class KnowledgeService:
             created_at=now,
             updated_at=now,
         )
-        return await self._database.write(collections.insert, collection)
+
+        def store(connection: Connection) -> Collection:
+            made = collections.insert(connection, collection)
+            audit.record(connection, caller, "collection.created", made.id, name=name, visibility=visibility)
+            return made
+
+        return await self._database.write(store)
 
     async def collections(self, caller: Caller) -> list[Collection]:
         """Every collection the caller may search."""
@@ -131,6 +138,7 @@ class KnowledgeService:
                 tags=found.tags if tags is None else tags,
                 at=now_ms(),
             )
+            audit.record(connection, caller, "collection.changed", collection_id, name=name)
 
         await self._database.write(change)
 
@@ -141,6 +149,7 @@ class KnowledgeService:
             NotFound: the caller owns no such collection.
         """
         found = await self._database.read(collections.get_owned, caller, collection_id)
+        await self._database.write(audit.record, caller, "collection.emptied", collection_id, name=found.name)
         await self._empty(found.key)
 
         def delete(connection: Connection) -> list[str]:
@@ -149,6 +158,7 @@ class KnowledgeService:
             while batch := self._indexing.delete_documents(connection, found.key):
                 late += batch
             collections.delete(connection, found.key)
+            audit.record(connection, caller, "collection.deleted", collection_id, name=found.name)
             return late
 
         await self._forget_files(await self._database.write(delete))
@@ -160,6 +170,7 @@ class KnowledgeService:
             NotFound: no such collection that the caller may change.
         """
         found = await self._editable(caller, collection_id)
+        await self._database.write(audit.record, caller, "collection.emptied", collection_id, name=found.name)
         await self._empty(found.key)
 
     async def reindex_collection(self, caller: Caller, collection_id: str) -> None:
@@ -221,7 +232,7 @@ class KnowledgeService:
             skipped += len(batch) - changed
             if delete_absent:
                 seen.update(draft.external_id for draft, _ in batch)
-        deleted = await self._delete_others(found.key, seen) if delete_absent else 0
+        deleted = await self._delete_others(caller, found, seen) if delete_absent else 0
         return ImportResult(enqueued, skipped, deleted)
 
     async def documents(self, caller: Caller, collection_id: str, wanted: DocumentFilter) -> list[Document]:
@@ -258,6 +269,9 @@ class KnowledgeService:
             NotFound: no such collection for this caller; raised before the first document.
         """
         found = await self.collection(caller, collection_id)
+        await self._database.write(
+            audit.record, caller, "collection.exported", collection_id, name=found.name
+        )
         return self._walk(found.key)
 
     async def _walk(self, collection_key: int) -> AsyncIterator[tuple[Document, str]]:
@@ -303,6 +317,7 @@ class KnowledgeService:
             collections.hold(connection, found.key)
             document = documents.get(connection, found.key, document_id)
             self._indexing.delete_document(connection, document)
+            audit.record(connection, caller, "document.deleted", document_id, name=document.name)
             return document.blob_key
 
         blob_key = await self._database.write(remove)
@@ -324,13 +339,16 @@ class KnowledgeService:
         for blob_key in filter(None, blob_keys):
             await self._blobs.delete(blob_key)
 
-    async def _delete_others(self, collection_key: int, kept: set[str]) -> int:
+    async def _delete_others(self, caller: Caller, collection: Collection, kept: set[str]) -> int:
         def remove(connection: Connection, after: int) -> tuple[int, list[Document]]:
-            collections.hold(connection, collection_key)
-            batch = documents.keys_after(connection, collection_key, after, limit=_IMPORT_BATCH)
+            collections.hold(connection, collection.key)
+            batch = documents.keys_after(connection, collection.key, after, limit=_IMPORT_BATCH)
             absent = [document for document in batch if document.external_id not in kept]
             for document in absent:
                 self._indexing.delete_document(connection, document)
+            if absent:
+                gone = [document.id for document in absent]
+                audit.record(connection, caller, "documents.deleted", collection.id, documents=gone)
             return (batch[-1].key if batch else -1), absent
 
         after, total = 0, 0

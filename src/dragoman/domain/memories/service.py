@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.memories import repository
 from dragoman.domain.memories.model import Memory, MemoryFilter, MemoryFormat, person_of
@@ -141,6 +142,7 @@ class MemoriesService:
         def store(connection: Connection) -> Memory:
             before = self._of(connection, caller, memory_id, external_user_id)
             repository.delete(connection, caller, memory_id, self._clock_ms())
+            audit.record(connection, caller, "memory.deleted", memory_id)
             return before
 
         return await self._database.write(store)
@@ -152,7 +154,13 @@ class MemoriesService:
             InvalidInput: the id names nobody.
         """
         person = _person(external_user_id)
-        return await self._database.write(repository.delete_of_person, caller, person, kind, self._clock_ms())
+
+        def store(connection: Connection) -> int:
+            gone = repository.delete_of_person(connection, caller, person, kind, self._clock_ms())
+            audit.record(connection, caller, "memories.deleted", person, format=kind, count=gone)
+            return gone
+
+        return await self._database.write(store)
 
     def _of(
         self, connection: Connection, caller: Caller, memory_id: str, external_user_id: str | None

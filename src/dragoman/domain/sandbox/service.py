@@ -13,6 +13,7 @@ from anyio import CancelScope, to_thread
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.sandbox import repository, tree
 from dragoman.domain.sandbox.model import Bounds, Entry, FileDetails
@@ -191,6 +192,7 @@ class SandboxService:
                 path="/".join(names),
                 expires_at=now + _LINK_MS,
             )
+            audit.record(connection, caller, "file.shared", "/".join(names), workspace=_workspace(user))
 
         await self._database.write(store)
         return details, token

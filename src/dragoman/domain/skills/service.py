@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.skills import repository
 from dragoman.domain.skills.model import ImportDone, Skill, SkillDraft
@@ -99,12 +100,23 @@ class SkillsService:
         Raises:
             NotFound: the caller has no such skill.
         """
-        if not await self._database.write(repository.delete, caller, skill_id):
-            raise NotFound("There is no skill with this id.", code="skill_not_found")
+
+        def remove(connection: Connection) -> None:
+            if not repository.delete(connection, caller, skill_id):
+                raise NotFound("There is no skill with this id.", code="skill_not_found")
+            audit.record(connection, caller, "skill.deleted", skill_id)
+
+        await self._database.write(remove)
 
     async def clear(self, caller: Caller) -> int:
         """Removes all the caller's skills; gives how many there were."""
-        return await self._database.write(repository.delete, caller)
+
+        def remove(connection: Connection) -> int:
+            gone = repository.delete(connection, caller)
+            audit.record(connection, caller, "skills.deleted", caller.user_id, count=gone)
+            return gone
+
+        return await self._database.write(remove)
 
     async def import_all(self, caller: Caller, drafts: Sequence[SkillDraft]) -> ImportDone:
         """Makes what is new and changes what is different, all in one transaction; of one slug the last draft counts.

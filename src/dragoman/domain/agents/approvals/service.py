@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.approvals import repository
 from dragoman.domain.agents.approvals.model import Approval, ApprovalFilter
@@ -151,6 +152,7 @@ class Approvals:
                 raise NotFound("There is no approval with this id.", code="approval_not_found")
             if not changed:
                 raise Conflict(f"The call is {found.state} already.", code="approval_decided")
+            audit.record(connection, caller, "approval.answered", approval_id, answer=found.state)
             return found
 
         decided = await self._database.write(store)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.jobs import enqueue_answer, enqueue_send
@@ -113,6 +114,7 @@ class ChannelsService:
         def hold(connection: Connection) -> Contact:
             contact = _contact(connection, caller, client_id, contact_id, lock=True)
             self._takeover.hold(connection, contact, by=caller.email)
+            audit.record(connection, caller, "contact.taken_over", contact_id, client=client_id)
             return _contact(connection, caller, client_id, contact_id)
 
         return await self._database.write(hold)
@@ -127,6 +129,7 @@ class ChannelsService:
         def let_go(connection: Connection) -> Contact:
             contact = _contact(connection, caller, client_id, contact_id, lock=True)
             self._takeover.release(connection, contact)
+            audit.record(connection, caller, "contact.released", contact_id, client=client_id)
             return _contact(connection, caller, client_id, contact_id)
 
         return await self._database.write(let_go)
@@ -147,6 +150,7 @@ class ChannelsService:
             place = self._place(connection, caller, client_id, contact.channel)
             (made,) = self._takeover.say(connection, place, contact, text, by=caller.email)
             enqueue_send(connection, contact.key)
+            audit.record(connection, caller, "contact.spoken_to", contact_id, client=client_id, message=made)
             return made
 
         made = await self._database.write(store)
