@@ -38,6 +38,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "users": ("dragoman.cli.users", "create and list users"),
     "keys": ("dragoman.cli.keys", "create, list and revoke API keys"),
     "audit": ("dragoman.cli.audit", "check, show, export and redact what was recorded"),
+    "backup": ("dragoman.cli.backup", "save everything the server keeps in one file, while it runs"),
+    "restore": ("dragoman.cli.restore", "make a data folder of a backup"),
     "config": ("dragoman.cli.config", "show the settings and where they come from"),
     "doctor": ("dragoman.cli.doctor", "check this machine, the data folder and the settings"),
     "openapi": ("dragoman.cli.openapi", "print a dialect's OpenAPI document"),
