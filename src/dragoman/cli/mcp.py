@@ -18,6 +18,7 @@ from dragoman.settings import Settings
 
 _COLUMNS = ("id", "name", "url", "description", "updated_at")
 _SHOWN_CHARACTERS = 80
+_SECONDS = 30.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -121,7 +122,9 @@ async def _tested(
         raise InvalidInput(f"--arguments is not valid JSON: {error}") from error
     if not isinstance(given, dict):
         raise InvalidInput("--arguments takes a JSON object.")
-    async with open_services(settings) as services:
+    # Whoever tests a server rather waits for it than for the next answer.
+    patient = settings.mcp.model_copy(update={"connect_seconds": max(settings.mcp.connect_seconds, _SECONDS)})
+    async with open_services(settings.model_copy(update={"mcp": patient})) as services:
         caller = await caller_for(services, arguments.email)
         servers = services.tool_servers
         server = _named(await servers.select(caller), arguments.server)

@@ -176,3 +176,11 @@ async def test_without_the_package_the_reason_is_given() -> None:
         client._load = missing  # pyright: ignore[reportPrivateUsage]
         with pytest.raises(DragomanError, match=r"install dragoman\[tools\]"):
             await client.tools(at("http://127.0.0.1:9/mcp"))
+
+
+async def test_a_program_that_starts_slowly_is_waited_for_when_it_is_called() -> None:
+    async with mcp_client(connect_seconds=0.05) as client:
+        with pytest.raises(DragomanError, match="did not answer"):
+            await client.tools(at("stdio:sample"))
+        other = at("stdio:sample", "another account")
+        assert (await _called(client, other, "add", a=1, b=1)).text == "2"

@@ -26,6 +26,8 @@ _NOT_SENT = ("mcp_session_over", "mcp_unreachable")
 _ALIVE = (
     "tool_failed", "tool_not_found", "tool_timeout", "timeout", "mcp_refused", "mcp_protocol",
 )  # fmt: skip
+# A program has to start before it can answer.
+_PROGRAM_SECONDS = 20.0
 _UNREACHABLE = ("mcp_unreachable", "timeout", "mcp_program", "host_unresolved")
 
 
@@ -128,7 +130,7 @@ class McpClient:
         async with self._sessions.of(engine, endpoint, session=session, key=key) as held:
             kept = held.used
             try:
-                connection = await held.connection(self._settings.connect_seconds)
+                connection = await held.connection(self._open_seconds(endpoint))
                 async with asyncio.timeout(self._settings.call_seconds):
                     return await connection.call(tool, arguments, about)
             except TimeoutError as error:
@@ -142,6 +144,10 @@ class McpClient:
                 if kept and error.code in _NOT_SENT:
                     raise _OutdatedConnectionError(error) from error
                 raise
+
+    def _open_seconds(self, endpoint: Endpoint) -> float:
+        seconds = self._settings.connect_seconds
+        return seconds if endpoint.command is None else max(seconds, _PROGRAM_SECONDS)
 
     def _noted(self, key: str, error: DragomanError) -> None:
         if error.code in _UNREACHABLE:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dragoman.domain.tools.servers.model import ListedTool
-from dragoman.kit.errors import DeadlineExceeded, DragomanError
+from dragoman.kit.errors import DeadlineExceeded, DragomanError, ProviderError
 from dragoman.kit.tasks import TaskOwner
 
 Fetch = Callable[[], Awaitable[tuple[ListedTool, ...]]]
@@ -68,6 +68,9 @@ class ToolLists:
         await asyncio.wait({entry.task}, timeout=max(0.0, begun + self._wait_seconds - now))
         if entry.task is not None and entry.problem is None:
             self._rest(entry, DeadlineExceeded(f"It did not answer within {self._wait_seconds:g} seconds."))
+        if entry.problem is None and entry.tools is None:
+            # What went wrong was not foreseen, and is in the log.
+            self._rest(entry, ProviderError("Its tools could not be listed.", code="mcp_unlisted"))
         if entry.problem is not None:
             raise entry.problem
         return entry.tools or ()
