@@ -88,6 +88,8 @@ async def test_a_long_array_is_stored_whole(app: InProcess) -> None:
         ({"data": ["text"]}, "dataset"),
         ({"data": ["text", 5], "dataset": "staff"}, "data[1]"),
         ({"data": ["  "], "dataset": "staff"}, "data[0]"),
+        ({"data": "no array", "dataset": "staff"}, "'data' must be a JSON array"),
+        ({"data": "[]", "dataset": "staff"}, "'data' is required"),
         ({"data": ["text"], "dataset": "nowhere"}, "nowhere"),
     ],
 )

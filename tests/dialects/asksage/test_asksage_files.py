@@ -31,28 +31,43 @@ async def put(app: InProcess, dataset: str, name: str, content: bytes) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def test_broken_files_fail_with_a_reason_and_the_others_go_on(app: InProcess) -> None:
+async def test_broken_files_are_refused_with_a_reason_and_the_others_go_on(app: InProcess) -> None:
     collection = await app.dataset("mixed")
     good = iter(_HEALTHY.items())
-    for number, (name, (content, _)) in enumerate(_BROKEN.items()):
-        await put(app, "mixed", name, content)
+    for number, (name, (content, reason)) in enumerate(_BROKEN.items()):
+        answer = await app.client.post(
+            "/server/train-with-file", files={"file": (name, content)}, data={"dataset": "mixed"}
+        )
+        assert answer.status_code == 400, name
+        told = answer.json()["response"]
+        assert reason in told
+        assert "Traceback" not in told, name
+        assert "/" not in told.replace("and/or", ""), name
         if number % 3 == 0 and (healthy := next(good, None)) is not None:
             await put(app, "mixed", *healthy)
-    listed = {item["name"]: item for item in await app.settled(collection, seconds=60)}
-    assert {name: listed[name]["indexState"] for name in _HEALTHY} == dict.fromkeys(_HEALTHY, "Indexed")
-    for name, (_, reason) in _BROKEN.items():
-        seen = await app.client.get(f"/api/v1/collections/{collection}/documents/{listed[name]['id']}")
-        document = seen.json()
-        assert document["state"] == "Cancelled", name
-        assert reason in document["stateDetail"]
-        assert document["stateDetail"][0].isupper(), name
-        assert "Traceback" not in document["stateDetail"], name
-        assert "/" not in document["stateDetail"].replace("and/or", ""), name
+    listed = {item["name"]: item["indexState"] for item in await app.settled(collection, seconds=60)}
+    assert listed == dict.fromkeys(_HEALTHY, "Indexed")
     for word in ("hammer", "saw", "pliers"):
         answer = await app.client.post(
             "/server/query", json={"message": f"Where is the {word}?", "dataset": "mixed"}
         )
         assert word in answer.json()["message"]
+
+
+async def test_what_a_file_says_is_found_as_soon_as_it_is_trained(app: InProcess) -> None:
+    await app.dataset("prompt")
+    await put(app, "prompt", "ladder.docx", samples.docx([("", "The ladder leans on the barn.")]))
+    answer = await app.client.post(
+        "/server/query", json={"message": "Where is the ladder?", "dataset": "prompt"}
+    )
+    assert "barn" in answer.json()["references"]
+
+
+async def test_two_files_in_one_training_are_refused(app: InProcess) -> None:
+    files = [("file", ("one.txt", b"one")), ("file", ("two.txt", b"two"))]
+    answer = await app.client.post("/server/train-with-file", files=files, data={"dataset": "staff"})
+    assert answer.status_code == 400
+    assert "one file" in answer.json()["response"]
 
 
 async def test_an_empty_file_is_refused_at_once(app: InProcess) -> None:

@@ -223,6 +223,36 @@ async def test_a_model_suggests_what_to_ask_next(start: Start) -> None:
         assert counted > 0
 
 
+async def test_too_few_questions_of_a_model_are_filled_up_from_the_conversation(start: Start) -> None:
+    talk = [{"user": "me", "message": "What is a turbine?"}]
+    async with start([Turn(text="I would rather not.")]) as scripted:
+        answer = await post(scripted.app.client, "/server/follow-up-questions", message=talk, dataset="none")
+        assert 3 <= len(answer["message"]) <= 5
+        assert all("turbine" in question for question in answer["message"])
+
+
+async def test_a_question_about_files_needs_a_file(app: InProcess) -> None:
+    for path in ("query_with_file", "query-with-file"):
+        refused = await post(app.client, f"/server/{path}", 400, message="What is this?", dataset="none")
+        assert "'file' is required" in refused["response"]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"message": "a\x00b"}, "'message' holds a NUL"),
+        ({"message": [{"user": "me", "message": "\x00"}]}, "'message' holds a NUL"),
+        ({"message": "x", "dataset": {"a": 1}}, "'dataset' must be a text or a list of texts"),
+        ({"message": "x", "max_tokens": 0}, "between 1 and 1000000"),
+        ({"message": "x", "mode": "deep_agent", "deep_agent_id": 99}, "no deep agent 99"),
+    ],
+)
+async def test_unfit_values_are_refused_in_plain_words(
+    app: InProcess, body: dict[str, Any], told: str
+) -> None:
+    assert told in (await post(app.client, "/server/query", 400, **body))["response"]
+
+
 async def test_a_model_that_writes_no_questions_is_reported(start: Start) -> None:
     async with start([Turn(text="I would rather not.")]) as scripted:
         await post(scripted.app.client, "/server/follow-up-questions", 502, message="Why?", dataset="none")

@@ -72,8 +72,16 @@ class Inputs:
         return value if isinstance(value, list) else ()
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """A list of texts, empty when absent."""
-        return tuple(str(item) for item in self.list(name))
+        """A list of texts, empty when absent.
+
+        Raises:
+            InvalidInput: something else is among them.
+        """
+        items = self.list(name)
+        for item in items:
+            if isinstance(item, bool) or not isinstance(item, str | int | float):
+                raise InvalidInput(f"'{name}' must be a text or a list of texts.", param=name)
+        return tuple(str(item) for item in items)
 
 
 async def collect(request: Request) -> tuple[dict[str, object], dict[str, list[UploadFile]]]:
@@ -172,7 +180,11 @@ def coerce(
             found = [upload for name in (declared.name, *declared.aliases) for upload in files.get(name, ())]
             if declared.required and not found:
                 raise InvalidInput(f"'{declared.name}' is required: send a file.", param=declared.name)
-            kept[declared.name] = found if declared.kind == "files" else found[:1]
+            if declared.kind == "file" and len(found) > 1:
+                raise InvalidInput(
+                    f"'{declared.name}' takes one file, not {len(found)}.", param=declared.name
+                )
+            kept[declared.name] = found
             continue
         raw = next((values[name] for name in (declared.name, *declared.aliases) if name in values), None)
         if _is_absent(declared, raw):
@@ -180,8 +192,22 @@ def coerce(
                 raise InvalidInput(f"'{declared.name}' is required.", param=declared.name)
             result[declared.name] = declared.default
             continue
-        result[declared.name] = _fitted(declared, raw)
+        fitted = _fitted(declared, raw)
+        if _holds_nul(raw) or _holds_nul(fitted):
+            raise InvalidInput(
+                f"'{declared.name}' holds a NUL character, which no text may.", param=declared.name
+            )
+        result[declared.name] = fitted
     return Inputs(result, kept)
+
+
+def _holds_nul(value: object) -> bool:
+    # Not every database keeps them.
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(map(_holds_nul, (*value, *value.values())))
+    return isinstance(value, list) and any(map(_holds_nul, value))
 
 
 def _is_absent(declared: Field, raw: object) -> bool:
@@ -204,9 +230,9 @@ def _fitted(declared: Field, raw: object) -> object:
         low, high = declared.minimum, declared.maximum
         if (low is not None and value < low) or (high is not None and value > high):
             wanted = (
-                f"between {low:g} and {high:g}"
+                f"between {low:.15g} and {high:.15g}"
                 if low is not None and high is not None
-                else (f"at least {low:g}" if low is not None else f"at most {high:g}")
+                else (f"at least {low:.15g}" if low is not None else f"at most {high:.15g}")
             )
             raise InvalidInput(f"'{declared.name}' must be {wanted}.", param=declared.name)
     if declared.choices and value not in declared.choices:

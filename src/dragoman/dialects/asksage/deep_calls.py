@@ -42,7 +42,12 @@ async def begun(call: Call) -> dict[str, object]:
     if number is None:
         run = await call.services.deep.begin(call.caller, question, settings)
     else:
-        run = await call.services.deep.resume(call.caller, number, question, settings)
+        try:
+            run = await call.services.deep.resume(call.caller, number, question, settings)
+        except NotFound as error:
+            if error.code != _NO_RUN:
+                raise
+            raise no_run(number, error) from error
     return {
         **empty_answer(),
         "message": "Deep agent started" if number is None else "Deep agent goes on",

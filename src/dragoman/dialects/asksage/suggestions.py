@@ -19,6 +19,11 @@ _FORMS = (
     "What else should be known about {topic}?",
     "Which conditions or exceptions apply to {topic}?",
 )
+_FURTHER = (
+    "Can you explain {topic} in more detail?",
+    "What is an example of {topic}?",
+    "What are the limits or exceptions of {topic}?",
+)
 # Words that say nothing about what a text treats.
 _EMPTY_WORDS = (
     "about above after again against also although always among another because been before being below between both "
@@ -37,6 +42,17 @@ def from_passages(citations: Sequence[Citation], question: str) -> list[str]:
         form.format(document=document, topic=topic) for form, (topic, document) in product(_FORMS, topics)
     ]
     return found[:MOST]
+
+
+def from_conversation(turns: Sequence[str]) -> list[str]:
+    """Up to five questions about the longest words of the last turns; none where they treat of nothing."""
+    words = dict.fromkeys(
+        word.casefold()
+        for turn in reversed(turns)
+        for word in sorted(_WORD.findall(turn), key=len, reverse=True)
+        if word.casefold() not in _EMPTY
+    )
+    return [form.format(topic=f'"{topic}"') for topic, form in product(list(words)[:2], _FURTHER)][:MOST]
 
 
 def _topics(citations: Sequence[Citation], question: str) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
 from anyio import to_thread
 from sqlalchemy import Connection
 
@@ -32,6 +33,8 @@ from dragoman.kit.ids import uuid7
 
 _IMPORT_BATCH = 200
 _EXPORT_BATCH = 50
+_LOOK_SECONDS = 0.05
+_LONGEST_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,28 @@ class KnowledgeService:
         return await self._ingestion.accept_file(
             found, draft, path, media_type=media_type, size=size, sha256=sha256
         )
+
+    async def settled(
+        self, caller: Caller, collection_id: str, document_id: str, *, seconds: float
+    ) -> Document:
+        """The document once it is indexed or has failed, or as it is after so many seconds.
+
+        Raises:
+            NotFound: no such collection or document for this caller, or no longer.
+        """
+
+        def load(connection: Connection) -> Document:
+            return documents.get(
+                connection, collections.get(connection, caller, collection_id).key, document_id
+            )
+
+        deadline, pause = anyio.current_time() + seconds, _LOOK_SECONDS
+        while True:
+            document = await self._database.read(load)
+            if document.state not in ("queued", "parsing", "embedding") or anyio.current_time() >= deadline:
+                return document
+            await anyio.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_LOOK_SECONDS)
 
     async def import_texts(
         self,

@@ -15,7 +15,7 @@ from dragoman.dialects.asksage.messages import conversation
 from dragoman.dialects.asksage.metering import APPLICATION
 from dragoman.dialects.asksage.naming import scope
 from dragoman.dialects.asksage.operation import READ, Call, operation
-from dragoman.dialects.asksage.suggestions import LEAST, MOST, from_model, from_passages
+from dragoman.dialects.asksage.suggestions import LEAST, MOST, from_conversation, from_model, from_passages
 from dragoman.domain.agents.context import passage_block
 from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.run import RunRequest
@@ -68,8 +68,10 @@ def _question(call: Call, agent: ResolvedAgent, turns: tuple[Message, ...], foun
     return Question(call, replace(agent, spec=bare), request, last_question(turns))
 
 
-async def _suggested(question: Question, found: Retrieval) -> tuple[list[str], Answer]:
-    """Questions by the model, or out of the passages where it writes none of its own or too few."""
+async def _suggested(
+    question: Question, turns: tuple[Message, ...], found: Retrieval
+) -> tuple[list[str], Answer]:
+    """Questions by the model, filled up from the passages and the conversation where it writes too few."""
     call, agent, citations = question.call, question.agent, found.citations()
     suggested = from_passages(citations, question.asked)
     # As with answers, quoting goes before a model that is only for trying out, where there is something to quote.
@@ -86,7 +88,8 @@ async def _suggested(question: Question, found: Retrieval) -> tuple[list[str], A
     answer = await fold_stream(question.events())
     written = from_model(answer.text)
     if len(written) < LEAST:
-        written = list(dict.fromkeys((*written, *suggested)))[:MOST]
+        others = (*suggested, *from_conversation([turn.text for turn in turns]))
+        written = list(dict.fromkeys((*written, *others)))[:MOST]
     if len(written) < LEAST:
         raise ProviderError("The model wrote no questions.")
     return written, answer
@@ -110,7 +113,7 @@ async def follow_up_questions(call: Call) -> dict[str, object]:
     agent = await agent_named(call, call.inputs.text("model") or DEFAULT_MODEL)
     found = await _retrieved(call, last_question(turns))
     question = _question(call, agent, turns, found)
-    suggested, answer = await _suggested(question, found)
+    suggested, answer = await _suggested(question, turns, found)
     question.report.embedding_down, question.report.vectors_down = found.embedding_down, found.vectors_down
     body = await question.finished(replace(answer, text="\n".join(suggested)))
     return {**body, "message": suggested, "references": ""}

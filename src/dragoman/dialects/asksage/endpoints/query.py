@@ -30,6 +30,7 @@ from dragoman.domain.inference.ports import Sampling
 from dragoman.domain.knowledge.attached.service import AttachedFile
 from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
+from dragoman.kit.errors import InvalidInput
 
 _DEFAULT_REFERENCES = 10
 _MINIMUM_SIMILARITY = 0.45
@@ -136,11 +137,11 @@ async def _question(call: Call) -> Question:
     return Question(call, agent, request, asked, call.inputs.flag("usage"), quoted, added, runs)
 
 
-@operation("query", "query-with-file", methods=CHANGE, fields=FIELDS)
+@operation("query", methods=CHANGE, fields=FIELDS)
 async def query(call: Call) -> Response | dict[str, object]:
     """One answer object, with numbered references that match the marks in the text; in pieces if asked for.
 
-    Source: Ask Sage Server API, "query" and "query_with_file".
+    Source: Ask Sage Server API, "query".
     """
     if call.inputs.text("mode") == "deep_agent":
         return await begun(call)
@@ -152,3 +153,16 @@ async def query(call: Call) -> Response | dict[str, object]:
     if streaming or (streaming is None and wants_events(call.request.headers.get("accept", ""))):
         return await streamed(question)
     return await question.finished(await fold_stream(question.events()))
+
+
+@operation("query-with-file", methods=CHANGE, fields=FIELDS)
+async def query_with_file(call: Call) -> Response | dict[str, object]:
+    """As ``query``, but never without a file.
+
+    Source: Ask Sage Server API, "query_with_file".
+    """
+    if not call.inputs.files.get("file") and not call.values.get("file") and not call.values.get("files"):
+        raise InvalidInput(
+            "'file' is required: send a file, or the name of one uploaded before.", param="file"
+        )
+    return await query(call)

@@ -10,13 +10,15 @@ from dragoman.dialects.asksage.naming import named
 from dragoman.dialects.asksage.operation import CHANGE, Call, file_name, operation, saved
 from dragoman.domain.inference.chat import complete
 from dragoman.domain.inference.ports import ChatRequest, Sampling
-from dragoman.domain.knowledge.model import DocumentDraft
+from dragoman.domain.knowledge.model import DocumentDraft, Stored
 from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
 from dragoman.kit.digest import text_digest
 from dragoman.kit.errors import InvalidInput
 
 _SUMMARY_SECONDS = 120.0
+# Clients give up after thirty.
+_SECONDS_TO_READ = 15.0
 _SUMMARY_PROMPT = "Summarise the following text in a few sentences. Keep names, numbers and dates."
 _NAME_LENGTH = 80
 _FILE_NAME_LENGTH = 255
@@ -93,7 +95,9 @@ async def train(call: Call) -> dict[str, object]:
     fields=(Field("file", "file", required=True), Field("dataset", required=True)),
 )
 async def train_with_file(call: Call) -> dict[str, object]:
-    """Stores a file in a dataset; reading and indexing follow in the background.
+    """Stores a file in a dataset, findable at once when it is read soon; a long one goes on in the background.
+
+    A file that cannot be read is refused with the reason, and nothing new stays behind.
 
     Source: Ask Sage Server API, "train-with-file".
     """
@@ -109,7 +113,28 @@ async def train_with_file(call: Call) -> dict[str, object]:
         )
     finally:
         await to_thread.run_sync(path.unlink)
+    await _read_or_refused(call, collection.id, result)
     return {"response": "Successfully imported", "embedding": [result.document.id]}
+
+
+async def _read_or_refused(call: Call, collection_id: str, stored: Stored) -> None:
+    knowledge, document_id = call.services.knowledge, stored.document.id
+    document = await knowledge.settled(call.caller, collection_id, document_id, seconds=_SECONDS_TO_READ)
+    if document.state == "failed":
+        if stored.outcome == "created":
+            await knowledge.delete_document(call.caller, collection_id, document_id)
+        reason = document.state_detail or "The file could not be read."
+        raise InvalidInput(f"{document.name}: {reason}", param="file", code="unreadable_file")
+
+
+def _array(call: Call) -> Sequence[object]:
+    raw = call.values.get("data")
+    if isinstance(raw, str) and not raw.lstrip().startswith("["):
+        raise InvalidInput("'data' must be a JSON array of texts.", param="data")
+    items = call.inputs.list("data")
+    if not items:
+        raise InvalidInput("'data' is required: at least one text.", param="data")
+    return items
 
 
 def _flat(items: Sequence[object], where: str = "data") -> Iterator[str]:
@@ -147,7 +172,7 @@ async def train_with_array(call: Call) -> dict[str, object]:
 
     Source: Ask Sage Server API, "train-with-array".
     """
-    texts = list(_flat(call.inputs.list("data")))
+    texts = list(_flat(_array(call)))
     if len(texts) > _MOST_ITEMS:
         raise InvalidInput(f"'data' has more than {_MOST_ITEMS} texts.", param="data")
     collection = await named(call, call.inputs.text("dataset"))
