@@ -95,6 +95,7 @@ async def _suggested(question: Question, found: Retrieval) -> tuple[list[str], A
 @operation(
     "follow-up-questions",
     methods=READ,
+    stops=True,
     fields=(
         Field("message", "json", required=True, aliases=("messages",)),
         Field("model"),
