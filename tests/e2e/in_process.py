@@ -11,6 +11,7 @@ import httpx
 from tests.e2e.server import API_KEY, EMAIL
 
 from dragoman.bootstrap.application import build_application
+from dragoman.bootstrap.asgi import Front
 from dragoman.bootstrap.services import Running, open_running
 from dragoman.domain.accounts.admin import NewUser
 from dragoman.settings import Settings
@@ -26,6 +27,7 @@ class InProcess:
     client: httpx.AsyncClient
     stranger: httpx.AsyncClient
     nobody: httpx.AsyncClient
+    application: Front
 
     async def settled(self, collection_id: str, *, seconds: float = 30) -> list[dict[str, Any]]:
         """The documents of a collection once none waits any more."""
@@ -57,11 +59,14 @@ async def in_process(settings: Settings) -> AsyncGenerator[InProcess]:
         await admin.ensure_bootstrap(EMAIL, API_KEY)
         await admin.create_user(NewUser(OTHER_EMAIL))
         _, other_key = await admin.create_key(OTHER_EMAIL, "test")
-        transport = httpx.ASGITransport(build_application(running, stack), client=("127.0.0.1", 1))  # pyright: ignore[reportArgumentType]
+        application = build_application(running, stack)
+        transport = httpx.ASGITransport(application, client=("127.0.0.1", 1))  # pyright: ignore[reportArgumentType]
 
         async def client(key: str | None) -> httpx.AsyncClient:
             headers = {"authorization": f"Bearer {key}"} if key else {}
             made = httpx.AsyncClient(transport=transport, base_url="http://here", headers=headers, timeout=30)
             return await stack.enter_async_context(made)
 
-        yield InProcess(running, await client(API_KEY), await client(other_key), await client(None))
+        yield InProcess(
+            running, await client(API_KEY), await client(other_key), await client(None), application
+        )

@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from sqlalchemy import Connection
 
 from dragoman.bootstrap.answering import price_table
-from dragoman.bootstrap.asgi import Application, Front, HttpMetrics, Receive, Scope, Send
+from dragoman.bootstrap.asgi import Application, Front, HttpMetrics, Receive, Scope, Send, elsewhere
 from dragoman.bootstrap.relaying import RelayPlan
 from dragoman.bootstrap.services import Running
+from dragoman.bootstrap.surfaces import add_compatible, compatible
 from dragoman.dialects.aivax.app import create_app as create_aivax
 from dragoman.dialects.asksage.app import create_app as create_asksage
 from dragoman.dialects.mcp.app import create_app as create_mcp
@@ -55,9 +56,11 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
 
     asksage = create_asksage(services)
     mcp = create_mcp(services, running.tasks)
+    openai = create_openai(services)
     front = Front(
         mounts={
-            "/v1": ("openai", create_openai(services)),
+            **compatible(services, openai),
+            "/v1": ("openai", openai),
             "/api/v1/playground": ("playground", create_playground(services)),
             "/v1/mcp": ("mcp", mcp),
             "/api/v1/mcp": ("mcp", mcp),
@@ -76,7 +79,11 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
     hot = HotRoute(
         keys=services.accounts.keys,
         plan=RelayPlan(
-            services.catalogue, services.agents, running.models.relayed, services.accounts.switches.known
+            services.catalogue,
+            services.agents,
+            running.models.relayed,
+            services.accounts.switches.known,
+            services.limits.bounded,
         ),
         relay=Relay(
             _http_client(running.policy.for_operator(), stack),
@@ -95,8 +102,9 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
     )
 
     front.route("POST", _COMPLETIONS, hot)
-    front.route("POST", "/api" + _COMPLETIONS, _elsewhere(hot, _COMPLETIONS))
-    front.route("GET", "/api" + _MODELS, _elsewhere(front.mounted, _MODELS))
+    front.route("POST", "/api" + _COMPLETIONS, elsewhere(hot, _COMPLETIONS))
+    front.route("GET", "/api" + _MODELS, elsewhere(front.mounted, _MODELS))
+    add_compatible(front, hot, _COMPLETIONS)
     return front
 
 
@@ -107,15 +115,6 @@ def pages_mounts(pages: Application) -> dict[str, tuple[str, Application]]:
         await pages({**scope, "root_path": ""}, receive, send)
 
     return dict.fromkeys(("/chat", "/embed", "/embed.js", "/assets"), ("pages", whole))
-
-
-def _elsewhere(application: Application, path: str) -> Application:
-    """The application as if it had been called at another path."""
-
-    async def moved(scope: Scope, receive: Receive, send: Send) -> None:
-        await application({**scope, "path": path, "raw_path": path.encode()}, receive, send)
-
-    return moved
 
 
 def _alive(connection: Connection) -> None:

@@ -109,3 +109,12 @@ class Front:
         if scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 4404})
+
+
+def elsewhere(application: Application, path: str) -> Application:
+    """The application as if it had been called at another path."""
+
+    async def moved(scope: Scope, receive: Receive, send: Send) -> None:
+        await application({**scope, "path": path, "raw_path": path.encode()}, receive, send)
+
+    return moved

@@ -65,6 +65,7 @@ class RelayPlan:
 
     Args:
         switches: the switches of the caller's account; None while they are not in memory.
+        limited: whether what the caller uses has to be watched.
     """
 
     def __init__(
@@ -73,10 +74,12 @@ class RelayPlan:
         agents: AgentsService,
         relayed: Mapping[str, Endpoint],
         switches: Callable[[Caller], Mapping[str, JsonValue] | None],
+        limited: Callable[[Caller], bool] = lambda caller: False,
     ) -> None:
         self._catalogue = catalogue
         self._agents = agents
         self._switches = switches
+        self._limited = limited
         self._models = {name: _target(endpoint) for name, endpoint in relayed.items()}
         self._targets: dict[str, tuple[ResolvedAgent, RelayTarget | None]] = {}
 
@@ -88,7 +91,7 @@ class RelayPlan:
         """
         if not isinstance(body.get("messages"), list) or not _OURS.isdisjoint(body):
             return None
-        if caller.key_kind != "private" or body.get("n") not in (None, 1):
+        if caller.key_kind != "private" or body.get("n") not in (None, 1) or self._limited(caller):
             return None
         switches = self._switches(caller)
         if switches is None or switches.get(LOG_CONVERSATIONS) is True:

@@ -16,6 +16,7 @@ from dragoman.bootstrap.answering import open_runner_parts, price_table
 from dragoman.bootstrap.channels import open_channels
 from dragoman.bootstrap.chat import open_chat
 from dragoman.bootstrap.deep import all_told, open_deep
+from dragoman.bootstrap.keeping import open_kept
 from dragoman.bootstrap.mcp import open_mcp
 from dragoman.bootstrap.models import EndpointModels, Models, open_catalogue
 from dragoman.bootstrap.plugins import Beneath, open_plugins
@@ -48,6 +49,7 @@ from dragoman.domain.tools.catalogue import ToolCatalogue
 from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.conversations.service import ConversationLog, KeptBounds
 from dragoman.domain.usage.journal import Journal
+from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.domain.usage.loader import JournalLoader
 from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
@@ -112,6 +114,8 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         journal = await to_thread.run_sync(Journal, settings.data_dir / "journal")
         stack.push_async_callback(to_thread.run_sync, journal.close)
         loader = JournalLoader(journal, database)
+        usage = UsageReports(database, loader)
+        limits = LimitsService(database, accounts.versions, usage)
         prices = price_table(settings)
         meter = Meter(journal, price=prices.micro_usd)
         counter = TokenCounter(TokenizerLoader(settings.weights_dir))
@@ -149,7 +153,9 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
         )
         accounts.versions.subscribe("agents", agents.forgotten)
         await database.write(index.prepare, embed.profile.dimensions if embed.profile else 0)
-        knowledge = KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs)
+        knowledge = KnowledgeService(
+            database=database, indexing=indexing, ingestion=ingestion, blobs=blobs, limits=limits
+        )
         sandboxed = await open_sandboxes(settings, database=database, policy=policy, tasks=tasks, stack=stack)
         address = PublicAddress(settings.server.public_url, settings.server.host, settings.server.port)
         web = open_web(
@@ -178,6 +184,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             retriever=retriever,
             endpoints=EndpointModels(policy, stack),
             meter=meter,
+            limits=limits,
             tasks=tasks,
             parts=working.join(
                 open_runner_parts(
@@ -270,7 +277,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             answers=answers,
             deep=deep,
             conversations=ConversationLog(database, tasks, _kept_bounds(settings)),
-            usage=UsageReports(database, loader),
+            usage=usage,
             web=web.web,
             hosted=web.hosted,
             approvals=working.approvals,
@@ -282,6 +289,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             channels=channels.channels,
             **chat,
             **open_plugins(settings, beneath, stack),
+            **open_kept(database, policy, limits, stack),
         )
         counted = CountedIngestion(ingestion, database, meter=meter, counter=counter, embed=embed)
         work_here = jobs.KnowledgeJobs(counted)

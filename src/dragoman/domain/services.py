@@ -6,6 +6,7 @@ from pathlib import Path
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.agents.approvals.service import Approvals
 from dragoman.domain.agents.deep.service import DeepResearch
+from dragoman.domain.agents.numbers import AgentNumbers
 from dragoman.domain.agents.plugins.service import PluginService
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
@@ -13,8 +14,10 @@ from dragoman.domain.agents.traces.service import TraceLog
 from dragoman.domain.chat.channels.inbound import InboundMessages
 from dragoman.domain.chat.channels.service import ChannelsService
 from dragoman.domain.chat.clients import ChatClientsService
+from dragoman.domain.chat.replies.service import ReplyStore
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
+from dragoman.domain.chat.transcripts.service import TranscriptsService
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.speech.service import SpeechService
@@ -23,6 +26,7 @@ from dragoman.domain.knowledge.attached.service import AttachedFiles
 from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.knowledge.sharing import SharingService
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
@@ -34,9 +38,11 @@ from dragoman.domain.tools.tables import TableEngine
 from dragoman.domain.tools.web import Web
 from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.conversations.service import ConversationLog
+from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
 from dragoman.domain.voice.sessions import VoiceSessionsService
+from dragoman.kit.links import LinkChecker
 from dragoman.settings import Settings
 
 
@@ -80,3 +86,9 @@ class Services:
     registered_tools: RegisteredServers
     inbound: InboundMessages
     channels: ChannelsService
+    replies: ReplyStore
+    transcripts: TranscriptsService
+    sharing: SharingService
+    agent_numbers: AgentNumbers
+    limits: LimitsService
+    links: LinkChecker

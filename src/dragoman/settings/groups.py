@@ -280,3 +280,9 @@ class AskSageSettings(Group):
         default=400, description="Status for a missing or wrong credential."
     )
     cui_requires_cac: bool = Field(default=True, description="Let only smart-card users at controlled data.")
+    cac_users: list[str] = Field(
+        default_factory=list, description="E-mails of those who are known to use a smart card."
+    )
+    error_mode: Literal["status", "body"] = Field(
+        default="status", description="body: errors come with HTTP 200 and tell their status in the body."
+    )

@@ -19,17 +19,23 @@ from starlette.routing import Route
 
 from dragoman.dialects.asksage.decode import coerce, collect
 from dragoman.dialects.asksage.endpoints import (
+    administration,
+    agents,
+    api_keys,
+    chats,
     datasets,
     deep,
     documents,
     files,
     follow_up,
+    links,
     mcp,
     models,
     personas,
     plugins,
     query,
     secrets,
+    sharing,
     speech,
     tokens,
     train,
@@ -41,6 +47,8 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.credentials import parse_credentials
 from dragoman.domain.services import Services
 from dragoman.kit.errors import DragomanError, NotFound, Unauthenticated, Unavailable
+from dragoman.kit.presence import ClientGone, while_connected
+from dragoman.settings.groups import AskSageSettings
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +69,12 @@ ENDPOINTS = (
     mcp,
     speech,
     deep,
+    chats,
+    sharing,
+    api_keys,
+    administration,
+    agents,
+    links,
 )
 _DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 _METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"]
@@ -101,27 +115,38 @@ def _found(request: Request) -> Operation:
 
 async def _dispatch(request: Request) -> Response:
     services: Services = request.app.state.services
+    found: Operation | None = None
     try:
         found = _found(request)
         # The caller is known before the body is read, so that a stranger cannot make the server take one in.
         caller = None if found.public else await _caller(request, services)
         values, files = await collect(request)
         inputs = coerce(found.fields, values, files)
-        answer = await found.handler(Call(request, services, inputs, caller, values))
-        return answer if isinstance(answer, Response) else JSONResponse({**answer, "status": 200})
+        work = found.handler(Call(request, services, inputs, caller, values))
+        answer = await (while_connected(request.receive, work) if found.stops else work)
+        return answer if isinstance(answer, Response) else JSONResponse({"status": 200, **answer})
     except DragomanError as error:
-        return render(request, error, auth_error_status=services.settings.asksage.auth_error_status)
-    except ClientDisconnect:
+        return _refused(request, error, found)
+    except (ClientDisconnect, ClientGone):
         return Response(status_code=499)
     except OSError as error:
         if error.errno not in _DISK_FULL:
             raise
         log.error("asksage.disk_full", path=request.url.path, reason=error.strerror)  # noqa: TRY400 - known
-        full = Unavailable("The disk of this server is full.")
-        return render(request, full, auth_error_status=services.settings.asksage.auth_error_status)
+        return _refused(request, Unavailable("The disk of this server is full."), found)
     finally:
         # Uploaded files are held in temporary files until here.
         await request.close()
+
+
+def _refused(request: Request, error: DragomanError, found: Operation | None) -> Response:
+    settings: AskSageSettings = request.app.state.services.settings.asksage
+    status = settings.auth_error_status
+    in_body = settings.error_mode == "body"
+    if found is not None:
+        status = found.auth_error_status or status
+        in_body = in_body or (found.in_body and not isinstance(error, Unauthenticated))
+    return render(request, error, auth_error_status=status, in_body=in_body)
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

@@ -7,7 +7,7 @@ from dragoman.dialects.asksage.messages import conversation
 from dragoman.dialects.asksage.metering import APPLICATION
 from dragoman.dialects.asksage.naming import scope
 from dragoman.dialects.asksage.operation import Call
-from dragoman.dialects.asksage.personas import persona_of
+from dragoman.dialects.asksage.own_personas import persona_for
 from dragoman.domain.agents.deep.model import DeepSettings
 from dragoman.kit.errors import InvalidInput, NotFound
 
@@ -26,7 +26,7 @@ async def begun(call: Call) -> dict[str, object]:
     model = call.inputs.text("model") or DEFAULT_MODEL
     agent = await agent_named(call, model)
     persona = call.inputs.values.get("persona")
-    own = agent.spec.system_prompt if persona is None else persona_of(persona).prompt
+    own = agent.spec.system_prompt if persona is None else (await persona_for(call, persona)).prompt
     off = call.inputs.integer("limit_references") == 0
     settings = DeepSettings(
         model=model,

@@ -25,7 +25,12 @@ async def record(call: Call, kind: UsageKind, model: str, usage: Usage) -> None:
 
 
 async def teach(call: Call, texts: list[str]) -> int:
-    """Counts and records what was taught, in tokens of the embedder."""
+    """Counts and records what was taught, in tokens of the embedder.
+
+    Raises:
+        QuotaExceeded: the caller may teach no more this month.
+    """
+    await call.services.limits.check(call.caller, "monthly_teach_tokens")
     profile = call.services.embed.profile
     model = profile.name if profile is not None else "none"
     counted = await call.services.tokens.total(texts, model)

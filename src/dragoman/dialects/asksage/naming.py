@@ -17,6 +17,11 @@ def stored_name(collection: Collection) -> str:
     return f"user_custom_{collection.owner_number}_{collection.name}_content"
 
 
+def classification(collection: Collection) -> str:
+    """Whether a dataset holds controlled information."""
+    return "CUI" if collection.label == "CUI" else "Unclassified"
+
+
 def checked_name(name: str) -> str:
     """A name that a new dataset may have.
 

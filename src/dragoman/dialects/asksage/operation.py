@@ -47,7 +47,11 @@ Handler = Callable[[Call], Awaitable[Response | dict[str, object]]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. ``sections`` says under which prefixes the published pages list it."""
+    """One operation. ``sections`` says under which prefixes the published pages list it.
+
+    ``stops``: its work ends when the client hangs up. ``in_body``: refusals are answered with HTTP 200 and tell
+    their status in the body. ``auth_error_status`` goes before the setting.
+    """
 
     name: str
     handler: Handler
@@ -55,6 +59,9 @@ class Operation:
     fields: tuple[Field, ...]
     public: bool
     sections: tuple[str, ...]
+    stops: bool = False
+    in_body: bool = False
+    auth_error_status: int | None = None
 
 
 OPERATIONS: dict[str, Operation] = {}
@@ -66,12 +73,26 @@ def operation(
     fields: tuple[Field, ...] = (),
     public: bool = False,
     sections: tuple[str, ...] = ("server",),
+    stops: bool = False,
+    in_body: bool = False,
+    auth_error_status: int | None = None,
 ) -> Callable[[Handler], Handler]:
     """Registers a handler under its names; ``_`` and ``-`` are the same in a path."""
 
     def register(handler: Handler) -> Handler:
+        made = Operation(
+            names[0],
+            handler,
+            methods,
+            fields,
+            public,
+            sections,
+            stops=stops,
+            in_body=in_body,
+            auth_error_status=auth_error_status,
+        )
         for name in names:
-            OPERATIONS[name] = Operation(names[0], handler, methods, fields, public, sections)
+            OPERATIONS[name] = made
         return handler
 
     return register

@@ -1,6 +1,5 @@
 """From the OpenAI shape of a chat request to the domain's."""
 
-from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
@@ -26,6 +25,7 @@ from dragoman.domain.messages.parts import (
     VideoPart,
 )
 from dragoman.kit.errors import InvalidInput
+from dragoman.kit.jsonbody import first_problem
 
 _PASSED_ON = ("logit_bias", "logprobs", "top_logprobs", "service_tier", "prediction", "modalities", "store")
 
@@ -162,28 +162,6 @@ class CompletionRequest(ExtraFields):
     @classmethod
     def _whole_numbers_are_numbers(cls, value: object) -> object:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def path_of(location: Sequence[str | int], body: object) -> str:
-    """A field's place as a path (``messages[0].content``), found by walking the body, so that names of union branches drop out."""
-    path = ""
-    current = body
-    for position, step in enumerate(location):
-        if isinstance(step, int):
-            if isinstance(current, list) and step < len(current):
-                path, current = f"{path}[{step}]", current[step]
-        elif isinstance(current, dict) and (step in current or position == len(location) - 1):
-            path, current = f"{path}.{step}" if path else step, current.get(step)
-    return path
-
-
-def first_problem(error: ValidationError, body: object) -> InvalidInput:
-    """The first thing wrong with a body, naming its field."""
-    problems = error.errors(include_url=False, include_context=False, include_input=False)
-    # A union reports every branch; the deepest place is in the branch that the caller meant.
-    problem = max(problems, key=lambda item: len(item["loc"]))
-    path = path_of(problem["loc"], body)
-    return InvalidInput(f"{path or 'body'}: {problem['msg']}", param=path or None)
 
 
 def decode(body: object) -> CompletionRequest:

@@ -17,7 +17,6 @@ from dragoman.dialects.openai.dressing import Charges, Dress, StreamDresser, dre
 from dragoman.dialects.openai.encode import DONE, frame
 from dragoman.dialects.openai.errors import error_body, render
 from dragoman.dialects.openai.pinging import Pinger, pings_wanted
-from dragoman.dialects.openai.presence import Presence
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.credentials import parse_credentials
 from dragoman.domain.inference.relay import Relay, RelayCall, RelayStream, RelayTarget, WholeAnswer
@@ -26,6 +25,7 @@ from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, InvalidInput, TooLarge, Unauthenticated
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject
+from dragoman.kit.presence import ClientGone, Presence
 from dragoman.kit.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -69,10 +69,6 @@ class HotLimits:
     body_bytes: int = 32 * 1024 * 1024
     deadline_seconds: float = 3600.0
     ping_seconds: float = 15.0
-
-
-class ClientGone(Exception):
-    """The client hung up before its request was whole."""
 
 
 class HotRoute:

@@ -1,13 +1,18 @@
 """All SQL of stored agents."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.model import AgentKind, AgentSummary, StoredAgent
 from dragoman.domain.agents.spec import AgentSpec
-from dragoman.domain.agents.tables import agents
+from dragoman.domain.agents.tables import agent_numbers, agents
 from dragoman.kit.errors import NotFound
+
+_NUMBERED = 10_000
 
 
 def _row(row: sa.RowMapping) -> StoredAgent:
@@ -84,3 +89,33 @@ def slug_taken(connection: Connection, caller: Caller, slug: str) -> bool:
 def delete(connection: Connection, agent_id: str) -> None:
     """Removes an agent."""
     connection.execute(sa.delete(agents).where(agents.c.id == agent_id))
+
+
+def whole(
+    connection: Connection, caller: Caller, kinds: Sequence[AgentKind], *, only: str | None = None
+) -> list[StoredAgent]:
+    """The caller's agents of these kinds, oldest first, or the one of that id."""
+    statement = sa.select(agents).where(agents.c.owner_id == caller.user_id, agents.c.kind.in_(kinds))
+    if only is not None:
+        statement = statement.where(agents.c.id == only)
+    rows = connection.execute(statement.order_by(agents.c.id).limit(_NUMBERED)).mappings()
+    return [_row(row) for row in rows]
+
+
+def numbers_of(connection: Connection, agent_ids: Sequence[str]) -> dict[str, int]:
+    """The numbers that these agents have already."""
+    statement = sa.select(agent_numbers).where(agent_numbers.c.agent_id.in_(agent_ids))
+    return {row.agent_id: row.number for row in connection.execute(statement)}
+
+
+def give_number(connection: Connection, agent_id: str) -> int:
+    """The agent's number, a new one unless it has got one meanwhile."""
+    statement = upsert(connection.dialect.name, agent_numbers).values(agent_id=agent_id)
+    connection.execute(statement.on_conflict_do_nothing(index_elements=["agent_id"]))
+    return numbers_of(connection, [agent_id])[agent_id]
+
+
+def agent_numbered(connection: Connection, number: int) -> str | None:
+    """The agent of a number, whoever's it is."""
+    statement = sa.select(agent_numbers.c.agent_id).where(agent_numbers.c.number == number)
+    return connection.execute(statement).scalar()

@@ -38,6 +38,7 @@ from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.messages.events import CitationsFound, Event, Finished, TextDelta, Usage
 from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
+from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.domain.usage.meter import Meter, UsageContext
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, Forbidden, InvalidInput
@@ -64,12 +65,14 @@ class AgentRunner:
         retriever: Retriever,
         endpoints: EndpointModels,
         meter: Meter,
+        limits: LimitsService | None = None,
         parts: RunnerParts | None = None,
         tasks: TaskOwner | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._agents = agents
         self._meter = meter
+        self._limits = limits
         self._parts = parts or RunnerParts()
         lookup = self._parts.lookup or Lookup(retriever, None)
         self._preparation = Preparation(catalogue, endpoints, lookup, self._parts)
@@ -101,9 +104,12 @@ class AgentRunner:
             Forbidden: the agent's worker refused the message.
             ProviderError: the provider failed, or the request could not be moderated.
             Unprocessable: the model gave no JSON of the wanted schema.
+            QuotaExceeded: the caller may use no more this month.
         """
         report = report if report is not None else RunReport()
         _check(agent.spec, request)
+        if self._limits is not None:
+            await self._limits.check(caller, "monthly_tokens")
         recorder = await self._log.recorder(caller, agent, request, report)
         ledger = self._ledger(caller, agent, request, report)
         events = self._answered(caller, agent, request, report, recorder, ledger)

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from dragoman.db.schema import EpochMs, Json, metadata
+from dragoman.db.schema import EpochMs, Json, RowKey, metadata
 
 # ``spec`` is the AgentSpec as JSON without secrets; ``sealed`` holds its secrets, encrypted.
 # ``extensions`` keeps, by dialect, keys that have no meaning here, so that they are echoed.
@@ -23,4 +23,19 @@ agents = sa.Table(
     sa.UniqueConstraint("owner_id", "slug"),
     sa.Index("ix_agents_owner_id_kind_id", "owner_id", "kind", "id"),
     sa.Index("ix_agents_owner_id_name", "owner_id", "name", "created_at"),
+)
+
+# Whole numbers for agents, for vocabularies that know no other ids.
+agent_numbers = sa.Table(
+    "agent_numbers",
+    metadata,
+    sa.Column("number", RowKey, primary_key=True, autoincrement=True),
+    sa.Column(
+        "agent_id",
+        sa.String(36),
+        sa.ForeignKey("agents.id", ondelete="CASCADE"),
+        nullable=False,
+        unique=True,
+    ),
+    sqlite_autoincrement=True,
 )

@@ -62,6 +62,7 @@ BUILT_IN: Final[tuple[str, ...]] = (
     "claude-sonnet*",
     "claude-opus*",
     "claude-haiku*",
+    "claude-*",
     "sonnet",
     "opus",
     "haiku",

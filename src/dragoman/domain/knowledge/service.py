@@ -26,6 +26,7 @@ from dragoman.domain.knowledge.model import (
 from dragoman.domain.knowledge.ports import BlobStore
 from dragoman.domain.knowledge.repository import collections, documents
 from dragoman.domain.knowledge.repository.documents import DocumentFilter
+from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import file_digest, text_digest
 from dragoman.kit.errors import InvalidInput
@@ -50,9 +51,16 @@ class KnowledgeService:
     """What a dialect may do with collections and documents."""
 
     def __init__(
-        self, *, database: Database, indexing: Indexing, ingestion: Ingestion, blobs: BlobStore
+        self,
+        *,
+        database: Database,
+        indexing: Indexing,
+        ingestion: Ingestion,
+        blobs: BlobStore,
+        limits: LimitsService | None = None,
     ) -> None:
         self._database = database
+        self._limits = limits
         self._indexing = indexing
         self._ingestion = ingestion
         self._blobs = blobs
@@ -190,8 +198,9 @@ class KnowledgeService:
 
         Raises:
             NotFound: no such collection that the caller may change.
+            QuotaExceeded: the caller may teach no more this month.
         """
-        found = await self._editable(caller, collection_id)
+        found = await self._teachable(caller, collection_id)
         return await self._ingestion.accept_text(found, draft, text, sha256=text_digest(text))
 
     async def put_file(
@@ -201,9 +210,10 @@ class KnowledgeService:
 
         Raises:
             NotFound: no such collection that the caller may change.
+            QuotaExceeded: the caller may teach no more this month.
             InvalidInput: the file is empty.
         """
-        found = await self._editable(caller, collection_id)
+        found = await self._teachable(caller, collection_id)
         size = (await to_thread.run_sync(path.stat)).st_size
         if size == 0:
             raise InvalidInput(f"The file {draft.name!r} is empty.", param="file")
@@ -246,8 +256,9 @@ class KnowledgeService:
 
         Raises:
             NotFound: no such collection that the caller may change.
+            QuotaExceeded: the caller may teach no more this month.
         """
-        found = await self._editable(caller, collection_id)
+        found = await self._teachable(caller, collection_id)
         enqueued = skipped = 0
         seen: set[str] = set()
         source = iter(items)
@@ -348,6 +359,12 @@ class KnowledgeService:
         blob_key = await self._database.write(remove)
         if blob_key is not None:
             await self._blobs.delete(blob_key)
+
+    async def _teachable(self, caller: Caller, collection_id: str) -> Collection:
+        found = await self._editable(caller, collection_id)
+        if self._limits is not None:
+            await self._limits.check(caller, "monthly_teach_tokens")
+        return found
 
     async def _editable(self, caller: Caller, collection_id: str) -> Collection:
         return await self._database.read(collections.get, caller, collection_id, edit=True)

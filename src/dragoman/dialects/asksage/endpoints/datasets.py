@@ -1,9 +1,9 @@
 """Datasets: list, add and delete."""
 
 from dragoman.dialects.asksage.decode import Field
-from dragoman.dialects.asksage.naming import checked_name, owned, stored_name
+from dragoman.dialects.asksage.naming import checked_name, classification, named, owned, stored_name
 from dragoman.dialects.asksage.operation import CHANGE, READ, Call, operation
-from dragoman.kit.errors import Forbidden, InvalidInput
+from dragoman.kit.errors import Forbidden, InvalidInput, NotFound
 
 _CUI_PREFIX = "cui-"
 
@@ -35,13 +35,38 @@ async def add_dataset(call: Call) -> dict[str, object]:
     """
     name = checked_name(call.inputs.text("dataset"))
     controlled = name.lower().startswith(_CUI_PREFIX) or call.inputs.text("classification") == "CUI"
-    if controlled and call.services.settings.asksage.cui_requires_cac:
+    if controlled and not _may_control(call):
         raise Forbidden("A CAC is required for a dataset with controlled information.", code="cac_required")
     visible = await call.services.knowledge.collections(call.caller)
     if any(item.name == name and item.owner_id == call.caller.user_id for item in visible):
         raise InvalidInput(f"There is already a dataset {name!r}.", param="dataset")
     await call.services.knowledge.create_collection(call.caller, name, label="CUI" if controlled else None)
     return {"response": "OK"}
+
+
+def _may_control(call: Call) -> bool:
+    settings = call.services.settings.asksage
+    return not settings.cui_requires_cac or call.caller.email in {user.lower() for user in settings.cac_users}
+
+
+@operation("get-dataset-info", methods=READ, fields=(Field("dataset", required=True),))
+async def get_dataset_info(call: Call) -> dict[str, object]:
+    """What a dataset is: its number, name and classification.
+
+    Source: Ask Sage Server API, second version, "get-dataset-info".
+    """
+    try:
+        found = await named(call, call.inputs.text("dataset"))
+    except InvalidInput as error:
+        raise NotFound(error.detail, param="dataset", code="dataset_info_not_found") from error
+    return {
+        "response": {
+            "id": found.key,
+            "name": stored_name(found),
+            "classification": classification(found),
+            "is_tabular": False,
+        }
+    }
 
 
 async def _delete(call: Call, names: tuple[str, ...]) -> dict[str, object]:

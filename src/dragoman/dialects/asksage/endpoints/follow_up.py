@@ -98,6 +98,7 @@ async def _suggested(
 @operation(
     "follow-up-questions",
     methods=READ,
+    stops=True,
     fields=(
         Field("message", "json", required=True, aliases=("messages",)),
         Field("model"),

@@ -21,7 +21,7 @@ from dragoman.dialects.asksage.messages import conversation, tool_choice, tool_s
 from dragoman.dialects.asksage.metering import APPLICATION
 from dragoman.dialects.asksage.naming import scope
 from dragoman.dialects.asksage.operation import CHANGE, Call, operation
-from dragoman.dialects.asksage.personas import persona_of
+from dragoman.dialects.asksage.own_personas import persona_for
 from dragoman.dialects.asksage.streaming import streamed, wants_events
 from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.run import RunRequest
@@ -66,7 +66,7 @@ async def _agent(call: Call, datasets: tuple[str, ...]) -> ResolvedAgent:
     changes: dict[str, object] = {}
     persona = call.inputs.values.get("persona")
     if agent.id is None or persona is not None:
-        changes["system_prompt"] = persona_of(persona).prompt
+        changes["system_prompt"] = (await persona_for(call, persona)).prompt
     limit = call.inputs.integer("limit_references")
     own = agent.spec.knowledge
     if not own.collection_ids or call.inputs.list("dataset") or limit == 0:
@@ -80,7 +80,7 @@ async def _agent(call: Call, datasets: tuple[str, ...]) -> ResolvedAgent:
     return ResolvedAgent(agent.id, agent.name, spec, agent.endpoint_key)
 
 
-async def _with_files(
+async def with_files(
     call: Call, agent: ResolvedAgent, turns: tuple[Message, ...], files: tuple[AttachedFile, ...]
 ) -> tuple[tuple[Message, ...], list[dict[str, object]]]:
     """The conversation with the files' texts before its last turn, and what to tell about them."""
@@ -114,7 +114,7 @@ async def _question(call: Call) -> Question:
             quoted = await passages(call, files, asked)
             added["files"] = [{"filename": file.name} for file in files]
         else:
-            turns, added["files"] = await _with_files(call, agent, turns, files)
+            turns, added["files"] = await with_files(call, agent, turns, files)
     sources, told = await live(call, agent, asked)
     if told is not None:
         added["live"] = told
@@ -137,7 +137,7 @@ async def _question(call: Call) -> Question:
     return Question(call, agent, request, asked, call.inputs.flag("usage"), quoted, added, runs)
 
 
-@operation("query", methods=CHANGE, fields=FIELDS)
+@operation("query", methods=CHANGE, fields=FIELDS, stops=True)
 async def query(call: Call) -> Response | dict[str, object]:
     """One answer object, with numbered references that match the marks in the text; in pieces if asked for.
 
@@ -155,7 +155,7 @@ async def query(call: Call) -> Response | dict[str, object]:
     return await question.finished(await fold_stream(question.events()))
 
 
-@operation("query-with-file", methods=CHANGE, fields=FIELDS)
+@operation("query-with-file", methods=CHANGE, fields=FIELDS, stops=True)
 async def query_with_file(call: Call) -> Response | dict[str, object]:
     """As ``query``, but never without a file.
 

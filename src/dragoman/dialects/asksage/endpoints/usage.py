@@ -9,7 +9,7 @@ from dragoman.kit.clock import now_ms
 
 _MOST_LOGS = 100
 _MOST_LOGINS = 100
-# No token limit is set on this server; clients want a number to count down from.
+# Without a limit clients want a number to count down from.
 _UNLIMITED = 2**31 - 1
 
 
@@ -54,12 +54,13 @@ async def count_monthly_teach_tokens(call: Call) -> dict[str, object]:
 
 @operation("count-monthly-tokens-left-with-org", methods=READ)
 async def count_monthly_tokens_left(call: Call) -> dict[str, object]:
-    """What the organisation has left this month; without a limit, of the largest number clients take.
+    """What the caller's limit leaves this month; without a limit, what the organisation leaves of the largest number.
 
     Source: Ask Sage Server API, "count-monthly-tokens-left-with-org".
     """
-    used = await _monthly(call, *_INFERENCE, whole_organisation=True)
-    return {"response": max(0, _UNLIMITED - used)}
+    limit = call.services.limits.of(call.caller).monthly_tokens
+    used = await _monthly(call, *_INFERENCE, whole_organisation=limit is None)
+    return {"response": max(0, (_UNLIMITED if limit is None else limit) - used)}
 
 
 @operation(

@@ -1,15 +1,22 @@
-"""Noticing that a client has hung up while its answer is being made."""
+"""Noticing that a client has hung up while its answer is being made; over plain ASGI."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from dragoman.kit.errors import DeadlineExceeded
 from dragoman.kit.tasks import TaskOwner
 
+R = TypeVar("R")
+
 # Most answers are out by then, and need no second task.
 _GRACE_SECONDS = 0.25
+_DEADLINE_SECONDS = 3600.0
+
+
+class ClientGone(Exception):
+    """The client hung up; nobody is there to read an answer."""
 
 
 class Presence:
@@ -40,7 +47,7 @@ class Presence:
         self._timer = loop.call_later(_GRACE_SECONDS, self._start)
 
     def _start(self) -> None:
-        self._watch = self._tasks.start(self._wait(), name="openai.presence")
+        self._watch = self._tasks.start(self._wait(), name="http.presence")
 
     async def _wait(self) -> None:
         assert self._task is not None
@@ -71,3 +78,26 @@ class Presence:
         if self._late:
             raise DeadlineExceeded("The answer took longer than this server allows.") from error
         return True
+
+
+async def while_connected(
+    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+    work: Awaitable[R],
+    *,
+    deadline_seconds: float = _DEADLINE_SECONDS,
+) -> R:
+    """The work's result; the work is cancelled when the client hangs up first.
+
+    The request's body has been read. Errors of the work come through as they are.
+
+    Raises:
+        ClientGone: the client hung up.
+        DeadlineExceeded: the work took too long.
+    """
+    watch = TaskOwner()
+    try:
+        with Presence(receive, watch, deadline_seconds=deadline_seconds):
+            return await work
+    finally:
+        await watch.close()
+    raise ClientGone

@@ -1,0 +1,37 @@
+"""Further prefixes under which the compatible dialects are served."""
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from dragoman.bootstrap.asgi import Application, Front, elsewhere
+from dragoman.dialects.anthropic.app import create_app as create_anthropic
+from dragoman.dialects.gemini.app import create_app as create_gemini
+from dragoman.domain.services import Services
+
+_OPENAI = ("/server/openai/v1", "/server/v1")
+_ANTHROPIC = ("/server/anthropic", "/anthropic")
+_GEMINI = ("/server/google", "/google")
+_MESSAGES = ("/v1/messages", "/v1/messages/count_tokens")
+
+
+def compatible(services: Services, openai: FastAPI) -> dict[str, tuple[str, Application]]:
+    """Mounts of the dialects that other services offer as well; scripts of any origin may read the answers."""
+    anthropic, gemini = create_anthropic(services), create_gemini(services)
+    return {
+        **{prefix: ("openai", _readable(openai)) for prefix in _OPENAI},
+        **dict.fromkeys(_ANTHROPIC, ("anthropic", anthropic)),
+        **dict.fromkeys(_GEMINI, ("gemini", gemini)),
+    }
+
+
+def add_compatible(front: Front, hot: Application, completions: str) -> None:
+    """Routes of single paths: the fast line under each prefix, and messages where clients of one address look."""
+    for prefix in _OPENAI:
+        path = prefix + completions.removeprefix("/v1")
+        front.route("POST", path, _readable(elsewhere(hot, completions)))
+    for path in _MESSAGES:
+        front.route("POST", path, elsewhere(front.mounted, _ANTHROPIC[1] + path))
+
+
+def _readable(application: Application) -> Application:
+    return CORSMiddleware(application, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])

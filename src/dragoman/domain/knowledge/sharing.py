@@ -1,0 +1,154 @@
+"""Sharing collections: with single colleagues, or with everybody of the organisation."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from dragoman.db.database import Database
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.knowledge.model import Collection
+from dragoman.domain.knowledge.repository import collections, grants
+from dragoman.domain.knowledge.repository.grants import Grant as Grant
+from dragoman.domain.knowledge.repository.grants import Permission as Permission
+from dragoman.kit.clock import now_ms
+from dragoman.kit.errors import Forbidden, InvalidInput, NotFound
+
+_RANKS: dict[str, int] = {"read": 1, "edit": 2, "admin": 3, "owner": 4}
+
+
+class SharingService:
+    """Who may use whose collections. Only its owner and those granted ``admin`` share a collection."""
+
+    def __init__(self, database: Database, *, clock_ms: Callable[[], int] = now_ms) -> None:
+        self._database = database
+        self._clock_ms = clock_ms
+
+    async def visible(self, caller: Caller) -> list[tuple[Collection, Permission]]:
+        """Every collection the caller may search, with what the caller may do there."""
+
+        def load(connection: Connection) -> list[tuple[Collection, Permission]]:
+            granted = grants.permissions(connection, caller)
+            return [
+                (found, _permission(caller, found, granted))
+                for found in collections.visible(connection, caller)
+            ]
+
+        return await self._database.read(load)
+
+    async def permission(self, caller: Caller, collection_id: str) -> Permission:
+        """What the caller may do with a collection.
+
+        Raises:
+            NotFound: no such collection for this caller.
+        """
+        return await self._database.read(_held, caller, collection_id)
+
+    async def grant(self, caller: Caller, collection_id: str, email: str, permission: Permission) -> None:
+        """Lets a colleague use a collection.
+
+        Raises:
+            NotFound: no such collection for this caller; with the code ``user_not_found``, no such colleague.
+            Forbidden: the caller may not share it.
+            InvalidInput: the colleague owns it.
+        """
+
+        def store(connection: Connection) -> None:
+            found = _shareable(connection, caller, collection_id)
+            user_id = _colleague(connection, caller, email)
+            if user_id == found.owner_id:
+                raise InvalidInput("Its owner may use the dataset anyway.", param="email")
+            grants.put(connection, found, user_id, permission)
+
+        await self._database.write(store)
+
+    async def revoke(self, caller: Caller, collection_id: str, email: str) -> None:
+        """Takes a grant back; anybody may give up their own.
+
+        Raises:
+            NotFound: no such collection for this caller; with the code ``user_not_found``, nobody of that
+                e-mail has a grant.
+            Forbidden: the caller may not share it.
+        """
+        wanted = email.strip().lower()
+
+        def remove(connection: Connection) -> None:
+            if wanted == caller.email:
+                found = collections.get(connection, caller, collection_id)
+            else:
+                found = _shareable(connection, caller, collection_id)
+            user_id = _colleague(connection, caller, email)
+            if not grants.remove(connection, found, user_id):
+                raise _no_account()
+
+        await self._database.write(remove)
+
+    async def grants(self, caller: Caller, collection_id: str) -> list[Grant]:
+        """Everybody whom a collection was shared with.
+
+        Raises:
+            NotFound: no such collection for this caller.
+            Forbidden: the caller may not share it.
+        """
+
+        def load(connection: Connection) -> list[Grant]:
+            return grants.of_collection(connection, _shareable(connection, caller, collection_id))
+
+        return await self._database.read(load)
+
+    async def colleague(self, caller: Caller, email: str) -> str:
+        """The id of the user of that e-mail in the caller's organisation.
+
+        Raises:
+            NotFound: there is none; ``code`` is ``user_not_found``.
+        """
+        return await self._database.read(_colleague, caller, email)
+
+    async def open_to_organisation(self, caller: Caller, collection_id: str, *, opened: bool) -> None:
+        """Lets everybody of the organisation search a collection, or no longer.
+
+        Raises:
+            NotFound: no such collection for this caller.
+            Forbidden: the caller may not share it.
+        """
+
+        def change(connection: Connection) -> None:
+            found = _shareable(connection, caller, collection_id)
+            visibility = "organisation" if opened else "private"
+            grants.set_visibility(connection, found, visibility, self._clock_ms())
+
+        await self._database.write(change)
+
+
+def at_least(held: str, wanted: str) -> bool:
+    """Whether one permission includes another."""
+    return _RANKS[held] >= _RANKS[wanted]
+
+
+def _permission(caller: Caller, found: Collection, granted: dict[int, str]) -> Permission:
+    if found.owner_id == caller.user_id:
+        return "owner"
+    held = granted.get(found.key, "read")
+    return "admin" if held == "admin" else "edit" if held == "edit" else "read"
+
+
+def _held(connection: Connection, caller: Caller, collection_id: str) -> Permission:
+    found = collections.get(connection, caller, collection_id)
+    return _permission(caller, found, grants.permissions(connection, caller))
+
+
+def _shareable(connection: Connection, caller: Caller, collection_id: str) -> Collection:
+    found = collections.get(connection, caller, collection_id)
+    if not at_least(_permission(caller, found, grants.permissions(connection, caller)), "admin"):
+        raise Forbidden("Only its owner and its administrators may share this dataset.", code="not_shareable")
+    return found
+
+
+def _colleague(connection: Connection, caller: Caller, email: str) -> str:
+    user_id = grants.colleague(connection, caller, email.strip().lower())
+    if user_id is None:
+        raise _no_account()
+    return user_id
+
+
+def _no_account() -> NotFound:
+    return NotFound("No account.", code="user_not_found", param="email")
