@@ -36,6 +36,7 @@ from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.conversations.service import ConversationLog
 from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
+from dragoman.domain.voice.calls import CallsService
 from dragoman.domain.voice.sessions import VoiceSessionsService
 from dragoman.settings import Settings
 
@@ -80,3 +81,4 @@ class Services:
     registered_tools: RegisteredServers
     inbound: InboundMessages
     channels: ChannelsService
+    voice_calls: CallsService
