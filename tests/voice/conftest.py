@@ -1,10 +1,12 @@
 """A recorded speaker and the engine."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
+from tests.e2e.server import API_KEY, EMAIL, Server
 from voice_people import HZ
 
 from dragoman.adapters.rooms.host import EngineHost
@@ -43,3 +45,25 @@ async def host(anyio_backend: str) -> AsyncGenerator[EngineHost]:
     await engine.warm()
     yield engine
     await engine.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Generator[Server]:
+    named = {
+        "DRAGOMAN_BOOTSTRAP__EMAIL": EMAIL,
+        "DRAGOMAN_BOOTSTRAP__API_KEY": API_KEY,
+        "DRAGOMAN_EMBEDDING__PROVIDER": "none",
+        "DRAGOMAN_MODELS__LOCAL__ENABLED": "false",
+        "DRAGOMAN_WEIGHTS__DIR": str(weights_dir),
+    }
+    running = Server(tmp_path_factory.mktemp("rooms") / "data", named)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+async def client(server: Server, anyio_backend: str) -> AsyncGenerator[httpx.AsyncClient]:
+    headers = {"authorization": f"Bearer {API_KEY}"}
+    async with httpx.AsyncClient(base_url=server.base, headers=headers, timeout=60) as made:
+        yield made

@@ -3,45 +3,19 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator, Generator
-from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
-import pytest
 import websockets
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from av.audio.frame import AudioFrame
-from tests.e2e.server import API_KEY, EMAIL, Server
 from websockets.asyncio.client import ClientConnection
 
 from dragoman.kit.pcm import samples
 
 START = {"type": "start", "formats": {"input": "pcm16@16000", "output": "pcm16@24000"}}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Generator[Server]:
-    named = {
-        "DRAGOMAN_BOOTSTRAP__EMAIL": EMAIL,
-        "DRAGOMAN_BOOTSTRAP__API_KEY": API_KEY,
-        "DRAGOMAN_EMBEDDING__PROVIDER": "none",
-        "DRAGOMAN_MODELS__LOCAL__ENABLED": "false",
-        "DRAGOMAN_WEIGHTS__DIR": str(weights_dir),
-    }
-    running = Server(tmp_path_factory.mktemp("rooms") / "data", named)
-    running.start()
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-async def client(server: Server, anyio_backend: str) -> AsyncGenerator[httpx.AsyncClient]:
-    headers = {"authorization": f"Bearer {API_KEY}"}
-    async with httpx.AsyncClient(base_url=server.base, headers=headers, timeout=60) as made:
-        yield made
 
 
 async def token(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:

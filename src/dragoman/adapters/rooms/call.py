@@ -109,6 +109,10 @@ class Call:
         self._tell({"type": "transcript", "text": text, "final": True, "language": "", "typed": True})
         self._session.generate_reply(user_input=text)
 
+    def reply(self) -> None:
+        """Has the agent go on without anything new from the person."""
+        self._session.generate_reply()
+
     def say(self, text: str) -> None:
         """Has the agent say something."""
         self._session.say(text[:_LONGEST_TEXT])

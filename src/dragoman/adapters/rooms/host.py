@@ -158,6 +158,10 @@ class _Call:
         """Has the agent say something."""
         self._send(Kind.SAY, orjson.dumps({"text": text}))
 
+    def reply(self) -> None:
+        """Has the agent go on."""
+        self._send(Kind.REPLY, b"{}")
+
     def interrupt(self) -> None:
         """Stops what the agent is saying."""
         self._send(Kind.INTERRUPT, b"{}")

@@ -26,6 +26,7 @@ class Kind(IntEnum):
     OFFER = 7
     SAY = 8
     MUTE = 9
+    REPLY = 10
     THOUGHT = 20
     HEARD = 21
     SPOKEN = 22

@@ -130,6 +130,8 @@ class Worker:
                 conversation.call.say(frame.json()["text"])
             case Kind.INTERRUPT:
                 conversation.call.interrupt()
+            case Kind.REPLY:
+                conversation.call.reply()
             case Kind.MUTE:
                 conversation.mute(frame.json()["muted"])
             case Kind.OFFER:

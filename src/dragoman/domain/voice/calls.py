@@ -43,6 +43,11 @@ class LiveCall:
         self._over = False
 
     @property
+    def mind(self) -> SessionMind:
+        """What the agent thinks and hears with."""
+        return self._mind
+
+    @property
     def engine(self) -> EngineCall:
         """What takes the person's sound and words."""
         assert self._engine is not None
@@ -173,6 +178,10 @@ class CallsService:
             Unavailable: a part is missing; the message says what to install.
         """
         return await self.hold(await self._sessions.of_token(token), setup, dialect=dialect)
+
+    def mind(self, session: VoiceSession, *, dialect: str) -> SessionMind:
+        """A mind without a conversation, for who only writes."""
+        return SessionMind(session, self._sessions.secrets(session), self._parts, dialect)
 
     async def hold(self, session: VoiceSession, setup: CallSetup, *, dialect: str) -> LiveCall:
         """A conversation of a session; raises as ``join``."""

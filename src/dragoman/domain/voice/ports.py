@@ -106,6 +106,10 @@ class EngineCall(Protocol):
         """Has the agent say something."""
         ...
 
+    def reply(self) -> None:
+        """Has the agent go on without anything new from the person."""
+        ...
+
     def interrupt(self) -> None:
         """Stops what the agent is saying."""
         ...
