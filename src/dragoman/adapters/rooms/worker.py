@@ -21,6 +21,8 @@ from dragoman.kit.tasks import TaskOwner
 
 _SPEC = TypeAdapter(VoiceSpec)
 _PR_SET_PDEATHSIG = 1
+_WHEN_BEGUN = (Kind.TEXT, Kind.SAY, Kind.INTERRUPT, Kind.REPLY)
+_MOST_EARLY = 50
 _ANSWERS = (Kind.THOUGHT, Kind.HEARD, Kind.SPOKEN, Kind.SPOKEN_END)
 
 
@@ -33,6 +35,8 @@ class _Conversation:
         self._incoming = Incoming(setup["input"])
         self._outgoing = Outgoing(setup["output"])
         self._muted = False
+        self.begun = False
+        self.early: list[Frame] = []
         self.peer: Peer | None = None
         if setup.get("webrtc"):
             self.peer = Peer(
@@ -110,13 +114,17 @@ class Worker:
     def handle(self, frame: Frame) -> None:
         """Takes a message of the parent's."""
         if frame.kind is Kind.OPEN:
-            self._tasks.start(self._open(frame), name="voice.open")
+            self._open(frame)
             return
         conversation = self._calls.get(frame.call)
         if conversation is None:
             return
         if frame.kind in _ANSWERS:
             conversation.requests.take(frame)
+            return
+        if frame.kind in _WHEN_BEGUN and not conversation.begun:
+            if len(conversation.early) < _MOST_EARLY:
+                conversation.early.append(frame)
             return
         self._command(conversation, frame)
 
@@ -142,18 +150,34 @@ class Worker:
             case _:
                 pass
 
-    async def _open(self, frame: Frame) -> None:
+    def _open(self, frame: Frame) -> None:
+        # What belongs to the conversation may follow at once, so it is known before anything is awaited.
         try:
             conversation = _Conversation(self, frame.call, frame.json())
-            self._calls[frame.call] = conversation
+        except Exception as error:
+            logging.exception("a conversation could not be made")
+            self._failed(frame.call, error)
+            return
+        self._calls[frame.call] = conversation
+        self._tasks.start(self._begin(frame.call, conversation), name="voice.begin")
+
+    async def _begin(self, number: int, conversation: _Conversation) -> None:
+        try:
             await conversation.call.start()
         except Exception as error:
             logging.exception("a conversation could not begin")
-            self._calls.pop(frame.call, None)
-            reason = f"The conversation could not begin ({type(error).__name__})."
-            self.send(frame.call, Kind.ENDED, orjson.dumps({"reason": "failed", "message": reason}))
+            self._calls.pop(number, None)
+            self._failed(number, error)
             return
-        self.send(frame.call, Kind.EVENT, orjson.dumps({"type": "opened"}))
+        self.send(number, Kind.EVENT, orjson.dumps({"type": "opened"}))
+        conversation.begun = True
+        for frame in conversation.early:
+            self._command(conversation, frame)
+        conversation.early.clear()
+
+    def _failed(self, number: int, error: Exception) -> None:
+        reason = f"The conversation could not begin ({type(error).__name__})."
+        self.send(number, Kind.ENDED, orjson.dumps({"reason": "failed", "message": reason}))
 
     async def _answer(self, frame: Frame, conversation: _Conversation) -> None:
         assert conversation.peer is not None
