@@ -23,7 +23,7 @@ from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_rerank
 from dragoman.bootstrap.sandboxes import Sandboxed, open_sandboxes
 from dragoman.bootstrap.speech import open_speech
 from dragoman.bootstrap.tools import planning_tools
-from dragoman.bootstrap.voice import open_voice, open_voice_sessions, speech_endpoints
+from dragoman.bootstrap.voice import open_voice, speech_endpoints
 from dragoman.bootstrap.web import open_web
 from dragoman.db.database import Database
 from dragoman.db.jobs import JobRunner, process_owner
@@ -276,7 +276,6 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             hosted=web.hosted,
             approvals=working.approvals,
             traces=working.traces,
-            voice_sessions=open_voice_sessions(settings, database, root_key),
             tool_servers=mcp.servers,
             registered_tools=mcp.registered,
             inbound=channels.inbound,
