@@ -65,6 +65,7 @@ def open_voice(
     """The services; what needs closing is given to the stack."""
     voice = settings.voice
     sessions = open_voice_sessions(settings, database, root_key)
+    tasks.start(sessions.run(), name="voice.sweep")
     engine = EngineHost(idle_seconds=voice.idle_seconds)
     stack.push_async_callback(engine.close)
     bounds = CallBounds(voice.max_calls, voice.call_seconds, voice.silence_seconds)
