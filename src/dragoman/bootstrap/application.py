@@ -24,6 +24,7 @@ from dragoman.kit.egress import EgressPolicy, resolve_checked
 from dragoman.kit.errors import DragomanError
 from dragoman.kit.http1 import Http1Client
 from dragoman.web.app import create_app as create_pages
+from dragoman.web.playground.app import create_app as create_playground_page
 
 _COMPLETIONS = "/v1/chat/completions"
 _MODELS = "/v1/models"
@@ -69,6 +70,7 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
             "/server": ("asksage", asksage),
             "/user": ("asksage", asksage),
             **pages_mounts(create_pages(services)),
+            "/playground": ("playground page", create_playground_page()),
         },
         fallback=create_operations(
             ready=ready, registry=registry, metrics_token=token.get_secret_value() if token else None

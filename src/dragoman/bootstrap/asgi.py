@@ -57,8 +57,10 @@ class Front:
         self._exact[(method, path)] = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
-            await self._refuse_other(scope, receive, send)
             return
         if scope["path"].startswith("//"):
             scope["path"] = "/" + scope["path"].lstrip("/")
@@ -104,11 +106,19 @@ class Front:
             finally:
                 self._metrics.count(name, status, time.perf_counter() - started)
 
-    @staticmethod
-    async def _refuse_other(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hands a WebSocket to the application under its path; one that nobody serves is refused."""
+        prefix, name, application = self._find(scope["path"])
+        if not prefix:
             await receive()
             await send({"type": "websocket.close", "code": 4404})
+            return
+        inner = {**scope, "root_path": scope.get("root_path", "") + prefix}
+        with structlog.contextvars.bound_contextvars(request_id=uuid7(), dialect=name):
+            try:
+                await application(inner, receive, send)
+            except Exception as error:
+                log.exception("websocket.crashed", path=scope["path"], error=type(error).__name__)
 
 
 def elsewhere(application: Application, path: str) -> Application:

@@ -27,6 +27,7 @@ _FIRST_USER = "owner@localhost.localdomain"
 _FIRST_ORGANISATION = "Default"
 _GRACE_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75
+_SOCKET_BYTES = 16 * 1024 * 1024
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -125,6 +126,8 @@ async def _serve(settings: Settings) -> int:
                 host=settings.server.host,
                 port=settings.server.port,
                 http="httptools",
+                ws="websockets-sansio",
+                ws_max_size=_SOCKET_BYTES,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

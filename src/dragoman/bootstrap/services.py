@@ -24,7 +24,7 @@ from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_rerank
 from dragoman.bootstrap.sandboxes import Sandboxed, open_sandboxes
 from dragoman.bootstrap.speech import open_speech
 from dragoman.bootstrap.tools import planning_tools
-from dragoman.bootstrap.voice import open_voice_sessions
+from dragoman.bootstrap.voice import open_voice, speech_endpoints
 from dragoman.bootstrap.web import open_web
 from dragoman.db.database import Database
 from dragoman.db.jobs import JobRunner, process_owner
@@ -53,6 +53,7 @@ from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.domain.usage.loader import JournalLoader
 from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
+from dragoman.domain.voice.mind import MindParts
 from dragoman.kit.egress import EgressPolicy
 from dragoman.kit.public_address import PublicAddress
 from dragoman.kit.tasks import TaskOwner
@@ -282,11 +283,18 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             hosted=web.hosted,
             approvals=working.approvals,
             traces=working.traces,
-            voice_sessions=open_voice_sessions(settings, database, root_key),
             tool_servers=mcp.servers,
             registered_tools=mcp.registered,
             inbound=channels.inbound,
             channels=channels.channels,
+            **open_voice(
+                settings,
+                database=database,
+                root_key=root_key,
+                parts=MindParts(answering, catalogue, speech, speech_endpoints(policy, stack), meter),
+                tasks=tasks,
+                stack=stack,
+            ),
             **chat,
             **open_plugins(settings, beneath, stack),
             **open_kept(database, policy, limits, stack),

@@ -41,6 +41,7 @@ from dragoman.domain.usage.conversations.service import ConversationLog
 from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
+from dragoman.domain.voice.calls import CallsService
 from dragoman.domain.voice.sessions import VoiceSessionsService
 from dragoman.kit.links import LinkChecker
 from dragoman.settings import Settings
@@ -92,3 +93,4 @@ class Services:
     agent_numbers: AgentNumbers
     limits: LimitsService
     links: LinkChecker
+    voice_calls: CallsService

@@ -331,3 +331,14 @@ async def test_with_livekit_its_key_signs_and_its_address_is_given(tmp_path: Pat
         claims = jwt.decode(got["token"], "secret" * 8, algorithms=["HS256"], issuer="key1")
         assert claims["video"]["room"] == got["room"]
         assert {"type": "livekit", "url": "wss://lk.example"} in got["transports"]
+
+
+async def test_what_is_long_over_is_removed_with_its_secrets(app: InProcess) -> None:
+    got = await token(app, FULL, ttl=60)
+    sessions = app.running.services.voice_sessions
+    sessions._clock_ms = lambda: int(time.time() * 1000) + 4 * 3600_000
+    try:
+        assert await sessions.sweep() >= 1
+    finally:
+        sessions._clock_ms = lambda: int(time.time() * 1000)
+    assert await sessions.in_room(got["room"]) is None

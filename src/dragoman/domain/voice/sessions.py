@@ -1,10 +1,12 @@
 """Sessions for callers: open one, or the same again; find the one that a token leads to."""
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 
 import orjson
+import structlog
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
@@ -17,11 +19,14 @@ from dragoman.domain.voice.spec import VoiceSecrets
 from dragoman.domain.voice.tokens import RoomKey, mint, verify
 from dragoman.kit.clock import now_ms
 from dragoman.kit.crypto import Sealer
-from dragoman.kit.errors import Unauthenticated
+from dragoman.kit.errors import DragomanError, Unauthenticated
 from dragoman.kit.ids import uuid7
+
+log = structlog.get_logger(__name__)
 
 # A little longer than tokens last, so that a late join is told that it is late.
 _KEPT_MS = 3600_000
+_SWEEP_SECONDS = 600.0
 
 
 class VoiceSessionsService:
@@ -101,6 +106,15 @@ class VoiceSessionsService:
     async def sweep(self) -> int:
         """Removes what is long over; how much it was."""
         return await self._database.write(repository.delete_expired, self._clock_ms() - _KEPT_MS)
+
+    async def run(self) -> None:
+        """Sweeps now and then, until it is cancelled."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            try:
+                await self.sweep()
+            except DragomanError as error:
+                log.warning("voice.sweep_failed", reason=error.detail)
 
     def _sealed(self, room: str, keys: VoiceSecrets) -> bytes | None:
         if keys == VoiceSecrets():

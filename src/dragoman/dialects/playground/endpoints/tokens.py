@@ -34,6 +34,7 @@ async def create_token(request: Request) -> Response:
     draft, warnings = await session_draft(services, caller, await json_object(request))
     session = await services.voice_sessions.open(caller, draft)
     token = services.voice_sessions.token(session)
+    services.voice_calls.expect()
     shown = token_response(services, session, token, addresses_of(request, services.settings))
     return Response(orjson.dumps({**shown, "warnings": warnings}), media_type="application/json")
 

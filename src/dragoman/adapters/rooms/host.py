@@ -1,0 +1,402 @@
+"""The server's side of the process that holds conversations: started on first use, let go when idle."""
+
+import asyncio
+import contextlib
+import importlib.util
+import itertools
+import os
+import signal
+import struct
+import sys
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import IO, Any, TypeVar
+
+import orjson
+import structlog
+
+from dragoman.adapters.rooms.wire import Frame, Kind, numbered, packed, received
+from dragoman.domain.voice.ports import CallSetup, Ended, Mind, Output, SoundOut, Told
+from dragoman.domain.voice.spec import VoiceSpec
+from dragoman.kit.errors import DragomanError, InvalidInput, Unavailable
+from dragoman.kit.tasks import TaskOwner
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+_START_SECONDS = 60.0
+_ANSWER_SECONDS = 20.0
+_REPORT_BYTES = 2000
+_HEAR = struct.Struct(">B")
+_PACKAGES = ("livekit.agents", "livekit.plugins.silero", "aiortc", "av")
+# Nothing else of the parent's environment reaches the child: provider keys live there.
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+
+
+class EngineHost:
+    """A ``VoiceEngine`` in a child process that all conversations share.
+
+    Args:
+        idle_seconds: without a conversation for so long the process is let go.
+    """
+
+    def __init__(self, *, idle_seconds: float) -> None:
+        self._idle_seconds = idle_seconds
+        self._starting = asyncio.Lock()
+        self._tasks = TaskOwner()
+        self._process: _Process | None = None
+        self._numbers = itertools.count(1)
+        self._calls: dict[int, _Call] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    async def open(
+        self, spec: VoiceSpec, setup: CallSetup, mind: Mind, told: Callable[[Output], None]
+    ) -> "_Call":
+        """A conversation that has begun; see the port."""
+        process = await self._running()
+        number = next(self._numbers)
+        call = _Call(self, process, number, mind, told)
+        self._calls[number] = call
+        process.send(number, Kind.OPEN, orjson.dumps({"spec": asdict(spec), **_told(setup)}))
+        return call
+
+    async def warm(self) -> None:
+        """Starts the process; without a conversation it goes again."""
+        await self._running()
+        self._rest()
+
+    async def close(self) -> None:
+        """Ends the process and every conversation in it."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        async with self._starting:
+            if self._process is not None:
+                await self._process.stop()
+        await self._tasks.close()
+
+    @property
+    def process_id(self) -> int | None:
+        """The child's process id while there is one."""
+        return self._process.pid if self._process is not None and self._process.alive else None
+
+    def forget(self, number: int) -> None:
+        """The conversation is over; after the last one the process may go."""
+        self._calls.pop(number, None)
+        self._rest()
+
+    def start(self, work: Any, *, name: str) -> asyncio.Task[Any]:
+        """Runs something in the background."""
+        return self._tasks.start(work, name=name)
+
+    def _rest(self) -> None:
+        if not self._calls and not self._closed:
+            if self._timer is not None:
+                self._timer.cancel()
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._idle_seconds, self._let_go)
+
+    def _let_go(self) -> None:
+        if not self._calls and self._process is not None:
+            process, self._process = self._process, None
+            self._tasks.start(process.stop(), name="voice.let_go")
+
+    async def _running(self) -> "_Process":
+        _require()
+        if self._timer is not None:
+            self._timer.cancel()
+        async with self._starting:
+            if self._closed:
+                raise Unavailable("The server is shutting down.")
+            if self._process is None or not self._process.alive:
+                self._process = await _Process.start()
+                self._tasks.start(self._read(self._process), name="voice.read")
+            return self._process
+
+    async def _read(self, process: "_Process") -> None:
+        await process.messages(self._handle)
+        await process.stop()
+        for call in [call for call in self._calls.values() if call.process is process]:
+            call.broken()
+
+    def _handle(self, frame: Frame) -> None:
+        call = self._calls.get(frame.call)
+        if call is not None:
+            call.handle(frame)
+
+
+class _Call:
+    """One conversation: carries the engine's requests to the mind and its output to the client."""
+
+    def __init__(
+        self,
+        host: EngineHost,
+        process: "_Process",
+        number: int,
+        mind: Mind,
+        told: Callable[[Output], None],
+    ) -> None:
+        self._host, self.process, self._number = host, process, number
+        self._mind, self._told = mind, told
+        self._work: dict[int, asyncio.Task[Any]] = {}
+        self._answered: asyncio.Future[dict[str, Any]] | None = None
+
+    def sound(self, data: bytes) -> None:
+        """Takes the person's sound."""
+        self._send(Kind.SOUND, data)
+
+    def text(self, text: str) -> None:
+        """Takes what the person writes."""
+        self._send(Kind.TEXT, orjson.dumps({"text": text}))
+
+    def say(self, text: str) -> None:
+        """Has the agent say something."""
+        self._send(Kind.SAY, orjson.dumps({"text": text}))
+
+    def reply(self) -> None:
+        """Has the agent go on."""
+        self._send(Kind.REPLY, b"{}")
+
+    def interrupt(self) -> None:
+        """Stops what the agent is saying."""
+        self._send(Kind.INTERRUPT, b"{}")
+
+    async def answer(self, offer: str) -> str:
+        """The answer to a WebRTC offer."""
+        self._answered = asyncio.get_running_loop().create_future()
+        self._send(Kind.OFFER, orjson.dumps({"sdp": offer}))
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                answer = await self._answered
+        except TimeoutError as error:
+            raise Unavailable("The offer was not answered in time.") from error
+        if "sdp" not in answer:
+            raise InvalidInput(str(answer.get("error")), param="sdp", code="offer_not_answered")
+        return str(answer["sdp"])
+
+    def close(self) -> None:
+        """Ends it."""
+        self._send(Kind.CLOSE, b"{}")
+        for task in list(self._work.values()):
+            task.cancel()
+        self._host.forget(self._number)
+
+    def broken(self) -> None:
+        """The process has ended under it."""
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result({"error": "The conversation has ended."})
+        self._told(Ended("failed", "The process that held the conversation has ended; call again."))
+
+    def handle(self, frame: Frame) -> None:
+        """Takes a message of the process's."""
+        match frame.kind:
+            case Kind.SOUND_OUT:
+                self._told(SoundOut(frame.body))
+            case Kind.EVENT:
+                self._told(Told(frame.json()))
+            case Kind.ENDED:
+                told = frame.json()
+                self._told(Ended(told["reason"], told.get("message")))
+            case Kind.ANSWER:
+                if self._answered is not None and not self._answered.done():
+                    self._answered.set_result(frame.json())
+            case Kind.THINK_STOP | Kind.SPEAK_STOP:
+                task = self._work.pop(frame.json()["id"], None)
+                if task is not None:
+                    task.cancel()
+            case _:
+                self._requested(frame)
+
+    def _requested(self, frame: Frame) -> None:
+        match frame.kind:
+            case Kind.THINK:
+                asked = frame.json()
+                self._begin(asked["id"], self._think(asked["id"], asked["messages"]))
+            case Kind.SPEAK:
+                asked = frame.json()
+                self._begin(asked["id"], self._speak(asked["id"], asked["text"]))
+            case Kind.HEAR:
+                number, body = frame.numbered()
+                final, sound = bool(body[0]), body[_HEAR.size :]
+                self._begin(number, self._hear(number, sound, final=final))
+            case _:
+                pass
+
+    def _begin(self, number: int, work: Any) -> None:
+        task = self._host.start(work, name="voice.request")
+        self._work[number] = task
+        task.add_done_callback(lambda _: self._work.pop(number, None))
+
+    async def _think(self, number: int, messages: list[Any]) -> None:
+        end: dict[str, Any] = {"id": number, "done": True}
+        try:
+            async with aclosing(_closable(self._mind.think(messages))) as thoughts:
+                async for thought in thoughts:
+                    piece: dict[str, Any] = {"id": number}
+                    if thought.text:
+                        piece["text"] = thought.text
+                    if thought.citations:
+                        piece["citations"] = [dict(citation) for citation in thought.citations]
+                    if thought.tool is not None:
+                        piece["tool"] = dict(thought.tool)
+                    self._send(Kind.THOUGHT, orjson.dumps(piece))
+        except DragomanError as error:
+            end = {"id": number, "error": error.detail}
+        except Exception:
+            log.exception("voice.think_crashed")
+            end = {"id": number, "error": "The agent failed to answer."}
+        self._send(Kind.THOUGHT, orjson.dumps(end))
+
+    async def _hear(self, number: int, sound: bytes, *, final: bool) -> None:
+        try:
+            heard = await self._mind.hear(sound, final=final)
+            answer: dict[str, Any] = {"id": number, "text": heard.text, "language": heard.language}
+        except DragomanError as error:
+            answer = {"id": number, "error": error.detail}
+        except Exception:
+            log.exception("voice.hear_crashed")
+            answer = {"id": number, "error": "What was said could not be understood."}
+        self._send(Kind.HEARD, orjson.dumps(answer))
+
+    async def _speak(self, number: int, text: str) -> None:
+        end: dict[str, Any] = {"id": number}
+        try:
+            async with aclosing(_closable(self._mind.speak(text))) as sounds:
+                async for sound in sounds:
+                    self._send(Kind.SPOKEN, numbered(number, sound))
+        except DragomanError as error:
+            end["error"] = error.detail
+        except Exception:
+            log.exception("voice.speak_crashed")
+            end["error"] = "The answer could not be spoken."
+        self._send(Kind.SPOKEN_END, orjson.dumps(end))
+
+    def _send(self, kind: Kind, body: bytes) -> None:
+        self.process.send(self._number, kind, body)
+
+
+class _Process:
+    """The child with its pipes."""
+
+    def __init__(self, process: Process, report: IO[bytes]) -> None:
+        self._process = process
+        self._report = report
+
+    @classmethod
+    async def start(cls) -> "_Process":
+        """A child that is ready.
+
+        Raises:
+            Unavailable: it did not become ready.
+        """
+        report = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "dragoman.adapters.rooms.worker", str(os.getpid())),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=report,
+                env=environment,
+                start_new_session=True,
+            )
+        except BaseException:
+            report.close()
+            raise
+        child = cls(process, report)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await child._ready()
+        except BaseException as error:
+            words = await asyncio.to_thread(child._last_words)
+            await child.stop()
+            if isinstance(error, TimeoutError | asyncio.IncompleteReadError):
+                log.warning("voice.not_started", report=words)
+                raise Unavailable(
+                    "The process for conversations did not start.", code="voice_unavailable"
+                ) from error
+            raise
+        log.info("voice.started", process=process.pid)
+        return child
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def _ready(self) -> None:
+        reader = self._process.stdout
+        assert reader is not None
+        header = await reader.readexactly(struct.calcsize(">IIB"))
+        await reader.readexactly(struct.unpack(">IIB", header)[0])
+
+    async def messages(self, handle: Callable[[Frame], None]) -> None:
+        assert self._process.stdout is not None
+        await received(self._process.stdout, handle)
+
+    def send(self, call: int, kind: Kind, body: bytes) -> None:
+        writer = self._process.stdin
+        if writer is not None and not writer.is_closing() and self.alive:
+            writer.write(packed(call, kind, body))
+
+    def _last_words(self) -> str:
+        if self._report.closed:
+            return ""
+        size = self._report.seek(0, os.SEEK_END)
+        self._report.seek(max(0, size - _REPORT_BYTES))
+        return self._report.read().decode("utf-8", "replace").strip()
+
+    async def stop(self) -> None:
+        if self._process.returncode is not None and not self._report.closed:
+            words = await asyncio.to_thread(self._last_words)
+            log.warning("voice.process_ended", code=self._process.returncode, report=words)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._report.close()
+
+
+async def _closable(pieces: AsyncIterator[T]) -> AsyncGenerator[T]:
+    """The pieces as a generator, whose closing closes theirs."""
+    try:
+        async for piece in pieces:
+            yield piece
+    finally:
+        close = getattr(pieces, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _told(setup: CallSetup) -> dict[str, Any]:
+    return {
+        "input": setup.form_in,
+        "output": setup.form_out,
+        "webrtc": setup.webrtc,
+        "ice_servers": list(setup.ice_servers),
+        "room_url": setup.room_url,
+        "room_token": setup.room_token,
+    }
+
+
+def _require() -> None:
+    for package in _PACKAGES:
+        try:
+            found = importlib.util.find_spec(package)
+        except ModuleNotFoundError:
+            found = None
+        if found is None:
+            raise Unavailable(
+                f"Conversations need the Python package {package!r}: install dragoman[voice].",
+                code="extra_missing",
+            )

@@ -1,0 +1,163 @@
+"""A browser over WebRTC: its microphone, the agent's voice, and a data channel for events."""
+
+import asyncio
+import fractions
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+
+from dragoman.adapters.rooms.playing import FRAME_SECONDS, OUTPUT_HZ
+from dragoman.adapters.rooms.vad import INPUT_HZ
+from dragoman.kit.pcm import Resampler
+from dragoman.kit.tasks import TaskOwner
+
+_TRACK_HZ = 48_000
+_SAMPLES = int(_TRACK_HZ * FRAME_SECONDS)
+_WAITING_FRAMES = 50
+_WAITING_EVENTS = 200
+_ANSWER_SECONDS = 15.0
+
+
+class _AgentTrack(MediaStreamTrack):
+    """The agent's voice, and silence while it says nothing."""
+
+    kind = "audio"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames: deque[bytes] = deque(maxlen=_WAITING_FRAMES)
+        self._resampler = Resampler(OUTPUT_HZ, _TRACK_HZ)
+        self._held = b""
+        self._place = 0
+        self._begun: float | None = None
+
+    def play(self, frame: bytes) -> None:
+        """Takes 20 ms of sound."""
+        self._frames.append(frame)
+
+    def drop(self) -> None:
+        """Forgets what was not sent yet."""
+        self._frames.clear()
+        self._held = b""
+
+    async def recv(self) -> AudioFrame:
+        """The next 20 ms, when it is their time."""
+        if self._begun is None:
+            self._begun = time.monotonic()
+        await asyncio.sleep(max(0.0, self._begun + self._place / _TRACK_HZ - time.monotonic()))
+        while len(self._held) < 2 * _SAMPLES and self._frames:
+            self._held += self._resampler.push(self._frames.popleft())
+        sound, self._held = self._held[: 2 * _SAMPLES], self._held[2 * _SAMPLES :]
+        frame = AudioFrame(format="s16", layout="mono", samples=_SAMPLES)
+        frame.planes[0].update(sound.ljust(2 * _SAMPLES, b"\0"))
+        frame.sample_rate = _TRACK_HZ
+        frame.pts = self._place
+        frame.time_base = fractions.Fraction(1, _TRACK_HZ)
+        self._place += _SAMPLES
+        return frame
+
+
+class Peer:
+    """One connection.
+
+    Args:
+        ice_servers: addresses of STUN and TURN servers; none on a single machine or network.
+        sound: takes the microphone at 16 kHz.
+        text: takes messages of the data channel.
+        gone: told once when the connection is over.
+    """
+
+    def __init__(
+        self,
+        ice_servers: list[str],
+        *,
+        sound: Callable[[bytes], None],
+        text: Callable[[dict[str, Any]], None],
+        gone: Callable[[str], None],
+    ) -> None:
+        servers = [RTCIceServer(urls=[url]) for url in ice_servers]
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=servers))
+        self._sound, self._text, self._gone = sound, text, gone
+        self._track = _AgentTrack()
+        self._channel: RTCDataChannel | None = None
+        self._early: deque[dict[str, Any]] = deque(maxlen=_WAITING_EVENTS)
+        self._tasks = TaskOwner()
+        self._connection.on("track", self._heard)
+        self._connection.on("datachannel", self._opened)
+        self._connection.on("connectionstatechange", self._changed)
+
+    async def answer(self, sdp: str) -> str:
+        """The answer to a browser's offer."""
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await self._connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            self._connection.addTrack(self._track)
+            await self._connection.setLocalDescription(await self._connection.createAnswer())
+        return self._connection.localDescription.sdp
+
+    def play(self, frame: bytes) -> None:
+        """Takes 20 ms of the agent's sound."""
+        self._track.play(frame)
+
+    def drop(self) -> None:
+        """Forgets what was not sent yet."""
+        self._track.drop()
+
+    def tell(self, event: dict[str, Any]) -> None:
+        """Sends an event, once there is a channel."""
+        if self._channel is not None and self._channel.readyState == "open":
+            self._channel.send(orjson.dumps(event).decode())
+        else:
+            self._early.append(event)
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        await self._tasks.close()
+        await self._connection.close()
+
+    def _heard(self, track: Any) -> None:
+        if track.kind == "audio":
+            self._tasks.start(self._listen(track), name="voice.microphone")
+
+    async def _listen(self, track: Any) -> None:
+        resampler = AudioResampler(format="s16", layout="mono", rate=INPUT_HZ)
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            for made in resampler.resample(frame):
+                self._sound(bytes(made.planes[0])[: made.samples * 2])
+
+    def _opened(self, channel: RTCDataChannel) -> None:
+        self._channel = channel
+        channel.on("message", self._message)
+        while self._early:
+            channel.send(orjson.dumps(self._early.popleft()).decode())
+
+    def _message(self, data: object) -> None:
+        if not isinstance(data, str):
+            return
+        try:
+            message = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return
+        if isinstance(message, dict):
+            self._text(message)
+
+    def _changed(self) -> None:
+        if self._connection.connectionState in ("failed", "closed"):
+            self._gone("disconnected")

@@ -1,0 +1,218 @@
+"""The process that holds conversations: reads messages from its parent, and ends with it."""
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from dragoman.adapters.rooms.call import Call
+from dragoman.adapters.rooms.formats import Incoming, Outgoing
+from dragoman.adapters.rooms.requests import Requests
+from dragoman.adapters.rooms.webrtc import Peer
+from dragoman.adapters.rooms.wire import Frame, Kind, packed, received
+from dragoman.domain.voice.spec import VoiceSpec
+from dragoman.kit.tasks import TaskOwner
+
+_SPEC = TypeAdapter(VoiceSpec)
+_PR_SET_PDEATHSIG = 1
+_WHEN_BEGUN = (Kind.TEXT, Kind.SAY, Kind.INTERRUPT, Kind.REPLY)
+_MOST_EARLY = 50
+_ANSWERS = (Kind.THOUGHT, Kind.HEARD, Kind.SPOKEN, Kind.SPOKEN_END)
+
+
+class _Conversation:
+    """A call with its way to the client."""
+
+    def __init__(self, worker: "Worker", number: int, setup: dict[str, Any]) -> None:
+        self._worker, self._number = worker, number
+        self.requests = Requests(self.send)
+        self._incoming = Incoming(setup["input"])
+        self._outgoing = Outgoing(setup["output"])
+        self._muted = False
+        self.begun = False
+        self.early: list[Frame] = []
+        self.peer: Peer | None = None
+        if setup.get("webrtc"):
+            self.peer = Peer(
+                setup.get("ice_servers", []), sound=self._heard, text=self._control, gone=self._gone
+            )
+        self.call = Call(
+            _SPEC.validate_python(setup["spec"]),
+            self.requests,
+            tell=self.tell,
+            emit=self._emit,
+            clear=self._clear,
+        )
+
+    def send(self, kind: Kind, body: bytes) -> None:
+        self._worker.send(self._number, kind, body)
+
+    def tell(self, event: dict[str, Any]) -> None:
+        if self.peer is not None:
+            self.peer.tell(event)
+        self.send(Kind.EVENT, orjson.dumps(event))
+
+    def take_sound(self, data: bytes) -> None:
+        if not self._muted:
+            self.call.sound(self._incoming(data))
+
+    def mute(self, muted: bool) -> None:
+        self._muted = muted
+
+    def _heard(self, pcm: bytes) -> None:
+        self.call.sound(pcm)
+
+    def _control(self, message: dict[str, Any]) -> None:
+        match message.get("type"):
+            case "text":
+                self.call.text(str(message.get("text", "")))
+            case "interrupt":
+                self.call.interrupt()
+            case "stop":
+                self._gone("stopped")
+            case _:
+                pass
+
+    def _gone(self, reason: str) -> None:
+        self.send(Kind.ENDED, orjson.dumps({"reason": reason}))
+
+    def _emit(self, frame: bytes) -> None:
+        if self.peer is not None:
+            self.peer.play(frame)
+        else:
+            self.send(Kind.SOUND_OUT, self._outgoing(frame))
+
+    def _clear(self) -> None:
+        if self.peer is not None:
+            self.peer.drop()
+        self.tell({"type": "clear"})
+
+    async def close(self) -> None:
+        await self.call.close()
+        if self.peer is not None:
+            await self.peer.close()
+
+
+class Worker:
+    """All conversations of the process."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._calls: dict[int, _Conversation] = {}
+        self._tasks = TaskOwner()
+
+    def send(self, number: int, kind: Kind, body: bytes) -> None:
+        """Puts a message on the pipe."""
+        self._writer.write(packed(number, kind, body))
+
+    def handle(self, frame: Frame) -> None:
+        """Takes a message of the parent's."""
+        if frame.kind is Kind.OPEN:
+            self._open(frame)
+            return
+        conversation = self._calls.get(frame.call)
+        if conversation is None:
+            return
+        if frame.kind in _ANSWERS:
+            conversation.requests.take(frame)
+            return
+        if frame.kind in _WHEN_BEGUN and not conversation.begun:
+            if len(conversation.early) < _MOST_EARLY:
+                conversation.early.append(frame)
+            return
+        self._command(conversation, frame)
+
+    def _command(self, conversation: _Conversation, frame: Frame) -> None:
+        match frame.kind:
+            case Kind.SOUND:
+                conversation.take_sound(frame.body)
+            case Kind.TEXT:
+                conversation.call.text(frame.json()["text"])
+            case Kind.SAY:
+                conversation.call.say(frame.json()["text"])
+            case Kind.INTERRUPT:
+                conversation.call.interrupt()
+            case Kind.REPLY:
+                conversation.call.reply()
+            case Kind.MUTE:
+                conversation.mute(frame.json()["muted"])
+            case Kind.OFFER:
+                self._tasks.start(self._answer(frame, conversation), name="voice.offer")
+            case Kind.CLOSE:
+                del self._calls[frame.call]
+                self._tasks.start(conversation.close(), name="voice.close")
+            case _:
+                pass
+
+    def _open(self, frame: Frame) -> None:
+        # What belongs to the conversation may follow at once, so it is known before anything is awaited.
+        try:
+            conversation = _Conversation(self, frame.call, frame.json())
+        except Exception as error:
+            logging.exception("a conversation could not be made")
+            self._failed(frame.call, error)
+            return
+        self._calls[frame.call] = conversation
+        self._tasks.start(self._begin(frame.call, conversation), name="voice.begin")
+
+    async def _begin(self, number: int, conversation: _Conversation) -> None:
+        try:
+            await conversation.call.start()
+        except Exception as error:
+            logging.exception("a conversation could not begin")
+            self._calls.pop(number, None)
+            self._failed(number, error)
+            return
+        self.send(number, Kind.EVENT, orjson.dumps({"type": "opened"}))
+        conversation.begun = True
+        for frame in conversation.early:
+            self._command(conversation, frame)
+        conversation.early.clear()
+
+    def _failed(self, number: int, error: Exception) -> None:
+        reason = f"The conversation could not begin ({type(error).__name__})."
+        self.send(number, Kind.ENDED, orjson.dumps({"reason": "failed", "message": reason}))
+
+    async def _answer(self, frame: Frame, conversation: _Conversation) -> None:
+        assert conversation.peer is not None
+        try:
+            answer = {"sdp": await conversation.peer.answer(frame.json()["sdp"])}
+        except Exception as error:  # noqa: BLE001 - whatever a foreign offer stumbles over is told its sender
+            answer = {"error": f"The offer cannot be answered ({type(error).__name__}: {error})."}
+        self.send(frame.call, Kind.ANSWER, orjson.dumps(answer))
+
+
+async def _run() -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=1 << 22)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(0), "rb"))
+    pipe = os.fdopen(os.dup(1), "wb")
+    # What a library prints must not get between the messages.
+    os.dup2(2, 1)
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, pipe)
+    worker = Worker(asyncio.StreamWriter(transport, protocol, None, loop))
+    worker.send(0, Kind.EVENT, orjson.dumps({"type": "ready"}))
+    await received(reader, worker.handle)
+
+
+def main() -> None:
+    """Serves until the parent goes."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # The parent may have ended before the line above.
+    if os.getppid() != int(sys.argv[1]):
+        os._exit(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    asyncio.run(_run())
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
