@@ -126,8 +126,8 @@ async def test_a_conversation_with_tools_and_images_is_sent_whole(provider: Prov
     ("status", "kind", "sentence"),
     [
         (400, InvalidInput, "temperature is too hot"),
-        (401, ProviderError, "the provider refused our key"),
-        (403, ProviderError, "the provider refused our key"),
+        (401, ProviderError, "refused the API key"),
+        (403, ProviderError, "refused the API key"),
         (404, NotFound, "theirs"),
         (429, QuotaExceeded, "temperature is too hot"),
         (500, ProviderError, "500"),

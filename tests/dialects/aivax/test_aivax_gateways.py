@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.dialects.aivax.gateway import from_agent, to_agent
-from dragoman.dialects.aivax.gateway_checks import check_addresses, check_tool_names
+from dragoman.dialects.aivax.gateway_checks import check_addresses, check_tool_names, check_tools
 from dragoman.dialects.aivax.parameters import PARAMETERS, PUBLISHED
 from dragoman.dialects.aivax.words import BUILTIN_FUNCTIONS, GATEWAY_FLAGS, MULTIMODAL
 from dragoman.domain.agents.model import StoredAgent
@@ -316,6 +316,7 @@ def checked(parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters after all checks that need no database."""
     read = PARAMETERS.read_object(parameters, "parameters")
     check_tool_names(read)
+    check_tools(read)
     check_addresses(read, AllowList())
     return read
 
@@ -395,6 +396,12 @@ def checked(parameters: dict[str, Any]) -> dict[str, Any]:
         ({"additionalSettings": "x"}, "additionalSettings", "object or null"),
         ({"tools": {"a": 1}}, "tools", "list or null"),
         ({"tools": ["x"]}, "tools[0]", "object"),
+        ({"tools": [{"type": "function"}]}, "tools[0]", "function"),
+        (
+            {"protocolFunctions": [{**FUNCTION, "contentFormat": {"type": "text"}}]},
+            "protocolFunctions[0].contentFormat",
+            "not a JSON Schema at type",
+        ),
         ({"protocolFunctions": [{**FUNCTION, "name": "a b"}]}, "protocolFunctions[0].name", "match"),
         ({"protocolFunctions": [{**FUNCTION, "name": "ab"}]}, "protocolFunctions[0].name", "3 to"),
         (

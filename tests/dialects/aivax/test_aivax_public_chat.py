@@ -340,8 +340,10 @@ async def test_a_context_that_cannot_be_had_is_left_out(chat: Chat, page: httpx.
 
 
 async def test_a_context_inside_the_network_is_never_read(chat: Chat) -> None:
-    dialect, key = chat.dialect, await chat.key(contextLocation="http://169.254.169.254/meta")
-    dialect.pages["http://169.254.169.254/meta"] = httpx.Response(200, text="secrets")
+    dialect, key = chat.dialect, await chat.key(contextLocation="http://shop.example/context")
+    inside = "http://169.254.169.254/meta"
+    dialect.pages["http://shop.example/context"] = httpx.Response(302, headers={"location": inside})
+    dialect.pages[inside] = httpx.Response(200, text="secrets")
     assert (await ask(dialect, key, "hello")).status_code == 200
     assert dialect.model.requests[-1].messages[0].text == "Be brief."
 

@@ -65,6 +65,7 @@ async def test_a_tag_means_one_client_only(chat: Chat) -> None:
         ({"metadata": {"n": 1}}, "metadata.n"),
         ({"contextLocation": "file:///etc/passwd"}, "contextLocation"),
         ({"contextLocation": "nonsense"}, "contextLocation"),
+        ({"contextLocation": "http://169.254.169.254/latest"}, "contextLocation"),
         ({"extraContext": 5}, "extraContext"),
     ],
 )
@@ -72,6 +73,7 @@ async def test_what_does_not_fit_is_named(chat: Chat, body: dict[str, Any], path
     refused = await chat.dialect.client.post(f"{CLIENTS}/{chat.id}/sessions", json=body)
     assert refused.status_code == 400
     assert refused.json()["details"]["path"] == path
+    assert "e+" not in refused.json()["error"], "bounds are written out"
     assert await listed(chat) == []
 
 

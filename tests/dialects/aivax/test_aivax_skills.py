@@ -95,6 +95,10 @@ async def test_other_slugs_are_refused(dialect: Dialect, slug: Any) -> None:
             {"options": {"instructionSources": [{"name": "x", "url": "file:///etc/passwd"}]}},
             "options.instructionSources[0].url",
         ),
+        (
+            {"options": {"instructionSources": [{"name": "x", "url": "http://10.1.2.3/rules"}]}},
+            "options.instructionSources[0].url",
+        ),
     ],
 )
 async def test_what_does_not_fit_is_named(dialect: Dialect, changed: dict[str, Any], path: str) -> None:

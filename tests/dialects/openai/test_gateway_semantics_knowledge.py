@@ -301,6 +301,18 @@ def test_a_scorer_that_fails_stops_the_request(world: World) -> None:
     assert world.provider.bodies == []
 
 
+def test_an_agent_goes_on_without_a_collection_that_was_deleted(world: World) -> None:
+    kept = collection(world, [{"docid": "n", "text": NOTICE}], context="Rules of the house.")
+    gone = collection(world, [{"docid": "t", "text": TRAVEL}])
+    both = world.gateway(knowledgeCollections=[gone, kept], knowledgeBaseMinimumScore=0.1)
+    none = world.gateway(knowledgeCollections=[gone])
+    assert world.client.delete(f"/api/v1/collections/{gone}").status_code == 200
+    answer = world.ask(both, "What is the notice period for managers?", plays=(says("Three months [1]."),))
+    assert [one["name"] for one in answer["choices"][0]["message"]["annotations"]] == ["n"]
+    assert "Rules of the house." in world.sent()[0][1]
+    assert content(world.ask(none, "Which class?", plays=(says("The documents do not say."),)))
+
+
 def test_withheld_json_is_an_error_where_json_was_to_be_all(world: World) -> None:
     gateway = world.gateway(moderationParameters={**OFF, "dangerousContentThreshold": 70})
     status, error = world.refused(gateway, BOMB, json_only=True, response_schema={"type": "object"})

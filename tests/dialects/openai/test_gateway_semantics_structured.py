@@ -114,6 +114,11 @@ def test_a_number_of_attempts_out_of_bounds_is_refused(world: World, gateway: st
     assert (status, error["param"]) == (400, "response_format.json_schema.healing_options.max_attempts")
 
 
+def test_a_schema_that_is_announced_and_missing_is_an_error(world: World) -> None:
+    status, error = world.refused("house", response_format={"type": "json_schema"})
+    assert (status, error["param"]) == (400, "response_format.json_schema")
+
+
 def test_healing_options_work_with_a_bare_model_too(world: World) -> None:
     answer = world.ask("house", plays=(says(WRONG), says(RIGHT)), response_format=format_with(2))
     assert json.loads(content(answer)) == VALUE

@@ -549,3 +549,5 @@ def test_a_stopped_provider_still_leaves_a_trace(world: World) -> None:
     assert status >= 400
     run = world.client.get(f"/api/v1/runs?gatewayId={gateway}").json()[0]
     assert run["ended"] == "failed"
+    unknown = world.client.get("/api/v1/runs?ended=sideways")
+    assert (unknown.status_code, unknown.json()["details"]["path"]) == (400, "ended")

@@ -94,6 +94,8 @@ async def test_slips_in_arguments_are_mended(tmp_path: Path, written: str, given
     ("written", "told"),
     [
         ("{broken", "not valid JSON"),
+        ('{"text": ', "break off"),
+        ('{"text": "delete ever', "break off"),
         ("[1]", "must be a JSON object"),
         ("{}", "'text' is a required property"),
         ('{"text": 5}', "5 is not of type 'string'"),

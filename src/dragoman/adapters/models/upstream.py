@@ -156,7 +156,10 @@ async def refusal(response: httpx.Response, endpoint: Endpoint) -> DragomanError
     status = response.status_code
     wait = retry_after_seconds(response.headers)
     if status in (401, 403):
-        return ProviderError("the provider refused our key", code="provider_refused_key")
+        return ProviderError(
+            f"The provider of {endpoint.name!r} refused the API key that is set for it (status {status}).",
+            code="provider_refused_key",
+        )
     if status == 404:
         return NotFound(
             f"The provider does not have the model {endpoint.model!r}: {sentence}",

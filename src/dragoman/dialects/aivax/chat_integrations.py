@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from dragoman.dialects.aivax.chat_parameters import Address
 from dragoman.dialects.aivax.fields import Choice, Mapped, Member, Record, Text, at, wrong
+from dragoman.dialects.aivax.inner_addresses import refuse_inner
 from dragoman.dialects.aivax.timespans import TimeSpan, write_span
 from dragoman.domain.chat.model import Channel, Integration
+from dragoman.kit.addresses import AllowList
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 _SESSION_MS = 3 * 3_600_000
@@ -97,6 +99,17 @@ def read_fields(kind: Kind, integrations: JsonObject) -> dict[str, JsonValue]:
         if value is None and kind.fields.members[name].required:
             raise wrong(at(path, name), "is required")
     return fields
+
+
+def refuse_inner_fields(kind: Kind, fields: JsonObject, allow: AllowList) -> None:
+    """Refuses an address of a service that plainly leads inside.
+
+    Raises:
+        InvalidInput: the message names the field.
+    """
+    for name, member in kind.fields.members.items():
+        if isinstance(member.field, Address) and isinstance(url := fields.get(name), str):
+            refuse_inner(url, at(at("integrations", kind.member), name), allow)
 
 
 def merged(kind: Kind, fields: JsonObject, before: Integration | None) -> Integration:

@@ -129,7 +129,7 @@ class Number:
         if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
             raise wrong(path, "must be a number" + (" or null" if self.nullable else ""))
         if not self.minimum <= value <= self.maximum:
-            raise wrong(path, f"must be from {self.minimum:g} to {self.maximum:g}")
+            raise wrong(path, f"must be from {self.minimum:.15g} to {self.maximum:.15g}")
         return value
 
     def schema(self) -> dict[str, JsonValue]:

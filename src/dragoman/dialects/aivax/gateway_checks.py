@@ -1,16 +1,16 @@
 """Checks of a gateway that need more than the value itself: addresses, tool names, collections."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dragoman.dialects.aivax.fields import wrong
 from dragoman.dialects.aivax.functions import is_own, read_search
+from dragoman.dialects.aivax.inner_addresses import refuse_inner
 from dragoman.dialects.aivax.parameters import INTEGRATED
 from dragoman.dialects.aivax.words import snake
+from dragoman.domain.inference.healing import checked_schema
 from dragoman.domain.knowledge.model import Collection
 from dragoman.domain.tools.names import builtin_names
-from dragoman.kit.addresses import AllowList, is_disguised_address, is_loopback_name, is_public, parse_address
-from dragoman.kit.egress import parse_url
-from dragoman.kit.errors import InvalidInput
+from dragoman.kit.addresses import AllowList
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 # A source in the place of an address: a program that the operator has named.
@@ -24,26 +24,7 @@ def check_addresses(parameters: JsonObject, allow: AllowList) -> None:
         InvalidInput: ``param`` names the offending one.
     """
     for path, url in _addresses(parameters):
-        try:
-            host = parse_url(url).host
-        except InvalidInput as error:
-            raise InvalidInput(f"{path}: {error.detail}", param=path, code=error.code) from error
-        if not _may_be_called(host, allow):
-            raise InvalidInput(
-                f"{path}: the address {host!r} may not be called from here; "
-                "the operator can let it through in egress.allow.",
-                param=path,
-                code="egress_refused",
-            )
-
-
-def _may_be_called(host: str, allow: AllowList) -> bool:
-    if allow.has_name(host):
-        return True
-    literal = parse_address(host)
-    if literal is not None:
-        return allow.has_address(literal) or is_public(literal)
-    return not (is_disguised_address(host) or (is_loopback_name(host) and not allow.networks))
+        refuse_inner(url, path, allow)
 
 
 def _addresses(parameters: JsonObject) -> Iterator[tuple[str, str]]:
@@ -107,6 +88,31 @@ def _tool_names(parameters: JsonObject) -> Iterator[tuple[str, str]]:
     for position, function in enumerate(_list(parameters, "protocolFunctions")):
         if isinstance(function, dict):
             yield f"parameters.protocolFunctions[{position}].name", str(function["name"])
+
+
+def check_tools(parameters: JsonObject) -> None:
+    """Refuses tools that no model could be told of: no functions with names, or arguments by what is no schema.
+
+    Raises:
+        InvalidInput: ``param`` names the first such member.
+    """
+    for position, tool in enumerate(_list(parameters, "tools")):
+        path = f"parameters.tools[{position}]"
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        name = function.get("name") if isinstance(function, Mapping) else None
+        if not isinstance(function, Mapping) or not isinstance(name, str) or not name:
+            raise wrong(path, 'must be {"type": "function", "function": {"name": ...}}')
+        _check_schema(function.get("parameters"), f"{path}.function.parameters")
+    for position, function in enumerate(_list(parameters, "protocolFunctions")):
+        if isinstance(function, Mapping):
+            _check_schema(
+                function.get("contentFormat"), f"parameters.protocolFunctions[{position}].contentFormat"
+            )
+
+
+def _check_schema(schema: JsonValue, path: str) -> None:
+    if isinstance(schema, Mapping):
+        checked_schema(schema, param=path)
 
 
 def known_collections(parameters: JsonObject, found: Sequence[Collection]) -> None:

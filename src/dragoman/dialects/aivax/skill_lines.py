@@ -7,9 +7,11 @@ import orjson
 
 from dragoman.dialects.aivax.chat_parameters import Address
 from dragoman.dialects.aivax.fields import Items, Mapped, Member, Record, Text, Whole, wrong
+from dragoman.dialects.aivax.inner_addresses import refuse_inner_sources
 from dragoman.dialects.aivax.jsonl import numbered, read_line
 from dragoman.domain.skills.model import Skill, SkillDraft, SkillSource
 from dragoman.domain.skills.service import MOST_SKILLS, check_slug
+from dragoman.kit.addresses import AllowList
 from dragoman.kit.clock import iso
 from dragoman.kit.errors import InvalidInput, TooLarge
 from dragoman.kit.jsontypes import JsonValue
@@ -61,6 +63,7 @@ _OPTIONS = Record(
     },
     nullable=True,
 )
+SOURCES = "options.instructionSources"
 _INSTRUCTIONS = Text(1, 1_000_000)
 _DESCRIPTION = Text(0, 20_000, nullable=True)
 CREATE = Record(
@@ -88,17 +91,22 @@ def draft_of(values: dict[str, Any]) -> SkillDraft:
         values["slug"],
         values["instructions"],
         values["description"] or None,
-        tuple(
-            SkillSource(
-                source["name"],
-                source["url"],
-                source["description"],
-                source["headers"] or {},
-                source["cacheDuration"],
-            )
-            for source in options.get("instructionSources") or ()
-        ),
+        sources_of(options),
         tuple(options.get("allowedToolsNames") or ()),
+    )
+
+
+def sources_of(options: dict[str, Any] | None) -> tuple[SkillSource, ...]:
+    """The sources among the options of a read body or line."""
+    return tuple(
+        SkillSource(
+            source["name"],
+            source["url"],
+            source["description"],
+            source["headers"] or {},
+            source["cacheDuration"],
+        )
+        for source in (options or {}).get("instructionSources") or ()
     )
 
 
@@ -146,18 +154,20 @@ def viewed(skill: Skill) -> dict[str, JsonValue]:
     return {"id": skill.id, **published(skill.draft), **times}
 
 
-def read_file(path: Path) -> list[SkillDraft]:
+def read_file(path: Path, allow: AllowList) -> list[SkillDraft]:
     """The skills of a file of JSON lines; blocks while it reads.
 
     Raises:
-        InvalidInput: a line is not in order; the message names line and reason.
+        InvalidInput: a line is not in order, or names an address inside; the message names line and reason.
         TooLarge: more lines than there may be skills.
     """
     drafts: list[SkillDraft] = []
     for number, line in numbered(path):
         if len(drafts) == MOST_SKILLS:
             raise TooLarge(f"The file has more than {MOST_SKILLS} skills.", param="skills")
-        drafts.append(draft_of(read_line(number, line, CREATE)))
+        draft = draft_of(read_line(number, line, CREATE))
+        refuse_inner_sources(draft.sources, f"line {number}.{SOURCES}", allow)
+        drafts.append(draft)
     return drafts
 
 

@@ -125,7 +125,11 @@ def structured_output(
         InvalidInput: the schema or the number of attempts cannot be used.
     """
     described = (response_format or {}).get("json_schema")
-    described = described if isinstance(described, Mapping) else {}
+    if not isinstance(described, Mapping):
+        if (response_format or {}).get("type") == "json_schema":
+            param = "response_format.json_schema"
+            raise InvalidInput(f"{param}: an object with the schema is needed.", param=param)
+        described = {}
     attempts = _attempts(described)
     wants_json = (response_format or {}).get("type") in ("json_object", "json_schema")
     if extras.response_schema is not None:

@@ -107,10 +107,28 @@ async def _decoded(text: str) -> tuple[JsonObject | None, str | None, bool]:
         return _object(value, mended=False)
     except orjson.JSONDecodeError as error:
         problem = f"the arguments are not valid JSON: {error}"
+    if _cut_off(stripped):
+        # To close what is open would carry out a call with half a text in it.
+        return None, f"{problem}; they break off in the middle of a value.", False
     mended = await _repaired(stripped)
     if isinstance(mended, Mapping) and mended:
         return mended, problem, True
     return None, problem, False
+
+
+def _cut_off(text: str) -> bool:
+    """Whether the JSON stops inside a text or before a value, so that something is missing from it."""
+    if text[0] not in "{[" or text[-1] in "}]`":
+        return False
+    inside = escaped = False
+    for character in text:
+        if escaped:
+            escaped = False
+        elif character == "\\":
+            escaped = inside
+        elif character == '"':
+            inside = not inside
+    return inside or text[-1] in ":,"
 
 
 async def _repaired(text: str) -> JsonValue:

@@ -57,11 +57,7 @@ class Lookup:
     async def find(
         self, caller: Caller, knowledge: KnowledgeSpec, terms: Sequence[str], *, ledger: Ledger
     ) -> Found:
-        """The best passages for the terms; behind them, if the agent wants, documents of the same reference.
-
-        Raises:
-            NotFound: a collection does not exist for this caller.
-        """
+        """The best passages for the terms; behind them, if the agent wants, documents of the same reference."""
         retrieval = await self._retriever.retrieve(
             caller,
             RetrievalQuery(
@@ -70,6 +66,8 @@ class Lookup:
                 limit=knowledge.maximum_results,
                 minimum_similarity=knowledge.minimum_score,
                 rerank=knowledge.rerank,
+                # An agent outlives its collections: it goes on with those that are left.
+                skip_missing=True,
             ),
         )
         if self._embed is not None and self._embed.available and not retrieval.embedding_down:

@@ -190,7 +190,7 @@ class Preparation:
         """What the model is asked, without tools. The request's conversation has its media as text already.
 
         Raises:
-            NotFound: the agent's model or one of its collections does not exist.
+            NotFound: the agent's model does not exist.
             InvalidInput: more than the agent's context holds.
         """
         spec = agent.spec
@@ -297,9 +297,9 @@ class Preparation:
         return await self._parts.instructions.texts(spec.instruction_sources)
 
     async def _contexts(self, caller: Caller, collection_ids: tuple[str, ...]) -> list[str]:
-        if self._parts.knowledge is None:
+        if self._parts.knowledge is None or not collection_ids:
             return []
-        found = [await self._parts.knowledge.collection(caller, one) for one in collection_ids]
+        found = await self._parts.knowledge.collections_among(caller, collection_ids)
         return [collection.context for collection in found if collection.context]
 
 

@@ -31,6 +31,7 @@ class RetrievalQuery:
 
     ``rerank``: ``none`` = by meaning alone, ``rrf`` = words and meaning fused, ``lexical`` = fused with more weight on words,
     ``smart`` = fused with a cross-encoder's order. ``one_per_document`` keeps only the best passage of each document.
+    ``skip_missing`` searches what there is of the named collections.
     """
 
     terms: tuple[str, ...]
@@ -39,6 +40,7 @@ class RetrievalQuery:
     minimum_similarity: float = 0.0
     rerank: RerankMode = "rrf"
     one_per_document: bool = False
+    skip_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,9 @@ class Retriever:
         """The best passages, best first.
 
         Raises:
-            NotFound: a named collection does not exist for this caller.
+            NotFound: a named collection does not exist for this caller, and the query does not skip such.
         """
-        found = await self._database.read(self._collections, caller, query.collection_ids)
+        found = await self._database.read(self._collections, caller, query)
         if not found or not any(term.strip() for term in query.terms):
             return Retrieval(())
         profile = self._embed.profile
@@ -133,10 +135,18 @@ class Retriever:
         return await self._database.read(load)
 
     @staticmethod
-    def _collections(connection: Connection, caller: Caller, ids: tuple[str, ...] | None) -> list[Collection]:
-        if ids is None:
+    def _collections(connection: Connection, caller: Caller, query: RetrievalQuery) -> list[Collection]:
+        if query.collection_ids is None:
             return collections.visible(connection, caller)
-        return [collections.get(connection, caller, collection_id) for collection_id in dict.fromkeys(ids)]
+        named = dict.fromkeys(query.collection_ids)
+        if query.skip_missing:
+            found = collections.among(connection, caller, tuple(named))
+            if len(found) < len(named):
+                log.warning(
+                    "retrieve.collections_missing", missing=len(named) - len(found), named=list(named)
+                )
+            return found
+        return [collections.get(connection, caller, collection_id) for collection_id in named]
 
     async def _vectors(self, terms: Sequence[str]) -> tuple[Vectors | None, bool]:
         try:

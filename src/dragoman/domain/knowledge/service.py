@@ -116,6 +116,10 @@ class KnowledgeService:
         """
         return await self._database.read(collections.get, caller, collection_id)
 
+    async def collections_among(self, caller: Caller, ids: Sequence[str]) -> list[Collection]:
+        """Those of these collections that the caller may search, in the order of the ids."""
+        return await self._database.read(collections.among, caller, ids)
+
     async def collections_named(self, caller: Caller, name: str) -> list[Collection]:
         """The caller's visible collections of that name, own ones first."""
         return await self._database.read(collections.named, caller, name)

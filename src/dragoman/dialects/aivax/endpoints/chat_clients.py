@@ -12,6 +12,7 @@ from dragoman.dialects.aivax.chat_integrations import (
     kind_of,
     merged,
     read_fields,
+    refuse_inner_fields,
     shown,
     type_of,
 )
@@ -20,6 +21,7 @@ from dragoman.dialects.aivax.chat_paths import ClientId, route
 from dragoman.dialects.aivax.endpoints.channels import connected, hook_url
 from dragoman.dialects.aivax.envelope import answer, said
 from dragoman.domain.chat.model import ClientDraft, ClientOverview
+from dragoman.kit.addresses import AllowList
 from dragoman.kit.jsontypes import JsonValue
 
 router = APIRouter()
@@ -138,6 +140,7 @@ async def edit_integrations(request: Request, caller: PrivateCaller, client_id: 
     values: dict[str, Any] = await read_body(request, BODY)
     kind = kind_of(values["integrationType"], "integrationType")
     fields = read_fields(kind, values["integrations"])
+    refuse_inner_fields(kind, fields, AllowList.parse(services_of(request).settings.egress.allow))
     await services_of(request).chat_clients.put_integration(
         caller, client_id, kind.channel, lambda before: merged(kind, fields, before)
     )

@@ -13,7 +13,12 @@ from dragoman.dialects.aivax.body import LISTED, json_content, read_body, window
 from dragoman.dialects.aivax.envelope import answer, encoded_answer, said
 from dragoman.dialects.aivax.fields import Anything, Mapped, Member, Record, Text
 from dragoman.dialects.aivax.gateway import base_address, from_agent, to_agent
-from dragoman.dialects.aivax.gateway_checks import check_addresses, check_tool_names, known_collections
+from dragoman.dialects.aivax.gateway_checks import (
+    check_addresses,
+    check_tool_names,
+    check_tools,
+    known_collections,
+)
 from dragoman.dialects.aivax.parameters import MASK, PARAMETERS
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.listing import Listing
@@ -38,10 +43,9 @@ async def _check(request: Request, caller: Caller, parameters: JsonObject, *, gi
     """Checks what needs more than the value itself; of a change only what is given anew."""
     services = services_of(request)
     check_tool_names(parameters)
-    check_addresses(
-        {name: parameters[name] for name in parameters if name in given},
-        AllowList.parse(services.settings.egress.allow),
-    )
+    anew = {name: parameters[name] for name in parameters if name in given}
+    check_tools(anew)
+    check_addresses(anew, AllowList.parse(services.settings.egress.allow))
     if given.get("knowledgeCollections"):
         known_collections(parameters, await services.knowledge.collections(caller))
 

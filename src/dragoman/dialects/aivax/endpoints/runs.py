@@ -1,14 +1,15 @@
 """Runs: what answers did, step by step. This server's own."""
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, get_args
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from dragoman.dialects.aivax.auth import PrivateCaller, services_of, uuid_in_path
 from dragoman.dialects.aivax.body import window
 from dragoman.dialects.aivax.envelope import answer
-from dragoman.domain.agents.traces.model import RunTrace, Step, TraceFilter
+from dragoman.dialects.aivax.fields import wrong
+from dragoman.domain.agents.traces.model import Ending, RunTrace, Step, TraceFilter
 from dragoman.kit.clock import iso
 from dragoman.kit.jsontypes import JsonValue
 
@@ -16,6 +17,7 @@ router = APIRouter()
 
 RunId = Annotated[str, Depends(uuid_in_path("run_id"))]
 _LISTED = 100
+_ENDINGS: tuple[str, ...] = get_args(Ending)
 
 
 def _told(run: RunTrace) -> dict[str, JsonValue]:
@@ -64,10 +66,12 @@ async def list_runs(request: Request, caller: PrivateCaller) -> Response:
     """
     limit, offset = window(request)
     query = request.query_params
+    if (ended := query.get("ended")) is not None and ended not in _ENDINGS:
+        raise wrong("ended", f"must be one of {', '.join(_ENDINGS)}")
     wanted = TraceFilter(
         agent_id=query.get("gatewayId"),
         person=query.get("externalUserId"),
-        ended=query.get("ended"),
+        ended=ended,
         limit=min(limit, _LISTED) if "limit" not in query else limit,
         offset=offset,
     )

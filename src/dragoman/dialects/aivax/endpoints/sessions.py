@@ -11,8 +11,10 @@ from dragoman.dialects.aivax.chat_parameters import Address
 from dragoman.dialects.aivax.chat_paths import ClientId, SessionId, route
 from dragoman.dialects.aivax.envelope import answer, said
 from dragoman.dialects.aivax.fields import Mapped, Member, Number, Record, Text
+from dragoman.dialects.aivax.inner_addresses import refuse_inner
 from dragoman.domain.chat.model import SessionDraft, SessionOverview
 from dragoman.domain.chat.sessions import LONGEST_SECONDS, LONGEST_TAG, SHORTEST_SECONDS, USUAL_SECONDS
+from dragoman.kit.addresses import AllowList
 from dragoman.kit.clock import iso
 from dragoman.kit.jsontypes import JsonValue
 
@@ -37,6 +39,9 @@ async def create_session(request: Request, caller: PrivateCaller, client_id: Cli
     Source: AIVAX API, "Create Web Chat Session".
     """
     values: dict[str, Any] = await read_body(request, CREATE)
+    if values["contextLocation"] is not None:
+        allow = AllowList.parse(services_of(request).settings.egress.allow)
+        refuse_inner(values["contextLocation"], "contextLocation", allow)
     draft = SessionDraft(
         int(values["expires"]),
         (values["tag"] or "").strip() or None,

@@ -10,18 +10,22 @@ from fastapi.responses import StreamingResponse
 from dragoman.dialects.aivax.auth import PrivateCaller, services_of, uuid_in_path
 from dragoman.dialects.aivax.body import json_content, read_body, window
 from dragoman.dialects.aivax.envelope import answer, is_wrapped, json_response, said
+from dragoman.dialects.aivax.inner_addresses import refuse_inner_sources
 from dragoman.dialects.aivax.multipart import uploaded_file
 from dragoman.dialects.aivax.skill_lines import (
     CHANGE,
     CREATE,
+    SOURCES,
     changed_draft,
     draft_of,
     listed,
     read_file,
+    sources_of,
     viewed,
     write_line,
 )
 from dragoman.domain.skills.model import Skill
+from dragoman.kit.addresses import AllowList
 
 router = APIRouter()
 
@@ -47,9 +51,13 @@ async def import_skills(request: Request, caller: PrivateCaller) -> Response:
     services = services_of(request)
     bound = services.settings.knowledge.max_upload_bytes
     async with uploaded_file(request, "skills", maximum_bytes=bound) as path:
-        drafts = await to_thread.run_sync(read_file, path)
+        drafts = await to_thread.run_sync(read_file, path, _allowed(request))
     done = await services.skills.import_all(caller, drafts)
     return answer(request, {"enqueued": done.stored, "skipped": done.skipped})
+
+
+def _allowed(request: Request) -> AllowList:
+    return AllowList.parse(services_of(request).settings.egress.allow)
 
 
 def _lines(skills: list[Skill]) -> Iterator[bytes]:
@@ -86,7 +94,9 @@ async def create_skill(request: Request, caller: PrivateCaller) -> Response:
     Source: AIVAX API, "Create Skill".
     """
     values: dict[str, Any] = await read_body(request, CREATE)
-    made = await services_of(request).skills.create(caller, draft_of(values))
+    draft = draft_of(values)
+    refuse_inner_sources(draft.sources, SOURCES, _allowed(request))
+    made = await services_of(request).skills.create(caller, draft)
     sentence = "Skill created successfully"
     if is_wrapped(request):
         return json_response({"message": sentence, "data": {"id": made.id}})
@@ -109,6 +119,8 @@ async def update_skill(request: Request, caller: PrivateCaller, skill_id: SkillI
     Source: AIVAX API, "Update Skill".
     """
     values: dict[str, Any] = await read_body(request, CHANGE)
+    if "options" in values:
+        refuse_inner_sources(sources_of(values["options"]), SOURCES, _allowed(request))
     await services_of(request).skills.update(caller, skill_id, lambda before: changed_draft(before, values))
     return said(request, "Skill updated successfully")
 
