@@ -1,6 +1,7 @@
 """Shell I/O: files of the caller's users, and nobody else's."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -207,7 +208,8 @@ async def test_a_users_name_cannot_lead_anywhere(dialect: Dialect) -> None:
         assert (await put(dialect.client, "x", user.encode(), headers)).status_code == 200
         assert (await get(dialect.client, FILE, "x", headers)).content == user.encode()
     own = dialect.services.settings.data_dir / "workspaces" / dialect.caller.user_id
-    assert all(entry.name == ".coming" or len(entry.name) == 64 for entry in own.iterdir())
+    workspaces = re.compile(r"\.coming|[0-9a-f]{64}|\.[0-9a-f]{64}\.lock")
+    assert all(workspaces.fullmatch(entry.name) for entry in own.iterdir())
 
 
 async def test_links_are_never_followed(dialect: Dialect, tmp_path: Path) -> None:
