@@ -12,6 +12,7 @@ from dragoman.cli.whose import add_email, caller_for
 from dragoman.dialects.aivax.skill_lines import read_file, write_line
 from dragoman.domain.skills.files import read_folder, write_folder
 from dragoman.domain.skills.model import ImportDone, Skill, SkillDraft
+from dragoman.kit.addresses import AllowList
 from dragoman.kit.clock import iso
 from dragoman.kit.errors import InvalidInput
 from dragoman.settings import Settings
@@ -112,11 +113,15 @@ async def _deleted(settings: Settings, arguments: argparse.Namespace) -> str:
 
 
 def _import(arguments: argparse.Namespace) -> int:
+    settings = read_settings(arguments).settings
     try:
-        drafts = read_folder(arguments.file) if arguments.file.is_dir() else read_file(arguments.file)
+        if arguments.file.is_dir():
+            drafts = read_folder(arguments.file)
+        else:
+            drafts = read_file(arguments.file, AllowList.parse(settings.egress.allow))
     except OSError as error:
         raise InvalidInput(f"{arguments.file} cannot be read: {error.strerror}.") from error
-    done = asyncio.run(_imported(read_settings(arguments).settings, arguments.email, drafts))
+    done = asyncio.run(_imported(settings, arguments.email, drafts))
     if arguments.json:
         print_json({"stored": done.stored, "skipped": done.skipped})
     else:

@@ -1,10 +1,10 @@
-"""Long researches, with what they told on their way."""
+"""The tool servers that users have registered."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0008"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
@@ -25,6 +25,7 @@ def row_key() -> sa.types.TypeEngine[int]:
 
 
 # Made by 0001; here only to be referred to.
+sa.Table("organisations", schema, sa.Column("id", sa.String(36), primary_key=True))
 sa.Table(
     "users",
     schema,
@@ -34,29 +35,20 @@ sa.Table(
 
 NEW = [
     sa.Table(
-        "deep_runs",
+        "tool_servers",
         schema,
         sa.Column("number", row_key(), primary_key=True, autoincrement=True),
-        sa.Column("organisation_id", sa.String(36), nullable=False),
-        sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False),
-        sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("turn", sa.Integer, nullable=False),
-        sa.Column("question", sa.Text, nullable=False),
-        sa.Column("settings", sa.JSON, nullable=False),
-        sa.Column("progress", sa.JSON, nullable=False),
-        sa.Column("updates", sa.Integer, nullable=False),
+        sa.Column("organisation_id", sa.String(36), sa.ForeignKey("organisations.id"), nullable=False),
+        sa.Column("owner_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False),
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("url", sa.String(2048), nullable=False),
+        sa.Column("kind", sa.String(50), nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("metadata", sa.LargeBinary, nullable=False),
+        sa.Column("active", sa.Boolean, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
-        sa.Index("ix_deep_runs_user_id_number", "user_id", "number"),
-    ),
-    sa.Table(
-        "deep_updates",
-        schema,
-        sa.Column("run", row_key(), sa.ForeignKey("deep_runs.number", ondelete="CASCADE"), primary_key=True),
-        sa.Column("sequence", sa.Integer, primary_key=True),
-        sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("kind", sa.String(16), nullable=False),
-        sa.Column("payload", sa.JSON, nullable=False),
+        sa.Index("ix_tool_servers_owner_id_number", "owner_id", "number"),
     ),
 ]
 
