@@ -101,8 +101,13 @@ async def test_a_file_or_its_dataset_that_is_missing_is_named(app: InProcess) ->
 
 async def test_a_broken_file_that_comes_again_mended_is_indexed(app: InProcess) -> None:
     collection = await app.dataset("mended")
-    await put(app, "mended", "a.docx", _BROKEN["half.docx"][0])
-    assert [item["indexState"] for item in await app.settled(collection)] == ["Cancelled"]
+    broken = await app.client.post(
+        "/server/train-with-file",
+        files={"file": ("a.docx", _BROKEN["half.docx"][0])},
+        data={"dataset": "mended"},
+    )
+    assert broken.status_code == 400
+    assert await app.settled(collection) == []
     await put(app, "mended", "a.docx", _HEALTHY["good.docx"])
     assert [item["indexState"] for item in await app.settled(collection)] == ["Indexed"]
 

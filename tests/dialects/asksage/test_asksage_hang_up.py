@@ -21,7 +21,6 @@ async def server(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -
     [
         ("/server/query", {"message": "Well?", "dataset": "none"}),
         ("/server/query", {"message": "Well?", "dataset": "none", "streaming": True}),
-        ("/server/query-with-file", {"message": "Well?", "dataset": "none"}),
         ("/server/follow-up-questions", {"message": "Well?", "dataset": "none"}),
     ],
 )

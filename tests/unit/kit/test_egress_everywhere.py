@@ -30,6 +30,8 @@ _CONNECTING = frozenset({"open_connection", "create_connection", "urlopen", "url
 # Why each of these may connect by itself.
 _ALLOWED = {
     "adapters/sandboxes/proxy.py": "connects to the addresses that the guard has resolved and checked",
+    "adapters/tools/mcp/egress.py": "is the guard in the form that the MCP library's client takes",
+    "adapters/tools/mcp/engine.py": "makes its client with that guard as the transport",
     "cli/channels.py": "calls a server on this machine only, whose address it checks to be loopback",
     "cli/doctor.py": "asks at the server's own address, out of the settings, whether a Dragoman listens there",
     "kit/egress.py": "is the guard",

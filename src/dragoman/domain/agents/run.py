@@ -44,6 +44,7 @@ from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, Forbidden, InvalidInput
 from dragoman.kit.tasks import TaskOwner
 
+_TRACE_SECONDS = 0.5
 log = structlog.get_logger(__name__)
 
 _TOOL_PROTOCOLS = (None, "", "native", PROTOCOL)
@@ -118,11 +119,11 @@ class AgentRunner:
                 async for event in events:
                     if isinstance(event, Finished):
                         # Whoever has seen the end finds the whole trace.
-                        await self._log.keep(caller, recorder, report)
+                        await self._taken_down(caller, recorder, report)
                     yield event
         except DragomanError:
             # Whoever is told of the failure finds the trace, too.
-            await self._log.keep(caller, recorder, report)
+            await self._taken_down(caller, recorder, report)
             raise
         except (GeneratorExit, asyncio.CancelledError):
             recorder.ending = "cancelled" if recorder.ending == "failed" else recorder.ending
@@ -130,6 +131,11 @@ class AgentRunner:
         finally:
             if not recorder.kept:
                 self._tasks.start(self._log.keep(caller, recorder, report), name="agents.trace")
+
+    async def _taken_down(self, caller: Caller, recorder: Recorder, report: RunReport) -> None:
+        """Keeps the trace; a database that takes no writes just now does not hold up the answer for long."""
+        keeping = self._tasks.start(self._log.keep(caller, recorder, report), name="agents.trace")
+        await asyncio.wait([keeping], timeout=_TRACE_SECONDS)
 
     async def _answered(
         self,
