@@ -24,6 +24,7 @@ async def sentences(weights_dir: Path, anyio_backend: str) -> dict[str, bytes]:
         "rainy": "The weather will be cold and rainy,",
         "umbrella": "so bring an umbrella.",
         "stop": "Stop, that is not what I wanted to know at all.",
+        "flowing": "Please tell me something else about it now",
     }
     pool = ChildPool(size=1, memory_mb=None, idle_seconds=60, name="speak")
     made: dict[str, bytes] = {}

@@ -54,7 +54,7 @@ async def test_an_interruption_stops_the_agent_and_history_keeps_what_was_heard(
     mind = Mind(["Tell me everything.", "Stop."], [LONG, "All right."])
     person = await talk(host, QUICK, mind)
     await person.play(quiet(0.3), sentences["office"], quiet(2.2))
-    await person.play(sentences["stop"], quiet(1.0))
+    await person.play(sentences["flowing"], quiet(1.0))
     said = await person.until("agent_said", interrupted=True)
     await person.until("agent_said", text="All right.")
     text = str(said["text"])
@@ -64,7 +64,8 @@ async def test_an_interruption_stops_the_agent_and_history_keeps_what_was_heard(
     assert {"role": "assistant", "text": text} in mind.asked[-1]
     began = [at for at, event in person.events if event["type"] == "speech_started"][1]
     cleared = next(at for at, event in person.events if event["type"] == "clear")
-    assert cleared - began <= QUICK.turns.interrupt_seconds + 0.2
+    # The engine itself takes some 30 ms; the rest is for a busy machine.
+    assert cleared - began <= QUICK.turns.interrupt_seconds + 0.5
     assert not [at for at, _ in person.sounds if cleared + 0.05 < at < cleared + 0.5]
 
 

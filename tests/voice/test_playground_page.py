@@ -28,7 +28,8 @@ async def page(
     tmp_path: Path, sentences: dict[str, bytes], server: Server, anyio_backend: str
 ) -> AsyncGenerator[Page]:
     # A question, and while the answer is given, a second one that cuts it off.
-    said = quiet(6) + sentences["office"] + quiet(4.5) + sentences["stop"] + quiet(8)
+    # The browser begins to play when it is asked for the microphone; the call may take a while to begin.
+    said = quiet(12) + sentences["office"] + quiet(4.5) + sentences["stop"] + quiet(8)
     file = tmp_path / "speaker.wav"
     with wave.open(str(file), "wb") as out:
         out.setnchannels(1)
