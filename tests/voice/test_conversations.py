@@ -4,6 +4,7 @@ import os
 import signal
 from dataclasses import replace
 
+import pytest
 from voice_people import Mind, quiet, talk
 
 from dragoman.adapters.rooms.host import EngineHost
@@ -48,6 +49,7 @@ async def test_two_turns_are_held_and_remembered(host: EngineHost, sentences: di
     assert set(stages[0]) == {"type", "vad", "stt", "eou_delay", "llm_ttft", "tts_ttfb", "e2e"}
 
 
+@pytest.mark.realtime
 async def test_an_interruption_stops_the_agent_and_history_keeps_what_was_heard(
     host: EngineHost, sentences: dict[str, bytes]
 ) -> None:
@@ -91,6 +93,7 @@ async def test_an_agent_that_may_not_be_interrupted_is_not(
     assert (await person.until("agent_said"))["interrupted"] is False
 
 
+@pytest.mark.realtime
 async def test_a_pause_in_mid_sentence_is_not_the_end(host: EngineHost, sentences: dict[str, bytes]) -> None:
     mind = Mind(["The weather will be cold and rainy, so bring an umbrella."], ["I will."])
     person = await talk(host, VoiceSpec(agent_id="a"), mind)

@@ -59,6 +59,7 @@ async def call(page: Page, transport: str) -> None:
     assert await page.run("document.getElementById('problem').textContent") == ""
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("transport", ["webrtc", "websocket"])
 async def test_two_turns_with_an_interruption(page: Page, transport: str) -> None:
     await call(page, transport)
