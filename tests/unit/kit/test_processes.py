@@ -142,7 +142,7 @@ async def test_a_call_that_takes_too_long_is_killed_with_all_it_started(tmp_path
     children = pool()
     note = tmp_path / "pid"
     with pytest.raises(ChildTimeout):
-        await children.call(spawn_and_wait, str(note), timeout_seconds=5)
+        await children.call(spawn_and_wait, str(note), timeout_seconds=10)
     grandchild = int(note.read_text())
     await until(lambda: not alive(grandchild))
     assert children.children == 0

@@ -266,7 +266,7 @@ async def test_a_flood_of_output_is_stopped_early(run: Run) -> None:
 
 @pytest.mark.parametrize("backend", NAMES, indirect=True)
 async def test_an_endless_program_ends_at_its_time(run: Run) -> None:
-    outcome = await run("echo begun; sleep 60", replace(LIMITS, wall_seconds=4))
+    outcome = await run("echo begun; sleep 60", replace(LIMITS, wall_seconds=2))
 
     assert outcome.ending == "time"
     assert outcome.output.startswith("begun")
