@@ -1,5 +1,6 @@
 """What a running program uses up, looked at from outside. Everything blocks."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +11,14 @@ _PROC = Path("/proc")
 
 def children_of(pid: int) -> list[int]:
     """The processes that this one has started and not yet buried."""
+    tasks = _PROC / str(pid) / "task"
     found: list[int] = []
-    for children in _PROC.glob(f"{pid}/task/*/children"):
-        try:
-            found.extend(int(child) for child in children.read_text().split())
-        except OSError:
-            continue  # it ended meanwhile
+    try:
+        # Path.glob() would not do: it raises when the process is buried between its looks.
+        for task in os.listdir(tasks):
+            found.extend(int(child) for child in (tasks / task / "children").read_text().split())
+    except OSError:
+        pass  # it, or one of its threads, ended meanwhile
     return found
 
 
