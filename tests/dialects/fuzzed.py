@@ -108,13 +108,13 @@ def cases(operation: Operation) -> st.SearchStrategy[Any]:
     )
 
 
-_ODD: tuple[Any, ...] = (
+ODD: tuple[Any, ...] = (
     "\ud800", "a\x00b", "", " ", "\u202e\ufeff", "\r\nx-more: 1", "../../../etc/passwd", "a" * 70_000, "9" * 5000,
     "2026-99-99", "%00", "NaN", "\U0001f600" * 300, "{{", "(", "-1",
     None, True, [], {}, [None], [[[]]], {"": ""}, {"$ref": "#"}, 0, -1, 2**31, 2**63 - 1, 2**63, 2**64, -(2**63) - 1,
     10**400, 1e308, -0.0, 5e-324,
 )  # fmt: skip
-_RAW = (
+RAW = (
     b"", b"[", b"\xff\xfe", b"null", b"NaN", b"[" * 100_000, b'{"a":' * 3000, b"\xef\xbb\xbf{}", b'"text"', b"1e999",
     b'{"name": "\\ud800"}', b"--x\r\n", b"--x--\r\n", b"a=%ff&a=%00&%=&=&a[]=1", b"\x1f\x8b\x08", b"--x\r\n\r\n\r\n--x--",
     b'--x\r\ncontent-disposition: form-data; name="file"; filename="../\\x00.txt"\r\n\r\na\x00b\r\n--x--\r\n',
@@ -125,34 +125,34 @@ _TYPES = (
 )  # fmt: skip
 
 
-def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     if path:
         yield path
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _places(item, (*path, name))
+            yield from places(item, (*path, name))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _places(item, (*path, index))
+            yield from places(item, (*path, index))
 
 
 @st.composite
 def odd_bodies(draw: st.DrawFn, operation: Operation) -> tuple[bytes, str]:
     """A body that fits but for one odd value in it, or bytes of no shape; with a content type."""
     case = draw(operation.as_strategy(generation_mode=GenerationMode.POSITIVE))
-    places = list(_places(case.body)) if isinstance(case.body, dict | list) else []
-    if not places or draw(st.integers(0, 3)) == 0:
-        return draw(st.sampled_from(_RAW)), draw(st.sampled_from(_TYPES))
+    found = list(places(case.body)) if isinstance(case.body, dict | list) else []
+    if not found or draw(st.integers(0, 3)) == 0:
+        return draw(st.sampled_from(RAW)), draw(st.sampled_from(_TYPES))
     body: Any = copy.deepcopy(case.body)
-    place = draw(st.sampled_from(places))
+    place = draw(st.sampled_from(found))
     holder: Any = body
     for step in place[:-1]:
         holder = holder[step]
-    holder[place[-1]] = draw(st.sampled_from(_ODD))
+    holder[place[-1]] = draw(st.sampled_from(ODD))
     try:
         return json.dumps(body).encode(), "application/json"
     except TypeError:  # a file's content is bytes
-        return draw(st.sampled_from(_RAW)), draw(st.sampled_from(_TYPES))
+        return draw(st.sampled_from(RAW)), draw(st.sampled_from(_TYPES))
 
 
 def _is_openai(body: Any) -> bool:

@@ -12,6 +12,8 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from dragoman.kit.errors import NotFound, Unavailable
 
 _KEYS_AT_ONCE = 500
+# Each is held in memory while it is written; its size is the store's own.
+_PARTS_AT_ONCE = 2
 
 
 class ObjectStoreBlobs:
@@ -29,7 +31,9 @@ class ObjectStoreBlobs:
     async def put_file(self, key: str, path: Path) -> None:
         """Stores a file, in parts when it is large, so that memory stays bounded."""
         try:
-            await obstore.put_async(self._store, key, path, use_multipart=True)
+            await obstore.put_async(
+                self._store, key, path, use_multipart=True, max_concurrency=_PARTS_AT_ONCE
+            )
         except OSError as error:
             raise Unavailable(f"The file could not be stored: {error.strerror or error}") from error
 
