@@ -55,6 +55,7 @@ async def open_acting(base: Foundation, knowing: Knowing) -> Acting:
     working = open_agents(
         settings,
         database=database,
+        root_key=base.root_key,
         accounts=base.accounts,
         policy=policy,
         isolate=sandboxed.isolate,

@@ -28,6 +28,7 @@ from dragoman.domain.sandbox.ports import Isolate
 from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.tools.model import ToolSource
 from dragoman.domain.tools.spec import ApprovalRule
+from dragoman.kit.crypto import RootKey
 from dragoman.kit.egress import EgressPolicy, guarded_client
 from dragoman.kit.fetch import Fetcher
 from dragoman.settings import Settings
@@ -85,6 +86,7 @@ def open_agents(
     settings: Settings,
     *,
     database: Database,
+    root_key: RootKey,
     accounts: AccountsService,
     policy: EgressPolicy,
     isolate: Isolate,
@@ -106,7 +108,7 @@ def open_agents(
     rule = ApprovalRule(names=tuple(agents.approve_tools), risks=tuple(agents.approve_risks))
     return AgentParts(
         limits=_limits(settings),
-        skills=SkillsService(database),
+        skills=SkillsService(database, root_key.sealer("skills")),
         memories=memories,
         workers=AskedWorkers(
             remote=RemoteWorkers(client(WORKER_SECONDS, WORKER_BYTES)),

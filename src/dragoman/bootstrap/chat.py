@@ -37,6 +37,7 @@ async def open_chat(
     database: Database,
     root_key: RootKey,
     runner: AgentRunner,
+    skills: SkillsService,
     sandbox: SandboxService,
     policy: EgressPolicy,
     tasks: TaskOwner,
@@ -47,7 +48,7 @@ async def open_chat(
     stack.push_async_callback(contexts.aclose)
     sealer = root_key.sealer("chat")
     return ChatParts(
-        skills=SkillsService(database),
+        skills=skills,
         memories=MemoriesService(database),
         sandbox=sandbox,
         chat_clients=ChatClientsService(database, sealer),

@@ -5,6 +5,7 @@ from typing import TypedDict
 
 from dragoman.db.database import Database
 from dragoman.domain.agents.numbers import AgentNumbers
+from dragoman.domain.agents.vault import AgentVault
 from dragoman.domain.chat.replies.service import ReplyStore
 from dragoman.domain.chat.transcripts.service import TranscriptsService
 from dragoman.domain.knowledge.sharing import SharingService
@@ -28,7 +29,11 @@ class KeptParts(TypedDict):
 
 
 def open_kept(
-    database: Database, policy: EgressPolicy, limits: LimitsService, stack: AsyncExitStack
+    database: Database,
+    policy: EgressPolicy,
+    limits: LimitsService,
+    vault: AgentVault,
+    stack: AsyncExitStack,
 ) -> KeptParts:
     """The services; what needs closing is given to the stack."""
     client = guarded_client(policy, timeout_seconds=_LINK_SECONDS, max_bytes=_LINK_BYTES)
@@ -37,7 +42,7 @@ def open_kept(
         replies=ReplyStore(database),
         transcripts=TranscriptsService(database),
         sharing=SharingService(database),
-        agent_numbers=AgentNumbers(database),
+        agent_numbers=AgentNumbers(database, vault),
         limits=limits,
         links=LinkChecker(client),
     )

@@ -64,6 +64,7 @@ async def _open_conversing(base: Foundation, knowing: Knowing, acting: Acting, w
         database=base.database,
         root_key=base.root_key,
         runner=acting.runner,
+        skills=acting.working.skills,
         sandbox=acting.sandboxed.workspaces,
         policy=base.policy,
         tasks=base.tasks,
@@ -154,7 +155,7 @@ def _services(base: Foundation, knowing: Knowing, acting: Acting, conversing: _C
         ),
         **conversing.chat,
         **open_plugins(settings, conversing.beneath, stack),
-        **open_kept(base.database, base.policy, base.limits, stack),
+        **open_kept(base.database, base.policy, base.limits, acting.agents.vault, stack),
     )
 
 

@@ -199,7 +199,7 @@ def _chat_services(
     services: dict[str, Any] = {
         "inbound": InboundMessages(database, places, takeover, wake=lambda: None),
         "channels": ChannelsService(database, places, takeover, wake=lambda: None),
-        "skills": SkillsService(database),
+        "skills": SkillsService(database, root_key.sealer("skills")),
         "memories": MemoriesService(database),
         "sandbox": SandboxService(database, settings.data_dir / "workspaces", bounds),
         "chat_clients": clients,

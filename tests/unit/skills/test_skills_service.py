@@ -23,6 +23,9 @@ DRAFT = SkillDraft(
 )
 
 
+SEALER = RootKey(bytes(32)).sealer("skills")
+
+
 @pytest.fixture
 async def callers(database: Database) -> tuple[Caller, Caller]:
     admin = AccountsService(database, RootKey(bytes(32))).admin
@@ -35,7 +38,7 @@ async def test_a_skill_is_kept_whole_and_for_its_owner(
     database: Database, callers: tuple[Caller, Caller]
 ) -> None:
     ana, bob = callers
-    service = SkillsService(database)
+    service = SkillsService(database, SEALER)
     made = await service.create(ana, DRAFT)
     assert await service.get(ana, made.id) == made
     assert await service.named(ana, [made.id]) == [made]
@@ -50,7 +53,7 @@ async def test_a_skill_is_kept_whole_and_for_its_owner(
 async def test_of_many_that_make_one_slug_at_once_one_succeeds(
     database: Database, callers: tuple[Caller, Caller]
 ) -> None:
-    service = SkillsService(database)
+    service = SkillsService(database, SEALER)
     made = await asyncio.gather(
         *(service.create(callers[0], DRAFT) for _ in range(8)), return_exceptions=True
     )
@@ -61,7 +64,7 @@ async def test_of_many_that_make_one_slug_at_once_one_succeeds(
 
 
 async def test_an_import_is_all_or_nothing(database: Database, callers: tuple[Caller, Caller]) -> None:
-    service = SkillsService(database)
+    service = SkillsService(database, SEALER)
     with pytest.raises(InvalidInput):
         await service.import_all(callers[0], [DRAFT, replace(DRAFT, slug="b b")])
     assert await service.select(callers[0]) == []

@@ -12,7 +12,9 @@ AgentKind = Literal["gateway", "persona", "voice"]
 
 @dataclass(frozen=True, slots=True)
 class StoredAgent:
-    """An agent as it is kept. ``extensions`` holds, by dialect, keys without a meaning here; ``sealed`` its secrets, encrypted."""
+    """An agent as it is kept. ``extensions`` holds, by dialect, keys without a meaning here; ``sealed`` its secrets, encrypted;
+    ``sealed_headers``, only while it is stored, what ``AgentVault`` took out of its settings.
+    """
 
     id: str
     organisation_id: str
@@ -25,6 +27,7 @@ class StoredAgent:
     extensions: Mapping[str, JsonValue]
     created_at: int
     updated_at: int
+    sealed_headers: bytes | None = None
 
 
 class AgentSummary(NamedTuple):

@@ -8,6 +8,7 @@ from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents import repository
 from dragoman.domain.agents.model import AgentKind, StoredAgent
+from dragoman.domain.agents.vault import AgentVault
 from dragoman.kit.errors import NotFound
 
 # Below are numbers that vocabularies give to what they bring along.
@@ -17,15 +18,16 @@ FIRST = 1000
 class AgentNumbers:
     """Numbers of agents from 1,000 on; each agent keeps the one it got, and none is given twice."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, vault: AgentVault) -> None:
         self._database = database
+        self._vault = vault
 
     async def numbered(self, caller: Caller, kind: AgentKind | None) -> list[tuple[int, StoredAgent]]:
         """The caller's agents with their numbers, oldest first; None = of every kind."""
         kinds: tuple[AgentKind, ...] = ("gateway", "persona") if kind is None else (kind,)
 
         def load(connection: Connection) -> list[tuple[int, StoredAgent]]:
-            found = repository.whole(connection, caller, kinds)
+            found = [self._vault.opened(one) for one in repository.whole(connection, caller, kinds)]
             return list(zip(_numbers(connection, [agent.id for agent in found]), found, strict=True))
 
         return await self._database.write(load)
@@ -48,7 +50,7 @@ class AgentNumbers:
             if not found:
                 word = kind or "agent"
                 raise NotFound(f"There is no {word} {number}.", code=f"{word}_not_found")
-            return found[0]
+            return self._vault.opened(found[0])
 
         return await self._database.read(load)
 

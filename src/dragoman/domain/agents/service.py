@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import orjson
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
@@ -15,6 +14,7 @@ from dragoman.domain.agents import repository
 from dragoman.domain.agents.listing import Listing, Listings, raise_version
 from dragoman.domain.agents.model import AgentKind, AgentSecrets, AgentSummary, ResolvedAgent, StoredAgent
 from dragoman.domain.agents.spec import AgentSpec
+from dragoman.domain.agents.vault import AgentVault
 from dragoman.kit.clock import now_ms
 from dragoman.kit.crypto import Sealer
 from dragoman.kit.errors import Conflict
@@ -23,7 +23,6 @@ from dragoman.kit.jsontypes import JsonValue
 
 _CACHED_NAMES = 20_000
 _LISTED = 10_000
-_SEAL_CONTEXT = "agent"
 
 
 def slug_of(name: str, agent_id: str, *, tail: int = 4) -> str:
@@ -42,7 +41,7 @@ class AgentsService:
         self, *, database: Database, sealer: Sealer, announce: Callable[[Connection, str], None]
     ) -> None:
         self._database = database
-        self._sealer = sealer
+        self.vault = AgentVault(sealer)
         self._announce = announce
         self._cache: OrderedDict[tuple[str, str], ResolvedAgent | None] = OrderedDict()
         self._generation = 0
@@ -68,7 +67,7 @@ class AgentsService:
             name=name,
             slug="",
             spec=spec,
-            sealed=self._seal(agent_id, secrets),
+            sealed=self.vault.seal(agent_id, secrets),
             extensions=extensions,
             created_at=now,
             updated_at=now,
@@ -76,7 +75,7 @@ class AgentsService:
 
         def store(connection: Connection) -> tuple[StoredAgent, int]:
             named = replace(agent, slug=_free_slug(connection, caller, name, agent_id))
-            repository.insert(connection, named)
+            repository.insert(connection, self.vault.closed(named))
             version = self._changed(connection, named)
             audit.record(connection, caller, f"{kind}.created", agent_id, name=name)
             return named, version
@@ -92,7 +91,7 @@ class AgentsService:
         Raises:
             NotFound: the caller has no such agent.
         """
-        return await self._database.read(repository.get, caller, agent_id, kind)
+        return self.vault.opened(await self._database.read(repository.get, caller, agent_id, kind))
 
     async def listing(self, caller: Caller, kind: AgentKind) -> Listing:
         """All the caller's agents; the same object as long as none of them changes."""
@@ -120,7 +119,7 @@ class AgentsService:
             NotFound: the agent is gone.
             Conflict: it was changed since it was read; read it again.
         """
-        sealed = agent.sealed if secrets is None else self._seal(agent.id, secrets)
+        sealed = agent.sealed if secrets is None else self.vault.seal(agent.id, secrets)
 
         def store(connection: Connection) -> tuple[StoredAgent, int]:
             before = repository.get(connection, caller, agent.id, agent.kind)
@@ -132,7 +131,7 @@ class AgentsService:
             changed = replace(
                 agent, slug=slug, sealed=sealed, updated_at=max(now_ms(), before.updated_at + 1)
             )
-            repository.update(connection, changed)
+            repository.update(connection, self.vault.closed(changed))
             version = self._changed(connection, changed)
             audit.record(connection, caller, f"{agent.kind}.changed", agent.id, name=agent.name)
             return changed, version
@@ -162,10 +161,7 @@ class AgentsService:
 
     def secrets(self, agent: StoredAgent) -> AgentSecrets:
         """The agent's secrets in clear, for use and never for show."""
-        if agent.sealed is None:
-            return AgentSecrets()
-        values = orjson.loads(self._sealer.open(agent.sealed, f"{_SEAL_CONTEXT}:{agent.id}"))
-        return AgentSecrets(values.get("endpoint_key"), values.get("headers") or {})
+        return self.vault.secrets(agent)
 
     def cached(self, caller: Caller, name: str) -> tuple[bool, ResolvedAgent | None]:
         """Whether the name is in memory and, if so, its agent (None = the caller has no agent of that name)."""
@@ -183,7 +179,8 @@ class AgentsService:
         stored = await self._database.read(repository.by_name, caller, name)
         resolved = None
         if stored is not None:
-            resolved = ResolvedAgent(stored.id, stored.slug, stored.spec, self.secrets(stored).endpoint_key)
+            spec, key = self.vault.opened(stored).spec, self.vault.secrets(stored).endpoint_key
+            resolved = ResolvedAgent(stored.id, stored.slug, spec, key)
         if generation == self._generation:
             self._cache[(caller.user_id, name)] = resolved
         while len(self._cache) > _CACHED_NAMES:
@@ -202,12 +199,6 @@ class AgentsService:
     def _changed(self, connection: Connection, agent: StoredAgent) -> int:
         self._announce(connection, "agents")
         return raise_version(connection, agent.owner_id, agent.kind)
-
-    def _seal(self, agent_id: str, secrets: AgentSecrets) -> bytes | None:
-        if secrets.endpoint_key is None and not secrets.headers:
-            return None
-        plain = orjson.dumps({"endpoint_key": secrets.endpoint_key, "headers": dict(secrets.headers)})
-        return self._sealer.seal(plain, f"{_SEAL_CONTEXT}:{agent_id}")
 
 
 def _free_slug(connection: Connection, caller: Caller, name: str, agent_id: str) -> str:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from dragoman.db.schema import EpochMs, Json, RowKey, metadata
 
-# ``spec`` is the AgentSpec as JSON without secrets; ``sealed`` holds its secrets, encrypted.
+# ``spec`` is the AgentSpec as JSON without secrets; ``sealed`` and ``sealed_headers`` hold its secrets, encrypted.
 # ``extensions`` keeps, by dialect, keys that have no meaning here, so that they are echoed.
 agents = sa.Table(
     "agents",
@@ -17,6 +17,7 @@ agents = sa.Table(
     sa.Column("slug", sa.String(230), nullable=False),
     sa.Column("spec", Json, nullable=False),
     sa.Column("sealed", sa.LargeBinary),
+    sa.Column("sealed_headers", sa.LargeBinary),
     sa.Column("extensions", Json, nullable=False),
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Column("updated_at", EpochMs, nullable=False),

@@ -28,12 +28,13 @@ class SkillDraft:
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A stored skill. Times are in milliseconds."""
+    """A stored skill. Times are in milliseconds; ``sealed_headers`` holds those of its sources, only while it is stored."""
 
     id: str
     draft: SkillDraft
     created_at: int
     updated_at: int
+    sealed_headers: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

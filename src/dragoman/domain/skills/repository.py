@@ -20,16 +20,19 @@ def _skill(row: sa.RowMapping) -> Skill:
         tuple(SkillSource(**source) for source in row["sources"]),
         tuple(row["allowed_tools"]),
     )
-    return Skill(row["id"], draft, row["created_at"], row["updated_at"])
+    return Skill(row["id"], draft, row["created_at"], row["updated_at"], row["sealed_headers"])
 
 
-def _values(draft: SkillDraft) -> dict[str, object]:
+def _values(skill: Skill) -> dict[str, object]:
+    draft = skill.draft
     return {
         "slug": draft.slug,
         "description": draft.description,
         "instructions": draft.instructions,
         "sources": [{**asdict(source), "headers": dict(source.headers)} for source in draft.sources],
+        "sealed_headers": skill.sealed_headers,
         "allowed_tools": list(draft.allowed_tools),
+        "updated_at": skill.updated_at,
     }
 
 
@@ -41,16 +44,15 @@ def insert(connection: Connection, caller: Caller, skill: Skill) -> None:
             organisation_id=caller.organisation_id,
             owner_id=caller.user_id,
             created_at=skill.created_at,
-            updated_at=skill.updated_at,
-            **_values(skill.draft),
+            **_values(skill),
         )
     )
 
 
-def replace(connection: Connection, caller: Caller, skill_id: str, draft: SkillDraft, at: int) -> None:
+def replace(connection: Connection, caller: Caller, skill: Skill) -> None:
     """Gives one of the caller's skills another content."""
-    statement = sa.update(skills).where(skills.c.id == skill_id, skills.c.owner_id == caller.user_id)
-    connection.execute(statement.values(updated_at=at, **_values(draft)))
+    statement = sa.update(skills).where(skills.c.id == skill.id, skills.c.owner_id == caller.user_id)
+    connection.execute(statement.values(**_values(skill)))
 
 
 def get(connection: Connection, caller: Caller, skill_id: str) -> Skill:

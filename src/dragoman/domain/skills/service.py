@@ -12,7 +12,9 @@ from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.skills import repository
 from dragoman.domain.skills.model import ImportDone, Skill, SkillDraft
+from dragoman.domain.skills.vault import SkillVault
 from dragoman.kit.clock import now_ms
+from dragoman.kit.crypto import Sealer
 from dragoman.kit.errors import Conflict, InvalidInput, NotFound
 from dragoman.kit.ids import uuid7
 
@@ -35,8 +37,9 @@ def check_slug(slug: str) -> None:
 class SkillsService:
     """What a caller may do with skills; everybody has their own."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
+        self._vault = SkillVault(sealer)
 
     async def create(self, caller: Caller, draft: SkillDraft) -> Skill:
         """A new skill.
@@ -52,7 +55,7 @@ class SkillsService:
         def store(connection: Connection) -> None:
             _refuse_taken(connection, caller, draft.slug)
             _refuse_too_many(repository.count(connection, caller) + 1)
-            repository.insert(connection, caller, skill)
+            repository.insert(connection, caller, self._vault.closed(skill))
 
         await self._write(store)
         return skill
@@ -63,15 +66,17 @@ class SkillsService:
         Raises:
             NotFound: the caller has no such skill.
         """
-        return await self._database.read(repository.get, caller, skill_id)
+        return self._vault.opened(await self._database.read(repository.get, caller, skill_id))
 
     async def select(self, caller: Caller, *, limit: int = MOST_SKILLS, offset: int = 0) -> list[Skill]:
         """The caller's skills, oldest first."""
-        return await self._database.read(repository.select, caller, limit=limit, offset=offset)
+        found = await self._database.read(repository.select, caller, limit=limit, offset=offset)
+        return [self._vault.opened(one) for one in found]
 
     async def named(self, caller: Caller, names: Sequence[str]) -> list[Skill]:
         """Those of the caller's skills whose id or slug is among the names, oldest first."""
-        return await self._database.read(repository.select, caller, limit=MOST_SKILLS, names=names)
+        found = await self._database.read(repository.select, caller, limit=MOST_SKILLS, names=names)
+        return [self._vault.opened(one) for one in found]
 
     async def update(self, caller: Caller, skill_id: str, edit: Callable[[SkillDraft], SkillDraft]) -> Skill:
         """The skill after ``edit`` was applied to what it was.
@@ -83,14 +88,14 @@ class SkillsService:
         """
 
         def store(connection: Connection) -> Skill:
-            before = repository.get(connection, caller, skill_id)
+            before = self._vault.opened(repository.get(connection, caller, skill_id))
             draft = edit(before.draft)
             if draft.slug != before.draft.slug:
                 check_slug(draft.slug)
                 _refuse_taken(connection, caller, draft.slug)
-            now = now_ms()
-            repository.replace(connection, caller, skill_id, draft, now)
-            return Skill(skill_id, draft, before.created_at, now)
+            skill = Skill(skill_id, draft, before.created_at, now_ms())
+            repository.replace(connection, caller, self._vault.closed(skill))
+            return skill
 
         return await self._write(store)
 
@@ -130,15 +135,18 @@ class SkillsService:
 
         def store(connection: Connection) -> int:
             now, new = now_ms(), 0
-            before = {one.draft.slug: one for one in repository.select(connection, caller, limit=MOST_SKILLS)}
+            known = repository.select(connection, caller, limit=MOST_SKILLS)
+            before = {one.draft.slug: self._vault.opened(one) for one in known}
             stored = 0
             for slug, draft in latest.items():
                 old = before.get(slug)
                 if old is None:
                     new += 1
-                    repository.insert(connection, caller, Skill(uuid7(), draft, now, now))
+                    skill = Skill(uuid7(), draft, now, now)
+                    repository.insert(connection, caller, self._vault.closed(skill))
                 elif old.draft != draft:
-                    repository.replace(connection, caller, old.id, draft, now)
+                    skill = Skill(old.id, draft, old.created_at, now)
+                    repository.replace(connection, caller, self._vault.closed(skill))
                 else:
                     continue
                 stored += 1

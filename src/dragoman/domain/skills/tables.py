@@ -4,7 +4,8 @@ import sqlalchemy as sa
 
 from dragoman.db.schema import EpochMs, Json, metadata
 
-# ``sources`` are addresses whose text is added to the instructions; ``allowed_tools`` are shown while the skill is open.
+# ``sources`` are addresses whose text is added to the instructions, ``sealed_headers`` what they are asked with;
+# ``allowed_tools`` are shown while the skill is open.
 skills = sa.Table(
     "skills",
     metadata,
@@ -15,6 +16,7 @@ skills = sa.Table(
     sa.Column("description", sa.Text),
     sa.Column("instructions", sa.Text, nullable=False),
     sa.Column("sources", Json, nullable=False),
+    sa.Column("sealed_headers", sa.LargeBinary),
     sa.Column("allowed_tools", Json, nullable=False),
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Column("updated_at", EpochMs, nullable=False),
