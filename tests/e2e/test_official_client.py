@@ -182,3 +182,20 @@ def test_the_other_operations_refuse_in_their_own_shape(
     assert refused.status_code == status, refused.text
     assert set(refused.json()) == {"error", "details"}
     assert isinstance(refused.json()["error"], str)
+
+
+@pytest.mark.parametrize("path", [COMPLETIONS, "/v1/models", "/api/v1/collections"])
+def test_scripts_of_pages_elsewhere_may_read_the_answers(world: World, path: str) -> None:
+    asked = {"origin": "https://page.example", "access-control-request-method": "POST"}
+    preflight = world.client.options(
+        path, headers={**asked, "access-control-request-headers": "authorization"}
+    )
+    assert preflight.status_code == 200
+    assert "authorization" in preflight.headers["access-control-allow-headers"]
+    method = "POST" if path == COMPLETIONS else "GET"
+    refused = httpx.request(
+        method, world.server.base + path, headers={"origin": "https://page.example"}, json={}, trust_env=False
+    )
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in refused.headers

@@ -11,7 +11,7 @@ from dragoman.bootstrap.answering import price_table
 from dragoman.bootstrap.asgi import Application, Front, HttpMetrics, Receive, Scope, Send, elsewhere
 from dragoman.bootstrap.relaying import RelayPlan
 from dragoman.bootstrap.services import Running
-from dragoman.bootstrap.surfaces import add_compatible, compatible
+from dragoman.bootstrap.surfaces import add_compatible, compatible, readable
 from dragoman.dialects.aivax.app import create_app as create_aivax
 from dragoman.dialects.asksage.app import create_app as create_asksage
 from dragoman.dialects.mcp.app import create_app as create_mcp
@@ -61,12 +61,12 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
     front = Front(
         mounts={
             **compatible(services, openai),
-            "/v1": ("openai", openai),
+            "/v1": ("openai", readable(openai)),
             "/api/v1/playground": ("playground", create_playground(services)),
             "/v1/mcp": ("mcp", mcp),
             "/api/v1/mcp": ("mcp", mcp),
             "/mcp": ("mcp", mcp),
-            "/api/v1": ("aivax", create_aivax(services)),
+            "/api/v1": ("aivax", readable(create_aivax(services))),
             "/server": ("asksage", asksage),
             "/user": ("asksage", asksage),
             **pages_mounts(create_pages(services)),
@@ -103,8 +103,8 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
         ),
     )
 
-    front.route("POST", _COMPLETIONS, hot)
-    front.route("POST", "/api" + _COMPLETIONS, elsewhere(hot, _COMPLETIONS))
+    front.route("POST", _COMPLETIONS, readable(hot))
+    front.route("POST", "/api" + _COMPLETIONS, readable(elsewhere(hot, _COMPLETIONS)))
     front.route("GET", "/api" + _MODELS, elsewhere(front.mounted, _MODELS))
     add_compatible(front, hot, _COMPLETIONS)
     return front

@@ -18,7 +18,7 @@ def compatible(services: Services, openai: FastAPI) -> dict[str, tuple[str, Appl
     """Mounts of the dialects that other services offer as well; scripts of any origin may read the answers."""
     anthropic, gemini = create_anthropic(services), create_gemini(services)
     return {
-        **{prefix: ("openai", _readable(openai)) for prefix in _OPENAI},
+        **{prefix: ("openai", readable(openai)) for prefix in _OPENAI},
         **dict.fromkeys(_ANTHROPIC, ("anthropic", anthropic)),
         **dict.fromkeys(_GEMINI, ("gemini", gemini)),
     }
@@ -28,10 +28,13 @@ def add_compatible(front: Front, hot: Application, completions: str) -> None:
     """Routes of single paths: the fast line under each prefix, and messages where clients of one address look."""
     for prefix in _OPENAI:
         path = prefix + completions.removeprefix("/v1")
-        front.route("POST", path, _readable(elsewhere(hot, completions)))
+        front.route("POST", path, readable(elsewhere(hot, completions)))
     for path in _MESSAGES:
         front.route("POST", path, elsewhere(front.mounted, _ANTHROPIC[1] + path))
 
 
-def _readable(application: Application) -> Application:
-    return CORSMiddleware(application, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
+def readable(application: Application) -> Application:
+    """The application with answers that scripts of any origin may read: who asks is told by a key, never by a cookie."""
+    return CORSMiddleware(
+        application, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["*"]
+    )
