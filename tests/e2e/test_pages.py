@@ -1,5 +1,6 @@
 """The chat page and the widget over HTTP, as browsers with and without scripts ask for them."""
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -37,6 +38,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "DRAGOMAN_EGRESS__ALLOW": '["127.0.0.1"]',
         "DRAGOMAN_PAGES__SESSIONS_BURST": "4",
         "DRAGOMAN_PAGES__SESSIONS_SECONDS": "3600",
+        "DRAGOMAN_PAGES__QUESTIONS_BURST": "3",
+        "DRAGOMAN_PAGES__QUESTIONS_SECONDS": "3600",
+        "DRAGOMAN_SERVER__TRUSTED_PROXIES": '["127.0.0.0/8"]',
     }
     server = Server(tmp_path_factory.mktemp("pages") / "data", settings)
     with server, server.client() as operator, httpx.Client(base_url=server.base, trust_env=False) as visitor:
@@ -149,3 +153,40 @@ def test_a_page_that_is_not_allowed_opens_no_session_and_limits_hold(site: Site)
     refused = [site.visitor.post(path) for _ in range(4)][-1]
     assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) > 0
+
+
+def test_a_page_hears_at_once_that_a_person_speaks(site: Site) -> None:
+    key = site.session()
+    (session,) = site.operator.get(f"{CLIENTS}/{site.client_id}/sessions", params={"filter": key}).json()
+    base = f"{CLIENTS}/{site.client_id}/sessions/{session['id']}"
+    with site.visitor.stream("GET", f"/api/v1/public/chat-clients/{key}/updates", timeout=30) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        told = (json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: "))
+        assert next(told) == {"lastMessageId": None, "takenOver": False}
+        made = site.operator.post(f"{base}/messages", json={"text": "Hello"}).json()
+        assert next(told) == {"lastMessageId": made["id"], "takenOver": True}
+        site.operator.post(f"{base}/release")
+        assert next(told)["takenOver"] is False
+
+
+def test_only_so_many_questions_come_from_one_address_whatever_it_says(site: Site) -> None:
+    site.provider.plays.extend(says("yes") for _ in range(3))
+
+    def asks(number: int) -> tuple[str, httpx.Response]:
+        spoofed = {"x-forwarded-for": f"192.0.2.{number}, 198.51.100.7"}
+        opened = site.visitor.post(
+            f"/embed/{site.client_id}/session", headers={"x-forwarded-for": f"203.0.113.{number}"}
+        )
+        key = opened.json()["accessKey"]
+        path = f"/api/v1/public/chat-clients/{key}/prompt"
+        return key, site.visitor.post(path, json={"prompt": "hello"}, headers=spoofed)
+
+    assert [asks(number)[1].status_code for number in range(3)] == [200, 200, 200]
+    key, asked = asks(3)
+    assert asked.status_code == 429
+    assert 0 < int(asked.headers["retry-after"]) <= 3600
+    headers = {"accept-language": "de", "x-forwarded-for": "198.51.100.7"}
+    page = site.visitor.post(f"/chat/{key}", data={"text": "hello"}, headers=headers)
+    assert page.status_code == 429
+    assert "Sie haben zu viele Nachrichten gesendet." in page.text
+    assert int(page.headers["retry-after"]) > 0

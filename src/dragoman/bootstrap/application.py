@@ -23,6 +23,7 @@ from dragoman.domain.inference.relay import Relay
 from dragoman.kit.egress import EgressPolicy, resolve_checked
 from dragoman.kit.errors import DragomanError
 from dragoman.kit.http1 import Http1Client
+from dragoman.kit.peers import TrustedProxies
 from dragoman.web.app import create_app as create_pages
 from dragoman.web.playground.app import create_app as create_playground_page
 
@@ -76,6 +77,7 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
             ready=ready, registry=registry, metrics_token=token.get_secret_value() if token else None
         ),
         metrics=HttpMetrics(registry),
+        proxies=TrustedProxies.parse(services.settings.server.trusted_proxies),
     )
 
     hot = HotRoute(

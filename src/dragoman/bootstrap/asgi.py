@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from dragoman.kit.ids import uuid7
 from dragoman.kit.origin import asked_from
+from dragoman.kit.peers import TrustedProxies
 from dragoman.kit.public_address import came_by
 
 log = structlog.get_logger(__name__)
@@ -46,17 +47,21 @@ class Front:
         mounts: Mapping[str, tuple[str, Application]],
         fallback: Application,
         metrics: HttpMetrics,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self._exact: dict[tuple[str, str], Application] = {}
         self._mounts = sorted(mounts.items(), key=lambda item: -len(item[0]))
         self._fallback = fallback
         self._metrics = metrics
+        self._proxies = proxies or TrustedProxies(())
 
     def route(self, method: str, path: str, application: Application) -> None:
         """Gives one path to an application that is called before all others, without any wrapping."""
         self._exact[(method, path)] = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            self._proxies.resolve(scope)
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
             return

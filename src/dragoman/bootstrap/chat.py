@@ -5,18 +5,24 @@ from typing import TypedDict
 
 from dragoman.db.database import Database
 from dragoman.domain.agents.run import AgentRunner
+from dragoman.domain.chat.channels.repository import contact_in
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import ContextReader, context_client
+from dragoman.domain.chat.limits import VisitorLimits
+from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
+from dragoman.domain.chat.takeover import SessionTakeover
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.skills.service import SkillsService
 from dragoman.kit.crypto import RootKey
 from dragoman.kit.egress import EgressPolicy
+from dragoman.kit.gcra import RateLimit
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
+from dragoman.settings.pages import PagesSettings
 
 
 class ChatParts(TypedDict):
@@ -28,6 +34,8 @@ class ChatParts(TypedDict):
     chat_clients: ChatClientsService
     chat_sessions: ChatSessionsService
     chat: ChatService
+    chat_news: NewsDesk
+    chat_takeover: SessionTakeover
     schedules: SchedulesService
 
 
@@ -47,12 +55,33 @@ async def open_chat(
     contexts = context_client(policy)
     stack.push_async_callback(contexts.aclose)
     sealer = root_key.sealer("chat")
+    news = NewsDesk(database)
     return ChatParts(
         skills=skills,
         memories=MemoriesService(database),
         sandbox=sandbox,
         chat_clients=ChatClientsService(database, sealer),
         chat_sessions=ChatSessionsService(database, sealer, keep_days=settings.chat.keep_expired_days),
-        chat=ChatService(database=database, runner=runner, contexts=ContextReader(contexts), tasks=tasks),
+        chat=ChatService(
+            database=database,
+            runner=runner,
+            contexts=ContextReader(contexts),
+            tasks=tasks,
+            news=news,
+            limits=visitor_limits(settings.pages),
+        ),
+        chat_news=news,
+        chat_takeover=SessionTakeover(
+            database, news, held_ms=settings.channels.takeover_seconds * 1000, contact_in=contact_in
+        ),
         schedules=SchedulesService(database),
+    )
+
+
+def visitor_limits(pages: PagesSettings) -> VisitorLimits:
+    """How much visitors may ask."""
+    return VisitorLimits(
+        address=RateLimit(burst=pages.questions_burst, period_seconds=pages.questions_seconds),
+        client=RateLimit(burst=pages.client_questions_burst, period_seconds=pages.client_questions_seconds),
+        per_day=pages.client_questions_per_day,
     )

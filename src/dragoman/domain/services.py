@@ -14,9 +14,11 @@ from dragoman.domain.agents.traces.service import TraceLog
 from dragoman.domain.chat.channels.inbound import InboundMessages
 from dragoman.domain.chat.channels.service import ChannelsService
 from dragoman.domain.chat.clients import ChatClientsService
+from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.replies.service import ReplyStore
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
+from dragoman.domain.chat.takeover import SessionTakeover
 from dragoman.domain.chat.transcripts.service import TranscriptsService
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
@@ -76,6 +78,8 @@ class Services:
     chat_clients: ChatClientsService
     chat_sessions: ChatSessionsService
     chat: ChatService
+    chat_news: NewsDesk
+    chat_takeover: SessionTakeover
     schedules: SchedulesService
     web: Web
     hosted: HostedFiles

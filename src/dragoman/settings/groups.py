@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 from dragoman.kit.addresses import AllowList
+from dragoman.kit.peers import TrustedProxies
 
 
 def _http_url(value: str) -> str:
@@ -27,6 +28,11 @@ def _absolute(value: Path) -> Path:
 
 def _allowed(value: list[str]) -> list[str]:
     AllowList.parse(value)
+    return value
+
+
+def _proxies(value: list[str]) -> list[str]:
+    TrustedProxies.parse(value)
     return value
 
 
@@ -53,6 +59,10 @@ class ServerSettings(Group):
     )
     max_body_bytes: int = Field(
         default=32 * 1024**2, ge=1024, le=4 * 1024**3, description="Largest request body, uploads apart."
+    )
+    trusted_proxies: Annotated[list[str], AfterValidator(_proxies)] = Field(
+        default_factory=list,
+        description="Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
     )
 
 

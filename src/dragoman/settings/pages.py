@@ -17,3 +17,27 @@ class PagesSettings(Group):
     sessions_seconds: float = Field(
         default=60.0, gt=0, le=86_400, description="Seconds after which an address may open one more."
     )
+    questions_burst: int = Field(
+        default=20, ge=1, le=100_000, description="Questions that one address may ask at once in widgets."
+    )
+    questions_seconds: float = Field(
+        default=3.0, gt=0, le=86_400, description="Seconds after which an address may ask one more."
+    )
+    client_questions_burst: int = Field(
+        default=300,
+        ge=1,
+        le=1_000_000,
+        description="Questions that all visitors of a widget may ask at once.",
+    )
+    client_questions_seconds: float = Field(
+        default=0.2,
+        gt=0,
+        le=86_400,
+        description="Seconds after which the visitors of a widget may ask one more.",
+    )
+    client_questions_per_day: int = Field(
+        default=5000,
+        ge=0,
+        le=10**9,
+        description="Questions of a widget's visitors on one day (UTC); 0 = no bound.",
+    )

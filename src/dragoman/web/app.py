@@ -1,6 +1,7 @@
 """The chat page, the widget and their files, mounted beside the dialects."""
 
 import asyncio
+import math
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,13 +12,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from dragoman.domain.chat.errors import ChatUnavailable
 from dragoman.domain.chat.model import LiveSession, SessionDraft
 from dragoman.domain.chat.service import Prompt
 from dragoman.domain.chat.words import Words, words_in
 from dragoman.domain.messages.parts import TextPart
 from dragoman.domain.services import Services
-from dragoman.kit.errors import DragomanError, QuotaExceeded
+from dragoman.kit.errors import Conflict, DragomanError, QuotaExceeded
 from dragoman.kit.gcra import RateLimit
+from dragoman.kit.peers import visitor_of
 from dragoman.web import html
 from dragoman.web.assets import Asset, Assets
 
@@ -69,7 +72,7 @@ class Pages:
         try:
             live, said = await self._services.chat.said(request.path_params["key"])
         except DragomanError as error:
-            return self._notice(words, words["unavailableLabel"], error.status)
+            return self._refusal(words, error)
         spec = live.client.draft.spec
         words = words_in(spec.language, request.headers.get("accept-language"))
         key = request.path_params["key"]
@@ -98,6 +101,8 @@ class Pages:
         words = words_in(None, request.headers.get("accept-language"))
         text = await _form_text(request)
         try:
+            live = await self._services.chat.find(key)
+            words = words_in(live.client.draft.spec.language, request.headers.get("accept-language"))
             if text:
                 prompt = Prompt((TextPart(text),), _DIALECT)
                 turn = await self._services.chat.ask(key, prompt)
@@ -106,8 +111,7 @@ class Pages:
         except TimeoutError:
             log.info("pages.form_timeout")
         except DragomanError as error:
-            said = words["limitLabel"] if isinstance(error, QuotaExceeded) else words["errorLabel"]
-            return self._notice(words, said, error.status)
+            return self._refusal(words, error)
         return RedirectResponse(f"/chat/{key}", 303)
 
     async def scripts(self, request: Request) -> Response:
@@ -176,6 +180,13 @@ class Pages:
         except DragomanError:
             return None
 
+    def _refusal(self, words: Words, error: DragomanError) -> Response:
+        """The page that says politely why nothing was done."""
+        answer = self._notice(words, words[_label(error)], error.status)
+        if error.retry_after_seconds is not None:
+            answer.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+        return answer
+
     def _notice(self, words: Words, text: str, status: int) -> Response:
         page = html.notice_page(title="Chat", text=text, words=words, style=self._assets.address("chat.css"))
         return HTMLResponse(page, status, headers=_guarded(html.plain_policy()))
@@ -195,7 +206,20 @@ def _file(asset: Asset, caching: str) -> Response:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else ""
+    return visitor_of(request.client.host) if request.client else ""
+
+
+def _label(error: DragomanError) -> str:
+    """The words for a refusal."""
+    if isinstance(error, QuotaExceeded):
+        return "limitLabel"
+    if error.code == "message_limit":
+        return "fullLabel"
+    if isinstance(error, ChatUnavailable):
+        return "unavailableLabel"
+    if isinstance(error, Conflict):
+        return "busyLabel"
+    return "errorLabel"
 
 
 async def _form_text(request: Request) -> str:

@@ -19,6 +19,7 @@ from dragoman.adapters.blobs.obstore import ObjectStoreBlobs
 from dragoman.adapters.models.scripted import Rule, Script, ScriptedModel
 from dragoman.adapters.tokenizers.estimate import EstimateTokenizer
 from dragoman.adapters.vectors.sqlite import SqliteIndex
+from dragoman.bootstrap.chat import visitor_limits
 from dragoman.db.connect import open_database
 from dragoman.db.database import Database
 from dragoman.db.jobs.owner import process_owner
@@ -33,13 +34,16 @@ from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.traces.service import TraceLog
 from dragoman.domain.chat.channels.inbound import InboundMessages
 from dragoman.domain.chat.channels.places import Places
+from dragoman.domain.chat.channels.repository import contact_in
 from dragoman.domain.chat.channels.service import ChannelsService
 from dragoman.domain.chat.channels.sessions import ContactSessions
 from dragoman.domain.chat.channels.takeover import Takeover
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import MOST_BYTES, ContextReader
+from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
+from dragoman.domain.chat.takeover import SessionTakeover
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.ports import ChatModel, EmbedderProfile, Vectors
@@ -195,6 +199,7 @@ def _chat_services(
     clients = ChatClientsService(database, sealer)
     places = Places(database, clients, {}, root_key.derive("channel-hooks"))
     chat_sessions = ChatSessionsService(database, sealer)
+    news = NewsDesk(database)
     takeover = Takeover(ContactSessions(chat_sessions), held_ms=3_600_000)
     services: dict[str, Any] = {
         "inbound": InboundMessages(database, places, takeover, wake=lambda: None),
@@ -204,7 +209,16 @@ def _chat_services(
         "sandbox": SandboxService(database, settings.data_dir / "workspaces", bounds),
         "chat_clients": clients,
         "chat_sessions": chat_sessions,
-        "chat": ChatService(database=database, runner=runner, contexts=ContextReader(contexts), tasks=tasks),
+        "chat": ChatService(
+            database=database,
+            runner=runner,
+            contexts=ContextReader(contexts),
+            tasks=tasks,
+            news=news,
+            limits=visitor_limits(settings.pages),
+        ),
+        "chat_news": news,
+        "chat_takeover": SessionTakeover(database, news, held_ms=3_600_000, contact_in=contact_in),
         "schedules": SchedulesService(database),
     }
     return services, pages

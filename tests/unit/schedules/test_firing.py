@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 import pytest
-from tests.unit.chat.test_chat_service import ROOT, World
+from tests.unit.chat.chat_world import ROOT, World
 
 from dragoman.db.database import Database
 from dragoman.db.jobs import RunLater

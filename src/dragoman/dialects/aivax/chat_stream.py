@@ -85,6 +85,7 @@ class ChunkEncoder:
             "usage": usage_of(answer.usage),
             "message_id": reply.message_id,
             "cancelled": reply.cancelled,
+            **({"takenOver": True} if reply.held else {}),
         }
         return frame(chunk)
 

@@ -75,7 +75,10 @@ class SessionDraft:
 
 @dataclass(frozen=True, slots=True)
 class ChatSession:
-    """A stored session. Times are in milliseconds; ``turn_until`` is set while an answer is being made."""
+    """A stored session. Times are in milliseconds; ``turn_until`` is set while an answer is being made.
+
+    ``visitor``: somebody opened it by themselves, in a widget.
+    """
 
     key: int
     id: str
@@ -92,6 +95,13 @@ class ChatSession:
     last_message_at: int | None
     turn_id: str | None
     turn_until: int | None
+    held_until: int | None
+    held_by: str | None
+    visitor: bool
+
+    def is_held(self, now: int) -> bool:
+        """Whether a person answers here in the agent's place."""
+        return self.held_until is not None and self.held_until > now
 
     @property
     def external_user_id(self) -> str | None:
@@ -120,7 +130,10 @@ class LiveSession:
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """Something said. ``key`` orders what was said in a session and is 0 before it is stored."""
+    """Something said. ``key`` orders what was said in a session and is 0 before it is stored.
+
+    ``author`` is the person who said it in the agent's place, None for the agent and the user.
+    """
 
     key: int
     id: str
@@ -131,6 +144,7 @@ class ChatMessage:
     tool_calls: tuple[ToolCall, ...] = ()
     citations: tuple[JsonObject, ...] = ()
     cancelled: bool = False
+    author: str | None = None
 
     @property
     def text(self) -> str:

@@ -15,7 +15,9 @@ from dragoman.domain.agents.run import AgentRunner, RunRequest
 from dragoman.domain.chat.content import write_citations
 from dragoman.domain.chat.context import ContextReader
 from dragoman.domain.chat.errors import ChatUnavailable, unavailable
+from dragoman.domain.chat.limits import VisitorLimits
 from dragoman.domain.chat.model import ChatMessage, LiveSession
+from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.repository import messages, sessions
 from dragoman.domain.chat.turn import Reply, Turn
 from dragoman.domain.inference.multimodal import MediaKind
@@ -25,6 +27,7 @@ from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
 from dragoman.kit.errors import Conflict, DragomanError, InvalidInput, NotFound, QuotaExceeded
 from dragoman.kit.ids import uuid7
+from dragoman.kit.origin import origin_address
 from dragoman.kit.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -66,6 +69,7 @@ class _Begun:
     turn_id: str
     said: list[ChatMessage]
     question: int | None
+    held: bool = False
 
 
 class ChatService:
@@ -78,9 +82,13 @@ class ChatService:
         runner: AgentRunner,
         contexts: ContextReader,
         tasks: TaskOwner,
+        news: NewsDesk,
+        limits: VisitorLimits,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._database = database
+        self._news = news
+        self._limits = limits
         self._runner = runner
         self._contexts = contexts
         self._tasks = tasks
@@ -162,16 +170,24 @@ class ChatService:
     async def ask(self, access_key: str, prompt: Prompt) -> Turn:
         """An answer under way, to be stopped by who asked when nobody waits for it any more.
 
-        The question is stored when this returns. It is taken back when the agent refuses it as it is written.
+        The question is stored when this returns. It is taken back when the agent refuses it as it is written. While a person
+        answers, the agent says nothing: the turn has ended, and its reply is ``held``.
 
         Raises:
-            ChatUnavailable: as ``find``, or as much was said as may be (``message_limit``).
+            ChatUnavailable: as ``find``, or as much was said as may be (``message_limit``); with an instruction, when a person
+                answers (``session_held``).
             Conflict: an answer is under way already.
-            QuotaExceeded: too many questions within the hour.
+            QuotaExceeded: too many questions within the hour, or from one place.
             InvalidInput: no question, now or before.
         """
-        agent = await self._agent(await self.find(access_key))
+        live = await self.find(access_key)
+        if live.session.visitor:
+            self._limits.check(live.session.client_id, origin_address())
+        agent = await self._agent(live)
         begun = await self._database.write(self._begin, text_digest(access_key), prompt)
+        self._news.tell(begun.live.session.key)
+        if begun.held:
+            return Turn.held()
         conversation = tuple(_conversation(begun.said))
         if prompt.instruction is not None:
             conversation = (*conversation, Message.of_text("system", prompt.instruction))
@@ -181,6 +197,7 @@ class ChatService:
                 return await self._database.write(self._end, begun, prompt, reply, error)
             finally:
                 self._turns.pop(begun.turn_id, None)
+                self._news.tell(begun.live.session.key)
 
         turn = Turn(
             lambda: self._events(begun, agent, conversation, prompt),
@@ -269,24 +286,30 @@ class ChatService:
     def _begin(self, connection: Connection, digest: str, prompt: Prompt) -> _Begun:
         now, turn_id = self._clock_ms(), uuid7()
         live = self._live(connection, digest, lock=True)
-        session = live.session
-        self._refuse_busy(live)
+        session, held = live.session, live.session.is_held(now)
+        if held and prompt.instruction is not None:
+            raise ChatUnavailable("A person is answering in this session.", code="session_held")
+        if not held:
+            self._refuse_busy(live)
         said = messages.select(connection, session.key)
         _refuse_beyond_limits(connection, live, len(said), now)
+        if session.visitor:
+            self._limits.count(connection, session.client_id, now)
         question = None
         if prompt.parts is not None:
             asked = ChatMessage(0, uuid7(), "user", prompt.parts, now)
             question = messages.insert(connection, session.key, asked)
             said.append(asked)
-        elif prompt.instruction is None and (not said or said[-1].role != "user"):
+        elif not held and prompt.instruction is None and (not said or said[-1].role != "user"):
             raise InvalidInput("There is no message to answer.", param="prompt")
         sessions.insert_turn(connection, session.key, turn_id, now, forget=now - _HOUR_MS)
-        held = {"turn_id": turn_id, "turn_until": now + _HELD_MS, "turn_cancelled": False}
+        turn = {"turn_id": turn_id, "turn_until": now + _HELD_MS, "turn_cancelled": False}
         until = max(session.expires_at, now + _EXTENDED_MS)
-        sessions.change(connection, session.key, {**held, "expires_at": until, "last_message_at": now})
+        changed = {**({} if held else turn), "expires_at": until, "last_message_at": now}
+        sessions.change(connection, session.key, changed)
         if prompt.on_asked is not None:
             prompt.on_asked(connection)
-        return _Begun(live, turn_id, said, question)
+        return _Begun(live, turn_id, said, question, held)
 
     def _end(
         self,

@@ -69,14 +69,20 @@ class ChatSessionsService:
             found = clients.answering(connection, client_id)
             if found is None:
                 raise unavailable()
-            return self.open(connection, found[1], client_id, draft)[1]
+            return self.open(connection, found[1], client_id, draft, visitor=True)[1]
 
         return await self._database.write(store)
 
     def open(
-        self, connection: Connection, caller: Caller, client_id: str, draft: SessionDraft
+        self,
+        connection: Connection,
+        caller: Caller,
+        client_id: str,
+        draft: SessionDraft,
+        *,
+        visitor: bool = False,
     ) -> tuple[ChatSession, str]:
-        """As ``create``, inside a transaction and of a draft that is fit."""
+        """As ``create``, inside a transaction and of a draft that is fit; ``visitor`` when nobody vouches for who opens it."""
         client = clients.get(connection, caller, client_id, lock=True)
         if client.draft.agent_id is None:
             raise unavailable()
@@ -88,7 +94,7 @@ class ChatSessionsService:
                 sessions.change(connection, known.key, values)
                 return known, self._access_key(known)
         key, session_id = new_access_key(), uuid7()
-        identity = {"id": session_id, "client_id": client_id, "created_at": now}
+        identity = {"id": session_id, "client_id": client_id, "created_at": now, "visitor": visitor}
         sealed = self._sealer.seal(key.encode(), _context(session_id))
         secret = {"key_digest": text_digest(key), "sealed_key": sealed}
         return sessions.insert(connection, {**identity, **secret, **values}), key

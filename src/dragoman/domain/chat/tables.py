@@ -37,7 +37,8 @@ chat_integrations = sa.Table(
 
 # ``person`` is the tag up to its first '@'. The access key is looked up by digest and shown again from its sealed form.
 # ``turn_id`` names the answer under way; it holds until ``turn_until``, which is moved on while the answer is made, so that a
-# killed process blocks nobody. ``turn_cancelled`` asks whoever makes it to stop.
+# killed process blocks nobody. ``turn_cancelled`` asks whoever makes it to stop. While ``held_until`` lies ahead a person
+# answers, named by ``held_by``. ``visitor``: somebody opened the session by themselves, in a widget.
 chat_sessions = sa.Table(
     "chat_sessions",
     metadata,
@@ -60,11 +61,14 @@ chat_sessions = sa.Table(
     sa.Column("turn_id", sa.String(36)),
     sa.Column("turn_until", EpochMs),
     sa.Column("turn_cancelled", sa.Boolean, nullable=False),
+    sa.Column("held_until", EpochMs),
+    sa.Column("held_by", sa.String(320)),
+    sa.Column("visitor", sa.Boolean, nullable=False),
     sa.Index("ix_chat_sessions_client_id_tag", "client_id", "tag"),
     sa.Index("ix_chat_sessions_expires_at", "expires_at"),
 )
 
-# ``cancelled``: the answer was stopped; what there was of it is kept.
+# ``cancelled``: the answer was stopped; what there was of it is kept. ``author``: the person who said it in the agent's place.
 chat_messages = sa.Table(
     "chat_messages",
     metadata,
@@ -77,6 +81,7 @@ chat_messages = sa.Table(
     sa.Column("tool_calls", Json, nullable=False),
     sa.Column("citations", Json, nullable=False),
     sa.Column("cancelled", sa.Boolean, nullable=False),
+    sa.Column("author", sa.String(320)),
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Index("ix_chat_messages_session_key_key", "session_key", "key"),
 )
@@ -89,4 +94,30 @@ chat_turns = sa.Table(
     sa.Column("session_key", RowKey, sa.ForeignKey("chat_sessions.key", ondelete="CASCADE"), nullable=False),
     sa.Column("at", EpochMs, nullable=False),
     sa.Index("ix_chat_turns_session_key_at", "session_key", "at"),
+)
+
+# How much visitors asked of a client on a day, counted from 1970 in UTC.
+chat_days = sa.Table(
+    "chat_days",
+    metadata,
+    sa.Column(
+        "client_id", sa.String(36), sa.ForeignKey("chat_clients.id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("day", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("questions", sa.Integer, nullable=False),
+)
+
+# Files sent ahead of the question that they belong to; they go when it is asked.
+chat_uploads = sa.Table(
+    "chat_uploads",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("session_key", RowKey, sa.ForeignKey("chat_sessions.key", ondelete="CASCADE"), nullable=False),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("media_type", sa.String(200), nullable=False),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", EpochMs, nullable=False),
+    sa.Index("ix_chat_uploads_session_key", "session_key"),
+    sa.Index("ix_chat_uploads_created_at", "created_at"),
 )

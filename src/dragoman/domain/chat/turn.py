@@ -19,11 +19,15 @@ _CHARACTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A whole answer, or with ``cancelled`` what there was of it; ``message_id`` is None when nothing was kept."""
+    """A whole answer, or with ``cancelled`` what there was of it; ``message_id`` is None when nothing was kept.
+
+    ``held``: the agent says nothing, because a person answers.
+    """
 
     answer: Answer
     cancelled: bool
     message_id: str | None = None
+    held: bool = False
 
 
 # Stores a reply, or that there is none because of the error; gives the reply with its message's id.
@@ -62,6 +66,23 @@ class Turn:
         self._ended = asyncio.Event()
         self._reply: Reply | None = None
         self._error: Exception | None = None
+
+    @classmethod
+    def held(cls) -> "Turn":
+        """The turn of an agent that keeps quiet; it has ended."""
+
+        async def nothing() -> AsyncGenerator[Event]:
+            return
+            yield
+
+        async def kept(reply: Reply | None, error: Exception | None) -> Reply | None:
+            return reply
+
+        turn = cls(nothing, kept, prompt_characters=0, streamed=True)
+        turn._folder.add(Finished("stop", Usage(0, 0), ""))
+        turn._reply = Reply(turn._folder.answer(), cancelled=False, held=True)
+        turn._ended.set()
+        return turn
 
     def begin(self, tasks: TaskOwner) -> None:
         """Starts making the answer; once only."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import structlog
@@ -14,13 +15,15 @@ from dragoman.dialects.aivax.auth import services_of
 from dragoman.dialects.aivax.body import json_content, read_body
 from dragoman.dialects.aivax.chat_content import BODY, attachments, content_of, parts_of
 from dragoman.dialects.aivax.chat_parameters import from_spec
-from dragoman.dialects.aivax.chat_stream import DONE, PING, ChunkEncoder
+from dragoman.dialects.aivax.chat_stream import DONE, PING, ChunkEncoder, frame
 from dragoman.dialects.aivax.culture import culture
 from dragoman.dialects.aivax.envelope import answer, json_response, said
 from dragoman.domain.chat.model import ChatMessage, LiveSession
+from dragoman.domain.chat.news import SessionNews
 from dragoman.domain.chat.service import Prompt
 from dragoman.domain.chat.turn import Reply, Turn
 from dragoman.domain.messages.events import Event
+from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, InvalidInput
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonValue
@@ -61,6 +64,9 @@ def _message(message: ChatMessage) -> dict[str, JsonValue]:
         shown["annotations"] = [{"type": "document_citation", **one} for one in message.citations]
     if message.cancelled:
         shown["cancelled"] = True
+    if message.author is not None:
+        # Who it was is the operator's to know.
+        shown["author"] = "person"
     return shown
 
 
@@ -90,6 +96,7 @@ async def session_info(request: Request, access_key: str) -> Response:
             "culture": culture(spec.language, request.headers.get("accept-language")),
             "client": _client(live),
             "chatCreationData": None,
+            "takenOver": live.session.is_held(now_ms()),
         },
     )
 
@@ -186,6 +193,34 @@ async def follow(request: Request, access_key: str) -> Response:
     return await _stream(request, live, turn, after=int(wanted), keep=True)
 
 
+@router.get(_BASE + "/updates")
+async def updates(request: Request, access_key: str) -> Response:
+    """How the session stands, and whenever that changes, as server-sent events: the id of what was said last, and whether a person
+    answers in the agent's place.
+
+    Its form is this server's own.
+    """
+    watched = services_of(request).chat_news.watch(access_key)
+    first = await anext(watched)
+
+    async def frames() -> AsyncIterator[bytes]:
+        async with aclosing(watched):
+            yield _news(first)
+            try:
+                async for news in watched:
+                    yield _news(news)
+            except DragomanError as error:
+                yield frame({"error": {"message": error.detail, "code": error.code}})
+
+    return StreamingResponse(frames(), media_type="text/event-stream", headers=_SSE_HEADERS)
+
+
+def _news(news: SessionNews | None) -> bytes:
+    if news is None:
+        return PING
+    return frame({"lastMessageId": news.last_message_id, "takenOver": news.held})
+
+
 async def _body(request: Request) -> dict[str, Any]:
     """The read body; one without a byte asks for an answer to what was said last."""
     if request.headers.get("content-length") == "0" or not (
@@ -228,6 +263,7 @@ def _whole(live: LiveSession, reply: Reply) -> dict[str, JsonValue]:
         },
         "messageId": reply.message_id,
         "cancelled": reply.cancelled,
+        **({"takenOver": True} if reply.held else {}),
         **attachments(done.attachments),
     }
 

@@ -15,7 +15,7 @@ from dragoman.dialects.aivax.inner_addresses import refuse_inner
 from dragoman.domain.chat.model import SessionDraft, SessionOverview
 from dragoman.domain.chat.sessions import LONGEST_SECONDS, LONGEST_TAG, SHORTEST_SECONDS, USUAL_SECONDS
 from dragoman.kit.addresses import AllowList
-from dragoman.kit.clock import iso
+from dragoman.kit.clock import iso, now_ms
 from dragoman.kit.jsontypes import JsonValue
 
 router = APIRouter()
@@ -68,6 +68,7 @@ def _listed(found: SessionOverview) -> dict[str, JsonValue]:
         "messageCount": found.message_count,
         "tokenCount": session.token_count,
         "metadata": dict(session.metadata),
+        "takenOver": session.is_held(now_ms()),
     }
 
 

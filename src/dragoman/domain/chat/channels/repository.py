@@ -96,6 +96,12 @@ def contact(connection: Connection, key: int, *, lock: bool = False) -> Contact 
     return None if row is None else _contact(row)
 
 
+def contact_in(connection: Connection, session_id: str) -> str | None:
+    """The id of the contact that talks in a session, which was got for the caller before."""
+    statement = sa.select(channel_contacts.c.id).where(channel_contacts.c.session_id == session_id)
+    return connection.execute(statement.limit(1)).scalar()
+
+
 def contact_by_id(
     connection: Connection, client_id: str, contact_id: str, *, lock: bool = False
 ) -> Contact | None:

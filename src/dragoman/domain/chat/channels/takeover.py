@@ -49,7 +49,7 @@ class Takeover:
         """Notes in the session what a person said to the contact; the agent will know of it."""
         self.hold(connection, contact, by=by)
         session_key = self._sessions.ensure(connection, place, contact)
-        said = ChatMessage(0, uuid7(), "assistant", (TextPart(text),), self._clock_ms())
+        said = ChatMessage(0, uuid7(), "assistant", (TextPart(text),), self._clock_ms(), author=by)
         messages.insert(connection, session_key, said)
 
     def say(self, connection: Connection, place: Place, contact: Contact, text: str, *, by: str) -> list[str]:

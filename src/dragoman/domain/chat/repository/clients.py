@@ -11,7 +11,7 @@ from dragoman.domain.accounts.tables import users
 from dragoman.domain.agents.tables import agents
 from dragoman.domain.chat.model import AgentSummary, ChatClient, ClientDraft, ClientOverview
 from dragoman.domain.chat.spec import ChatClientSpec
-from dragoman.domain.chat.tables import chat_clients, chat_integrations, chat_sessions
+from dragoman.domain.chat.tables import chat_clients, chat_days, chat_integrations, chat_sessions
 from dragoman.kit.errors import NotFound
 
 
@@ -142,6 +142,19 @@ def _overview(row: sa.RowMapping) -> ClientOverview:
     if client.draft.agent_id is not None and row["agent_name"] is not None:
         agent = AgentSummary(client.draft.agent_id, row["agent_name"], row["agent_model"])
     return ClientOverview(client, agent, row["active"])
+
+
+def count_question(connection: Connection, client_id: str, day: int) -> int:
+    """How many questions the client had on that day, with this one; days before the last are forgotten."""
+    mine = chat_days.c.client_id == client_id
+    today = sa.and_(mine, chat_days.c.day == day)
+    statement = sa.update(chat_days).where(today).values(questions=chat_days.c.questions + 1)
+    found = connection.execute(statement.returning(chat_days.c.questions)).scalar()
+    if found is not None:
+        return int(found)
+    connection.execute(sa.delete(chat_days).where(mine, chat_days.c.day < day))
+    connection.execute(sa.insert(chat_days).values(client_id=client_id, day=day, questions=1))
+    return 1
 
 
 def integrations(connection: Connection, client_id: str) -> list[Mapping[str, Any]]:

@@ -27,6 +27,7 @@ def insert(connection: Connection, session_key: int, message: ChatMessage) -> in
         "tool_calls": write_calls(message.tool_calls),
         "citations": [dict(citation) for citation in message.citations],
         "cancelled": message.cancelled,
+        "author": message.author,
         "created_at": message.created_at,
     }
     statement = sa.insert(chat_messages).values(**values).returning(chat_messages.c.key)
@@ -43,6 +44,12 @@ def count(connection: Connection, session_key: int) -> int:
     """How much was said."""
     statement = sa.select(sa.func.count()).where(chat_messages.c.session_key == session_key)
     return connection.execute(statement).scalar_one()
+
+
+def last(connection: Connection, session_key: int) -> str | None:
+    """The id of what was said last."""
+    statement = sa.select(chat_messages.c.id).where(chat_messages.c.session_key == session_key)
+    return connection.execute(statement.order_by(chat_messages.c.key.desc()).limit(1)).scalar()
 
 
 def last_of_user(connection: Connection, session_key: int) -> int | None:

@@ -21,7 +21,9 @@ def _session(row: sa.RowMapping) -> ChatSession:
 
 def insert(connection: Connection, values: Mapping[str, object]) -> ChatSession:
     """Stores a new session."""
-    statement = sa.insert(chat_sessions).values(token_count=0, turn_cancelled=False, **values)
+    statement = sa.insert(chat_sessions).values(
+        **{"token_count": 0, "turn_cancelled": False, "visitor": False, **values}
+    )
     key = connection.execute(statement.returning(chat_sessions.c.key)).scalar_one()
     return _session(
         connection.execute(sa.select(*_COLUMNS).where(chat_sessions.c.key == key)).mappings().one()
