@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+from typing import Any
 
 from dragoman.bootstrap.services import open_services
 from dragoman.cli.options import add_action, read_settings
@@ -16,7 +17,7 @@ _COLUMNS = ("id", "name", "documents", "indexed", "waiting", "failed", "created_
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds ``list``, ``create`` and ``delete``."""
+    """Adds ``list``, ``create``, ``delete``, ``share`` and ``unshare``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = add_action(actions, "list", "list the collections a user may search")
     create = add_action(actions, "create", "create a collection")
@@ -24,7 +25,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--context", metavar="TEXT", help="what the documents are about")
     delete = add_action(actions, "delete", "delete a collection with all its documents")
     delete.add_argument("name", metavar="NAME", help="name or id")
-    for action, run in ((listing, _list), (create, _create), (delete, _delete)):
+    share = add_action(actions, "share", "let others use a collection")
+    share.add_argument(
+        "--permission", choices=("read", "edit", "admin"), default="read", help="what they may do; read"
+    )
+    unshare = add_action(actions, "unshare", "let others use a collection no longer")
+    for action in (share, unshare):
+        action.add_argument("name", metavar="NAME", help="name or id")
+        whom = action.add_mutually_exclusive_group(required=True)
+        whom.add_argument("--user", metavar="E", help="one user, by e-mail")
+        whom.add_argument("--group", metavar="G", help="everybody in a group of the organisation")
+        whom.add_argument("--all", action="store_true", help="everybody of the organisation, to read")
+    for action, run in (
+        (listing, _list),
+        (create, _create),
+        (delete, _delete),
+        (share, _share),
+        (unshare, _share),
+    ):
         add_email(action)
         action.set_defaults(run=run)
 
@@ -92,3 +110,40 @@ async def _deleted(settings: Settings, arguments: argparse.Namespace) -> str:
         found = await collection_for(services, caller, arguments.name)
         await services.knowledge.delete_collection(caller, found.id)
         return found.name
+
+
+def _share(arguments: argparse.Namespace) -> int:
+    shared = asyncio.run(_shared(read_settings(arguments).settings, arguments))
+    if arguments.json:
+        print_json(shared)
+    else:
+        print(f"{arguments.name}: {shared['visibility']}")
+        for holder in (*shared["users"], *shared["groups"]):
+            print(f"  {holder['name']}: {holder['permission']}")
+    return 0
+
+
+async def _shared(settings: Settings, arguments: argparse.Namespace) -> dict[str, Any]:
+    async with open_services(settings) as services:
+        caller, sharing = await caller_for(services, arguments.email), services.sharing
+        found = await collection_for(services, caller, arguments.name)
+        adds = arguments.action == "share"
+        if arguments.all:
+            await sharing.open_to_organisation(caller, found.id, opened=adds)
+        elif arguments.group and adds:
+            await sharing.grant_group(caller, found.id, arguments.group, arguments.permission)
+        elif arguments.group:
+            await sharing.revoke_group(caller, found.id, arguments.group)
+        elif adds:
+            await sharing.grant(caller, found.id, arguments.user, arguments.permission)
+        else:
+            await sharing.revoke(caller, found.id, arguments.user)
+        users = await sharing.grants(caller, found.id)
+        groups = await sharing.group_grants(caller, found.id)
+        return {
+            "id": found.id,
+            "name": found.name,
+            "visibility": (await services.knowledge.collection(caller, found.id)).visibility,
+            "users": [{"name": grant.email, "permission": grant.permission} for grant in users],
+            "groups": [{"name": grant.name, "permission": grant.permission} for grant in groups],
+        }

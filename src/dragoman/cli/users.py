@@ -10,6 +10,7 @@ from dragoman.cli.output import print_json, print_table
 from dragoman.domain.accounts.admin import NewUser
 from dragoman.domain.accounts.caller import Role
 from dragoman.domain.accounts.model import User
+from dragoman.domain.accounts.steward import Steward
 from dragoman.kit.clock import iso
 from dragoman.settings import Settings
 
@@ -17,7 +18,7 @@ _COLUMNS = ("id", "email", "organisation", "role", "disabled", "created_at")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds ``create``, ``list``, ``disable`` and ``enable``."""
+    """Adds ``create``, ``list``, ``disable``, ``enable`` and ``role``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = add_action(actions, "create", "create a user")
     create.add_argument("--email", required=True, metavar="E", help="the user's e-mail")
@@ -33,6 +34,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         change = add_action(actions, name, summary)
         change.add_argument("--email", required=True, metavar="E", help="the user's e-mail")
         change.set_defaults(run=_set_disabled, disabled=name == "disable")
+    role = add_action(actions, "role", "give a user another role in the organisation")
+    role.add_argument("--email", required=True, metavar="E", help="the user's e-mail")
+    role.add_argument("--role", required=True, choices=get_args(Role), help="the new role")
+    role.set_defaults(run=_set_role)
 
 
 def _shown(user: User) -> dict[str, object]:
@@ -74,6 +79,22 @@ def _list(arguments: argparse.Namespace) -> int:
 async def _all_users(settings: Settings) -> list[User]:
     async with open_accounts(settings) as accounts:
         return await accounts.admin.users()
+
+
+def _set_role(arguments: argparse.Namespace) -> int:
+    settings = read_settings(arguments).settings
+    user = asyncio.run(_changed_role(settings, arguments.email, arguments.role))
+    if arguments.json:
+        print_json(_shown(user))
+    else:
+        print(f"{user.email} is {user.role} of {user.organisation} now")
+    return 0
+
+
+async def _changed_role(settings: Settings, email: str, role: Role) -> User:
+    async with open_accounts(settings) as accounts:
+        organisation_id = (await accounts.admin.caller(email)).organisation_id
+        return await accounts.tenants.set_role(Steward(organisation_id), email, role)
 
 
 def _set_disabled(arguments: argparse.Namespace) -> int:

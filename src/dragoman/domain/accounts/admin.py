@@ -128,7 +128,7 @@ class AccountsAdmin:
         return user
 
     def _organisation(self, connection: Connection, wanted: str | None, email: str) -> tuple[str, bool]:
-        """The organisation's id, and whether it was made just now."""
+        """The organisation's id, and whether it has no users yet."""
         name = (wanted or email).strip()
         if not 1 <= len(name) <= _LONGEST_NAME:
             raise InvalidInput(
@@ -140,7 +140,7 @@ class AccountsAdmin:
                 raise Conflict(
                     f"There is an organisation {name!r} already: name the one to join.", param="organisation"
                 )
-            return found, False
+            return found, not repository.has_users(connection, found)
         new_id = uuid7()
         values = {"id": new_id, "name": name, "created_at": self._clock_ms()}
         repository.insert_organisation(connection, values)

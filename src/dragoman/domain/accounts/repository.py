@@ -87,6 +87,12 @@ def organisation_id(connection: Connection, name: str) -> str | None:
     return connection.execute(sa.select(organisations.c.id).where(organisations.c.name == name)).scalar()
 
 
+def has_users(connection: Connection, organisation: str) -> bool:
+    """Whether anybody belongs to the organisation. For the operator."""
+    statement = sa.select(users.c.number).where(users.c.organisation_id == organisation).limit(1)
+    return connection.execute(statement).scalar() is not None
+
+
 def insert_organisation(connection: Connection, values: Mapping[str, object]) -> None:
     """Stores a new organisation."""
     connection.execute(sa.insert(organisations).values(**values))

@@ -11,11 +11,13 @@ from dragoman.domain.accounts.admin import AccountsAdmin, new_key_values, new_sa
 from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.audit.service import AuditLog
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.groups.service import GroupsService
 from dragoman.domain.accounts.keytable import KeyTable, caller_of
 from dragoman.domain.accounts.model import ApiKey, KeyKind, Login, User
 from dragoman.domain.accounts.nonce import Nonces
 from dragoman.domain.accounts.switches import TOPIC as SWITCHES_TOPIC
 from dragoman.domain.accounts.switches import Switches
+from dragoman.domain.accounts.tenants.service import TenantsService
 from dragoman.domain.accounts.tokens import TokenSigner
 from dragoman.domain.accounts.versions import Versions
 from dragoman.kit.clock import now_ms
@@ -34,7 +36,8 @@ class AccountsService:
     """Accounts for callers; ``admin`` is the part that only the server's operator may use.
 
     ``audit`` has what was recorded, for the operator, too. ``keys`` answers who is calling, ``versions`` tells
-    other parts when what they keep in memory has changed.
+    other parts when what they keep in memory has changed; ``tenants`` and ``groups`` are for who looks after an
+    organisation.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class AccountsService:
         self.keys = KeyTable(database, self.versions, self._signer, clock_ms=clock_ms)
         self.audit = AuditLog(database, root_key.derive("audit"))
         self.admin = AccountsAdmin(database, self.versions, clock_ms=clock_ms)
+        self.tenants = TenantsService(database, self.versions, clock_ms=clock_ms)
+        self.groups = GroupsService(database, clock_ms=clock_ms)
 
     async def user(self, caller: Caller) -> User:
         """The caller's own user.

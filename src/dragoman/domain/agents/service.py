@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.roles import require
 from dragoman.domain.agents import repository
 from dragoman.domain.agents.listing import Listing, Listings, raise_version
 from dragoman.domain.agents.model import AgentKind, AgentSecrets, AgentSummary, ResolvedAgent, StoredAgent
@@ -58,6 +59,7 @@ class AgentsService:
         extensions: Mapping[str, JsonValue],
     ) -> StoredAgent:
         """A new agent of the caller's own."""
+        require(caller, "create")
         now, agent_id = now_ms(), uuid7()
         agent = StoredAgent(
             id=agent_id,
@@ -119,6 +121,7 @@ class AgentsService:
             NotFound: the agent is gone.
             Conflict: it was changed since it was read; read it again.
         """
+        require(caller, "create")
         sealed = agent.sealed if secrets is None else self.vault.seal(agent.id, secrets)
 
         def store(connection: Connection) -> tuple[StoredAgent, int]:
@@ -147,6 +150,7 @@ class AgentsService:
         Raises:
             NotFound: the caller has no such agent.
         """
+        require(caller, "create")
 
         def remove(connection: Connection) -> int:
             agent = repository.get(connection, caller, agent_id, kind)

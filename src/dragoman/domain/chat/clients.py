@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.roles import require
 from dragoman.domain.agents import repository as agents
 from dragoman.domain.chat.model import Channel, ChatClient, ClientDraft, ClientOverview, Integration
 from dragoman.domain.chat.repository import clients
@@ -33,6 +34,7 @@ class ChatClientsService:
         Raises:
             NotFound: the caller has no such agent.
         """
+        require(caller, "create")
         now = self._clock_ms()
         client = ChatClient(uuid7(), caller.user_id, draft, now, now)
 
@@ -78,6 +80,7 @@ class ChatClientsService:
         Raises:
             NotFound: the caller has no such client, or no such agent.
         """
+        require(caller, "create")
 
         def store(connection: Connection) -> ClientDraft:
             before = clients.get(connection, caller, client_id, lock=True).draft
@@ -96,6 +99,7 @@ class ChatClientsService:
         Raises:
             NotFound: the caller has no such client.
         """
+        require(caller, "create")
 
         def remove(connection: Connection) -> None:
             if not clients.delete(connection, caller, client_id):
@@ -130,6 +134,7 @@ class ChatClientsService:
         Raises:
             NotFound: the caller has no such client.
         """
+        require(caller, "create")
 
         def store(connection: Connection) -> None:
             clients.get(connection, caller, client_id, lock=True)
@@ -154,6 +159,7 @@ class ChatClientsService:
         Raises:
             NotFound: the caller has no such client, or it does not answer there.
         """
+        require(caller, "create")
 
         def remove(connection: Connection) -> None:
             clients.get(connection, caller, client_id)

@@ -7,7 +7,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.roles import require
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.knowledge import jobs
 from dragoman.domain.knowledge.chunk import ChunkedDocument
@@ -111,6 +113,14 @@ class DocumentCopies:
         Raises:
             NotFound: no such collection that the caller may change, or the document is gone.
         """
+        require(caller, "create")
+        copied = await self._copied(caller, document, target_id)
+        await self._database.write(
+            audit.record, caller, "document.copied", copied.id, source=document.id, collection=target_id
+        )
+        return copied
+
+    async def _copied(self, caller: Caller, document: Document, target_id: str) -> Document:
         target = await self._database.read(collections.get, caller, target_id, edit=True)
         draft = DocumentDraft(
             document.external_id,

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.roles import require
 from dragoman.domain.knowledge.indexing import DELETED_AT_ONCE, Indexing
 from dragoman.domain.knowledge.ingest import Ingestion
 from dragoman.domain.knowledge.model import (
@@ -76,6 +77,7 @@ class KnowledgeService:
         label: str | None = None,
     ) -> Collection:
         """A new, empty collection owned by the caller."""
+        require(caller, "create")
         now = now_ms()
         collection = Collection(
             key=0,
@@ -142,6 +144,7 @@ class KnowledgeService:
         Raises:
             NotFound: no such collection that the caller may change.
         """
+        require(caller, "create")
 
         def change(connection: Connection) -> None:
             found = collections.get(connection, caller, collection_id, edit=True)
@@ -163,6 +166,7 @@ class KnowledgeService:
         Raises:
             NotFound: the caller owns no such collection.
         """
+        require(caller, "create")
         found = await self._database.read(collections.get_owned, caller, collection_id)
         await self._database.write(audit.record, caller, "collection.emptied", collection_id, name=found.name)
         await self._empty(found.key)
@@ -184,6 +188,7 @@ class KnowledgeService:
         Raises:
             NotFound: no such collection that the caller may change.
         """
+        require(caller, "create")
         found = await self._editable(caller, collection_id)
         await self._database.write(audit.record, caller, "collection.emptied", collection_id, name=found.name)
         await self._empty(found.key)
@@ -194,8 +199,10 @@ class KnowledgeService:
         Raises:
             NotFound: no such collection that the caller may change.
         """
+        require(caller, "create")
         found = await self._editable(caller, collection_id)
         await self._ingestion.reembed(found.key)
+        await self._database.write(audit.record, caller, "collection.reindexed", collection_id)
 
     async def put_text(self, caller: Caller, collection_id: str, draft: DocumentDraft, text: str) -> Stored:
         """Stores or updates one document given as text; findable by its words when this returns.
@@ -204,8 +211,10 @@ class KnowledgeService:
             NotFound: no such collection that the caller may change.
             QuotaExceeded: the caller may teach no more this month.
         """
+        require(caller, "create")
         found = await self._teachable(caller, collection_id)
-        return await self._ingestion.accept_text(found, draft, text, sha256=text_digest(text))
+        stored = await self._ingestion.accept_text(found, draft, text, sha256=text_digest(text))
+        return await self._noted(caller, stored)
 
     async def put_file(
         self, caller: Caller, collection_id: str, draft: DocumentDraft, path: Path, *, media_type: str | None
@@ -217,14 +226,16 @@ class KnowledgeService:
             QuotaExceeded: the caller may teach no more this month.
             InvalidInput: the file is empty.
         """
+        require(caller, "create")
         found = await self._teachable(caller, collection_id)
         size = (await to_thread.run_sync(path.stat)).st_size
         if size == 0:
             raise InvalidInput(f"The file {draft.name!r} is empty.", param="file")
         sha256 = await to_thread.run_sync(file_digest, path)
-        return await self._ingestion.accept_file(
+        stored = await self._ingestion.accept_file(
             found, draft, path, media_type=media_type, size=size, sha256=sha256
         )
+        return await self._noted(caller, stored)
 
     async def settled(
         self, caller: Caller, collection_id: str, document_id: str, *, seconds: float
@@ -262,6 +273,7 @@ class KnowledgeService:
             NotFound: no such collection that the caller may change.
             QuotaExceeded: the caller may teach no more this month.
         """
+        require(caller, "create")
         found = await self._teachable(caller, collection_id)
         enqueued = skipped = 0
         seen: set[str] = set()
@@ -273,6 +285,10 @@ class KnowledgeService:
             if delete_absent:
                 seen.update(draft.external_id for draft, _ in batch)
         deleted = await self._delete_others(caller, found, seen) if delete_absent else 0
+        if enqueued:
+            await self._database.write(
+                audit.record, caller, "documents.imported", collection_id, count=enqueued
+            )
         return ImportResult(enqueued, skipped, deleted)
 
     async def documents(self, caller: Caller, collection_id: str, wanted: DocumentFilter) -> list[Document]:
@@ -351,6 +367,7 @@ class KnowledgeService:
         Raises:
             NotFound: no such document that the caller may change.
         """
+        require(caller, "create")
 
         def remove(connection: Connection) -> str | None:
             found = collections.get(connection, caller, collection_id, edit=True)
@@ -363,6 +380,14 @@ class KnowledgeService:
         blob_key = await self._database.write(remove)
         if blob_key is not None:
             await self._blobs.delete(blob_key)
+
+    async def _noted(self, caller: Caller, stored: Stored) -> Stored:
+        """Writes down who stored it; what was there already is no event."""
+        if stored.outcome != "unmodified":
+            action = f"document.{'created' if stored.outcome == 'created' else 'changed'}"
+            document = stored.document
+            await self._database.write(audit.record, caller, action, document.id, name=document.name)
+        return stored
 
     async def _teachable(self, caller: Caller, collection_id: str) -> Collection:
         found = await self._editable(caller, collection_id)

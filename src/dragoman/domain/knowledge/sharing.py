@@ -1,14 +1,18 @@
-"""Sharing collections: with single colleagues, or with everybody of the organisation."""
+"""Sharing collections: with single colleagues, with groups, or with everybody of the organisation."""
 
 from collections.abc import Callable
 
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.groups import repository as groups
+from dragoman.domain.accounts.roles import require
 from dragoman.domain.knowledge.model import Collection
 from dragoman.domain.knowledge.repository import collections, grants
 from dragoman.domain.knowledge.repository.grants import Grant as Grant
+from dragoman.domain.knowledge.repository.grants import GroupGrant as GroupGrant
 from dragoman.domain.knowledge.repository.grants import Permission as Permission
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import Forbidden, InvalidInput, NotFound
@@ -51,6 +55,7 @@ class SharingService:
             Forbidden: the caller may not share it.
             InvalidInput: the colleague owns it.
         """
+        require(caller, "create")
 
         def store(connection: Connection) -> None:
             found = _shareable(connection, caller, collection_id)
@@ -58,6 +63,9 @@ class SharingService:
             if user_id == found.owner_id:
                 raise InvalidInput("Its owner may use the dataset anyway.", param="email")
             grants.put(connection, found, user_id, permission)
+            audit.record(
+                connection, caller, "collection.shared", found.id, user=user_id, permission=permission
+            )
 
         await self._database.write(store)
 
@@ -70,6 +78,8 @@ class SharingService:
             Forbidden: the caller may not share it.
         """
         wanted = email.strip().lower()
+        if wanted != caller.email:
+            require(caller, "create")
 
         def remove(connection: Connection) -> None:
             if wanted == caller.email:
@@ -79,8 +89,61 @@ class SharingService:
             user_id = _colleague(connection, caller, email)
             if not grants.remove(connection, found, user_id):
                 raise _no_account()
+            audit.record(connection, caller, "collection.unshared", found.id, user=user_id)
 
         await self._database.write(remove)
+
+    async def grant_group(
+        self, caller: Caller, collection_id: str, name: str, permission: Permission
+    ) -> None:
+        """Lets everybody in a group of the caller's organisation use a collection, who is in it then or later.
+
+        Raises:
+            NotFound: no such collection for this caller, or no such group (``group_not_found``).
+            Forbidden: the caller may not share it.
+        """
+        require(caller, "create")
+
+        def store(connection: Connection) -> None:
+            found = _shareable(connection, caller, collection_id)
+            group_id = _group(connection, caller, name)
+            grants.put_group(connection, found, group_id, permission)
+            audit.record(
+                connection, caller, "collection.shared", found.id, group=group_id, permission=permission
+            )
+
+        await self._database.write(store)
+
+    async def revoke_group(self, caller: Caller, collection_id: str, name: str) -> None:
+        """Takes a group's grant back.
+
+        Raises:
+            NotFound: no such collection for this caller, or the group has no grant (``group_not_found``).
+            Forbidden: the caller may not share it.
+        """
+        require(caller, "create")
+
+        def remove(connection: Connection) -> None:
+            found = _shareable(connection, caller, collection_id)
+            group_id = _group(connection, caller, name)
+            if not grants.remove_group(connection, found, group_id):
+                raise _no_group(name)
+            audit.record(connection, caller, "collection.unshared", found.id, group=group_id)
+
+        await self._database.write(remove)
+
+    async def group_grants(self, caller: Caller, collection_id: str) -> list[GroupGrant]:
+        """Every group that a collection was shared with.
+
+        Raises:
+            NotFound: no such collection for this caller.
+            Forbidden: the caller may not share it.
+        """
+
+        def load(connection: Connection) -> list[GroupGrant]:
+            return grants.groups_of_collection(connection, _shareable(connection, caller, collection_id))
+
+        return await self._database.read(load)
 
     async def grants(self, caller: Caller, collection_id: str) -> list[Grant]:
         """Everybody whom a collection was shared with.
@@ -110,11 +173,13 @@ class SharingService:
             NotFound: no such collection for this caller.
             Forbidden: the caller may not share it.
         """
+        require(caller, "create")
 
         def change(connection: Connection) -> None:
             found = _shareable(connection, caller, collection_id)
             visibility = "organisation" if opened else "private"
             grants.set_visibility(connection, found, visibility, self._clock_ms())
+            audit.record(connection, caller, "collection.visibility_set", found.id, visibility=visibility)
 
         await self._database.write(change)
 
@@ -148,6 +213,17 @@ def _colleague(connection: Connection, caller: Caller, email: str) -> str:
     if user_id is None:
         raise _no_account()
     return user_id
+
+
+def _group(connection: Connection, caller: Caller, name: str) -> str:
+    group_id = groups.id_of(connection, caller.organisation_id, name.strip())
+    if group_id is None:
+        raise _no_group(name)
+    return group_id
+
+
+def _no_group(name: str) -> NotFound:
+    return NotFound(f"There is no group {name!r}.", code="group_not_found", param="group")
 
 
 def _no_account() -> NotFound:

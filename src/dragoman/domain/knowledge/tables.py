@@ -34,9 +34,26 @@ collection_grants = sa.Table(
     sa.Column("permission", sa.String(16), nullable=False),
 )
 
+collection_group_grants = sa.Table(
+    "collection_group_grants",
+    metadata,
+    sa.Column(
+        "collection_key", RowKey, sa.ForeignKey("collections.key", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column(
+        "group_id",
+        sa.String(36),
+        sa.ForeignKey("groups.id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+    sa.Column("permission", sa.String(16), nullable=False),
+)
+
 # ``external_id`` is the caller's own id (upsert key). ``version`` counts changes of the content; jobs carry it, so that work
 # for an older version does nothing. ``state``: queued, parsing, embedding, indexed, failed, cancelled; ``state_detail`` is the
-# reason in plain words. ``blob_key`` names the uploaded file, null for documents given as text.
+# reason in plain words. ``blob_key`` names the uploaded file, null for documents given as text. ``restricted``: of those who may
+# read the collection, only its owner and who is in document_users or document_groups may read the document.
 documents = sa.Table(
     "documents",
     metadata,
@@ -64,9 +81,31 @@ documents = sa.Table(
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Column("updated_at", EpochMs, nullable=False),
     sa.Column("indexed_at", EpochMs),
+    sa.Column("restricted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.UniqueConstraint("collection_key", "external_id"),
     sa.Index("ix_documents_collection_key_state", "collection_key", "state"),
     sa.Index("ix_documents_collection_key_reference", "collection_key", "reference"),
+    sa.Index("ix_documents_collection_key_restricted", "collection_key", "restricted"),
+)
+
+document_users = sa.Table(
+    "document_users",
+    metadata,
+    sa.Column("document_key", RowKey, sa.ForeignKey("documents.key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True, index=True),
+)
+
+document_groups = sa.Table(
+    "document_groups",
+    metadata,
+    sa.Column("document_key", RowKey, sa.ForeignKey("documents.key", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "group_id",
+        sa.String(36),
+        sa.ForeignKey("groups.id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
 )
 
 # The extracted text that passages' offsets point into. ``page_starts`` is [[page number or null, offset], ...].

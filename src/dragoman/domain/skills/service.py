@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from dragoman.db.database import Database
 from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.roles import require
 from dragoman.domain.skills import repository
 from dragoman.domain.skills.model import ImportDone, Skill, SkillDraft
 from dragoman.domain.skills.vault import SkillVault
@@ -48,6 +49,7 @@ class SkillsService:
             InvalidInput: the slug is none, or there are as many skills as there may be.
             Conflict: the slug is taken.
         """
+        require(caller, "create")
         check_slug(draft.slug)
         now = now_ms()
         skill = Skill(uuid7(), draft, now, now)
@@ -56,6 +58,7 @@ class SkillsService:
             _refuse_taken(connection, caller, draft.slug)
             _refuse_too_many(repository.count(connection, caller) + 1)
             repository.insert(connection, caller, self._vault.closed(skill))
+            audit.record(connection, caller, "skill.created", skill.id, name=draft.slug)
 
         await self._write(store)
         return skill
@@ -86,6 +89,7 @@ class SkillsService:
             InvalidInput: the new slug is none.
             Conflict: the new slug is taken.
         """
+        require(caller, "create")
 
         def store(connection: Connection) -> Skill:
             before = self._vault.opened(repository.get(connection, caller, skill_id))
@@ -95,6 +99,7 @@ class SkillsService:
                 _refuse_taken(connection, caller, draft.slug)
             skill = Skill(skill_id, draft, before.created_at, now_ms())
             repository.replace(connection, caller, self._vault.closed(skill))
+            audit.record(connection, caller, "skill.changed", skill_id, name=draft.slug)
             return skill
 
         return await self._write(store)
@@ -105,6 +110,7 @@ class SkillsService:
         Raises:
             NotFound: the caller has no such skill.
         """
+        require(caller, "create")
 
         def remove(connection: Connection) -> None:
             if not repository.delete(connection, caller, skill_id):
@@ -115,6 +121,7 @@ class SkillsService:
 
     async def clear(self, caller: Caller) -> int:
         """Removes all the caller's skills; gives how many there were."""
+        require(caller, "create")
 
         def remove(connection: Connection) -> int:
             gone = repository.delete(connection, caller)
@@ -129,6 +136,7 @@ class SkillsService:
         Raises:
             InvalidInput: a slug is none, or there would be more skills than there may be.
         """
+        require(caller, "create")
         for draft in drafts:
             check_slug(draft.slug)
         latest = {draft.slug: draft for draft in drafts}
@@ -151,6 +159,8 @@ class SkillsService:
                     continue
                 stored += 1
             _refuse_too_many(len(before) + new)
+            if stored:
+                audit.record(connection, caller, "skills.imported", caller.user_id, count=stored)
             return stored
 
         stored = await self._write(store)

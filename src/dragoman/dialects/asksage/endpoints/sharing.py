@@ -1,4 +1,4 @@
-"""Sharing datasets: with single colleagues, or with the whole organisation."""
+"""Sharing datasets: with single colleagues, with groups, or with the whole organisation."""
 
 from dragoman.dialects.asksage.decode import Field
 from dragoman.dialects.asksage.naming import classification, named, stored_name
@@ -8,6 +8,7 @@ from dragoman.kit.errors import InvalidInput, NotFound
 
 _DATASET = Field("dataset", required=True)
 _EMAIL = Field("email", required=True)
+_GROUP = Field("group", required=True)
 _NO_ACCOUNT: dict[str, object] = {"response": "No account.", "error": "No account.", "status": 410}
 _GRANTED: dict[str, Permission] = {"read": "read", "edit": "edit", "admin": "admin"}
 
@@ -149,3 +150,42 @@ async def get_organization(call: Call) -> dict[str, object]:
     """
     collection = await named(call, call.inputs.text("dataset"))
     return {"response": int(collection.visibility != "private")}
+
+
+@operation(
+    "assign-dataset-to-group",
+    methods=CHANGE,
+    fields=(
+        _DATASET,
+        _GROUP,
+        Field("permissions", choices=tuple(_GRANTED), default="read", aliases=("permission",)),
+    ),
+    sections=("user",),
+)
+async def assign_to_group(call: Call) -> dict[str, object]:
+    """Lets everybody in a group of the organisation use a dataset: read, edit or admin. An addition of this server."""
+    collection = await named(call, call.inputs.text("dataset"))
+    permission = _GRANTED[call.inputs.text("permissions")]
+    group = call.inputs.text("group")
+    await call.services.sharing.grant_group(call.caller, collection.id, group, permission)
+    return {"response": "OK"}
+
+
+@operation("deassign-dataset-from-group", methods=CHANGE, fields=(_DATASET, _GROUP), sections=("user",))
+async def deassign_from_group(call: Call) -> dict[str, object]:
+    """Takes a dataset away from a group again. An addition of this server."""
+    collection = await named(call, call.inputs.text("dataset"))
+    await call.services.sharing.revoke_group(call.caller, collection.id, call.inputs.text("group"))
+    return {"response": "OK"}
+
+
+@operation("get-dataset-groups", methods=READ, fields=(_DATASET,), sections=("user",))
+async def get_groups(call: Call) -> dict[str, object]:
+    """Every group that a dataset was shared with. An addition of this server."""
+    collection = await named(call, call.inputs.text("dataset"))
+    found = await call.services.sharing.group_grants(call.caller, collection.id)
+    return {
+        "response": [
+            {"id": grant.group_id, "group": grant.name, "permissions": grant.permission} for grant in found
+        ]
+    }

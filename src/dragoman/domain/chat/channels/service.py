@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.roles import require
 from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.jobs import enqueue_answer, enqueue_send
 from dragoman.domain.chat.channels.model import Contact, Place, Received, Sending
@@ -60,6 +61,7 @@ class ChannelsService:
             NotFound: the caller has no such client, or it does not answer there.
             DragomanError: the service refused.
         """
+        require(caller, "create")
         place = await self._database.read(self._place, caller, client_id, channel)
         secret = self._places.secret(client_id, channel)
         said = await self._places.adapter(channel).connect(place.integration, hook_url, secret)
@@ -110,6 +112,7 @@ class ChannelsService:
         Raises:
             NotFound: there is no such contact.
         """
+        require(caller, "create")
 
         def hold(connection: Connection) -> Contact:
             contact = _contact(connection, caller, client_id, contact_id, lock=True)
@@ -125,6 +128,7 @@ class ChannelsService:
         Raises:
             NotFound: there is no such contact.
         """
+        require(caller, "create")
 
         def let_go(connection: Connection) -> Contact:
             contact = _contact(connection, caller, client_id, contact_id, lock=True)
@@ -141,6 +145,7 @@ class ChannelsService:
             NotFound: there is no such contact, or the integration is gone.
             InvalidInput: there is nothing to say, or too much.
         """
+        require(caller, "create")
         text = text.strip()
         if not 1 <= len(text) <= _LONGEST_TEXT:
             raise InvalidInput(f"text must have 1 to {_LONGEST_TEXT} characters.", param="text")
@@ -180,6 +185,7 @@ class ChannelsService:
             NotFound: there is no such message.
             Conflict: it was not given up.
         """
+        require(caller, "create")
 
         def store(connection: Connection) -> None:
             clients.get(connection, caller, client_id)
@@ -190,6 +196,7 @@ class ChannelsService:
                 raise Conflict("The message was not given up.", code="message_not_dead")
             repository.change_out(connection, piece.key, {"state": "queued", "attempts": 0, "error": None})
             enqueue_send(connection, piece.contact_key)
+            audit.record(connection, caller, "message.sent_again", message_id, client=client_id)
 
         await self._database.write(store)
         self._wake()
@@ -201,6 +208,7 @@ class ChannelsService:
             NotFound: there is no such contact.
             Conflict: nothing failed.
         """
+        require(caller, "create")
 
         def store(connection: Connection) -> None:
             contact = _contact(connection, caller, client_id, contact_id, lock=True)
@@ -209,6 +217,7 @@ class ChannelsService:
                 raise Conflict("Every message of this contact was answered.", code="nothing_failed")
             repository.settle(connection, [one.key for one in failed], "waiting")
             enqueue_answer(connection, contact.key)
+            audit.record(connection, caller, "contact.answered_again", contact_id, client=client_id)
 
         await self._database.write(store)
         self._wake()

@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.tables import users
 from dragoman.domain.knowledge.model import Collection, DocumentCounts
-from dragoman.domain.knowledge.tables import collection_grants, collections, documents
+from dragoman.domain.knowledge.repository.grants import granted
+from dragoman.domain.knowledge.tables import collections, documents
 from dragoman.kit.errors import NotFound
 
 _WAITING = ("queued", "parsing", "embedding")
@@ -19,9 +20,6 @@ _SELECT = sa.select(collections, users.c.number.label("owner_number")).join(
 
 
 def _visible(caller: Caller) -> sa.ColumnElement[bool]:
-    granted = sa.select(collection_grants.c.collection_key).where(
-        collection_grants.c.user_id == caller.user_id
-    )
     return sa.or_(
         collections.c.owner_id == caller.user_id,
         sa.and_(
@@ -29,15 +27,12 @@ def _visible(caller: Caller) -> sa.ColumnElement[bool]:
             collections.c.visibility == "organisation",
         ),
         collections.c.visibility == "public",
-        collections.c.key.in_(granted),
+        collections.c.key.in_(granted(caller)),
     )
 
 
 def _editable(caller: Caller) -> sa.ColumnElement[bool]:
-    granted = sa.select(collection_grants.c.collection_key).where(
-        collection_grants.c.user_id == caller.user_id, collection_grants.c.permission.in_(_EDITING)
-    )
-    return sa.or_(collections.c.owner_id == caller.user_id, collections.c.key.in_(granted))
+    return sa.or_(collections.c.owner_id == caller.user_id, collections.c.key.in_(granted(caller, _EDITING)))
 
 
 def _row(row: sa.RowMapping) -> Collection:

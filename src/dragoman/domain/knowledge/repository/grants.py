@@ -8,11 +8,14 @@ from sqlalchemy import Connection
 
 from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.groups.repository import of_user
+from dragoman.domain.accounts.groups.tables import groups
 from dragoman.domain.accounts.tables import users
 from dragoman.domain.knowledge.model import Collection, Visibility
-from dragoman.domain.knowledge.tables import collection_grants, collections
+from dragoman.domain.knowledge.tables import collection_grants, collection_group_grants, collections
 
 Permission = Literal["read", "edit", "admin", "owner"]
+_RANKS = {"read": 1, "edit": 2, "admin": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +27,41 @@ class Grant:
     permission: str
 
 
+@dataclass(frozen=True, slots=True)
+class GroupGrant:
+    """What the users in a group may do with a collection."""
+
+    group_id: str
+    name: str
+    permission: str
+
+
+def granted(caller: Caller, permissions: tuple[str, ...] | None = None) -> sa.Select[tuple[int]]:
+    """The keys of collections that the caller was granted, alone or in a group, as a part of another statement."""
+    alone = sa.select(collection_grants.c.collection_key).where(collection_grants.c.user_id == caller.user_id)
+    grouped = sa.select(collection_group_grants.c.collection_key).where(
+        collection_group_grants.c.group_id.in_(of_user(caller))
+    )
+    if permissions is not None:
+        alone = alone.where(collection_grants.c.permission.in_(permissions))
+        grouped = grouped.where(collection_group_grants.c.permission.in_(permissions))
+    either = sa.union_all(alone, grouped).subquery()
+    return sa.select(either.c.collection_key)
+
+
 def permissions(connection: Connection, caller: Caller) -> dict[int, str]:
-    """What the caller was granted, by collection key."""
-    statement = sa.select(collection_grants.c.collection_key, collection_grants.c.permission).where(
+    """The most the caller was granted, alone or in a group, by collection key."""
+    alone = sa.select(collection_grants.c.collection_key, collection_grants.c.permission).where(
         collection_grants.c.user_id == caller.user_id
     )
-    return {row.collection_key: row.permission for row in connection.execute(statement)}
+    grouped = sa.select(collection_group_grants.c.collection_key, collection_group_grants.c.permission).where(
+        collection_group_grants.c.group_id.in_(of_user(caller))
+    )
+    most: dict[int, str] = {}
+    for key, permission in connection.execute(sa.union_all(alone, grouped)):
+        if _RANKS.get(permission, 0) > _RANKS.get(most.get(key, ""), 0):
+            most[key] = permission
+    return most
 
 
 def of_collection(connection: Connection, collection: Collection) -> list[Grant]:
@@ -71,6 +103,38 @@ def remove(connection: Connection, collection: Collection, user_id: str) -> bool
         collection_grants.c.collection_key == collection.key, collection_grants.c.user_id == user_id
     )
     return connection.execute(statement).rowcount > 0
+
+
+def put_group(connection: Connection, collection: Collection, group_id: str, permission: Permission) -> None:
+    """Grants a group a permission in the place of an earlier one."""
+    values = {"collection_key": collection.key, "group_id": group_id, "permission": permission}
+    statement = upsert(connection.dialect.name, collection_group_grants).values(**values)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[collection_group_grants.c.collection_key, collection_group_grants.c.group_id],
+            set_={"permission": permission},
+        )
+    )
+
+
+def remove_group(connection: Connection, collection: Collection, group_id: str) -> bool:
+    """Whether the group had a grant, which is now gone."""
+    statement = sa.delete(collection_group_grants).where(
+        collection_group_grants.c.collection_key == collection.key,
+        collection_group_grants.c.group_id == group_id,
+    )
+    return connection.execute(statement).rowcount > 0
+
+
+def groups_of_collection(connection: Connection, collection: Collection) -> list[GroupGrant]:
+    """Every group that the collection was shared with, by name."""
+    statement = (
+        sa.select(groups.c.id, groups.c.name, collection_group_grants.c.permission)
+        .join(groups, groups.c.id == collection_group_grants.c.group_id)
+        .where(collection_group_grants.c.collection_key == collection.key)
+        .order_by(groups.c.name)
+    )
+    return [GroupGrant(*row) for row in connection.execute(statement)]
 
 
 def set_visibility(connection: Connection, collection: Collection, visibility: Visibility, at: int) -> None:

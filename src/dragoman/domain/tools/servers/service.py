@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.roles import require
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.tools.servers import repository
 from dragoman.domain.tools.servers.headers import HEADERS, checked_headers, filled, restored
@@ -63,6 +65,7 @@ class ToolServersService:
         Raises:
             InvalidInput: a field is out of bounds, the address may not be called, or there are too many.
         """
+        require(caller, "create")
         self._check(caller, draft)
         row = self._row(caller, draft)
 
@@ -71,7 +74,11 @@ class ToolServersService:
                 raise InvalidInput(
                     f"There may be at most {MOST_SERVERS} MCP servers.", code="too_many_servers"
                 )
-            return repository.insert(connection, caller, row, now_ms())
+            number = repository.insert(connection, caller, row, now_ms())
+            audit.record(
+                connection, caller, "mcp_server.created", str(number), name=draft.name, url=draft.url
+            )
+            return number
 
         return await self._database.write(store)
 
@@ -82,6 +89,7 @@ class ToolServersService:
             NotFound: the caller has no such active server.
             InvalidInput: a field is out of bounds, or the address may not be called.
         """
+        require(caller, "create")
 
         def store(connection: Connection) -> None:
             row = repository.get(connection, caller, number)
@@ -92,6 +100,9 @@ class ToolServersService:
             after = replace(after, metadata=restored(after.metadata, before.metadata))
             self._check(caller, after)
             repository.update(connection, caller, number, self._row(caller, after), now_ms())
+            audit.record(
+                connection, caller, "mcp_server.changed", str(number), name=after.name, url=after.url
+            )
 
         await self._database.write(store)
 
@@ -101,8 +112,14 @@ class ToolServersService:
         Raises:
             NotFound: the caller has no such active server.
         """
-        if not await self._database.write(repository.deactivate, caller, number, now_ms()):
-            raise _none(number)
+        require(caller, "create")
+
+        def remove(connection: Connection) -> None:
+            if not repository.deactivate(connection, caller, number, now_ms()):
+                raise _none(number)
+            audit.record(connection, caller, "mcp_server.deleted", str(number))
+
+        await self._database.write(remove)
 
     async def select(self, caller: Caller, *, inactive: bool = False) -> list[RegisteredServer]:
         """The caller's servers, oldest first; with ``inactive`` the deleted ones as well."""
