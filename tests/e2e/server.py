@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -42,11 +42,19 @@ def environment(data: Path, **extra: str) -> dict[str, str]:
 class Server:
     """``dragoman serve`` in a process of its own; a context manager that ends it."""
 
-    def __init__(self, data: Path, settings: Mapping[str, str] | None = None, config: str = "") -> None:
+    def __init__(
+        self,
+        data: Path,
+        settings: Mapping[str, str] | None = None,
+        config: str = "",
+        words: Sequence[str] = ("serve",),
+    ) -> None:
         self.data = data
+        self._words = words
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
-        self._settings = {"DRAGOMAN_SERVER__PORT": str(self.port), **(settings or {})}
+        port = "DRAGOMAN_MACHINES__WORK_PORT" if words[0] == "work" else "DRAGOMAN_SERVER__PORT"
+        self._settings = {port: str(self.port), **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         data.mkdir(parents=True, exist_ok=True)
         if config:
@@ -64,7 +72,7 @@ class Server:
         began = time.monotonic()
         log = self.log.open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "dragoman", "serve"],
+            [sys.executable, "-m", "dragoman", *self._words],
             env=environment(self.data, **self._settings),
             cwd=self.data,
             stdout=log,

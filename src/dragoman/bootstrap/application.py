@@ -1,5 +1,6 @@
 """The ASGI application: every dialect over the services, under its prefix."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -41,20 +42,45 @@ def _http_client(policy: EgressPolicy, stack: AsyncExitStack) -> Http1Client:
     return client
 
 
-def build_application(running: Running, stack: AsyncExitStack) -> Front:
-    """The application; what needs closing is given to the stack."""
-    services = running.services
+def _registry() -> CollectorRegistry:
     registry = CollectorRegistry()
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
-    token = services.settings.server.metrics_token
+    return registry
+
+
+def _operations(
+    running: Running, leaving: Callable[[], list[str]], registry: CollectorRegistry
+) -> Application:
+    token = running.services.settings.server.metrics_token
 
     async def ready() -> list[str]:
         try:
             await running.database.read(_alive)
         except DragomanError as error:
-            return [error.detail]
-        return []
+            return [*leaving(), error.detail]
+        return leaving()
+
+    return create_operations(
+        ready=ready, registry=registry, metrics_token=token.get_secret_value() if token else None
+    )
+
+
+def build_health(running: Running, leaving: Callable[[], list[str]]) -> Application:
+    """The application of a process that serves nobody but those who ask how it is."""
+    return _operations(running, leaving, _registry())
+
+
+def build_application(
+    running: Running, stack: AsyncExitStack, *, leaving: Callable[[], list[str]] = list
+) -> Front:
+    """The application; what needs closing is given to the stack.
+
+    Args:
+        leaving: the reasons why no more requests should come, while the server is being stopped.
+    """
+    services = running.services
+    registry = _registry()
 
     asksage = create_asksage(services)
     mcp = create_mcp(services, running.tasks)
@@ -73,9 +99,7 @@ def build_application(running: Running, stack: AsyncExitStack) -> Front:
             **pages_mounts(create_pages(services)),
             "/playground": ("playground page", create_playground_page()),
         },
-        fallback=create_operations(
-            ready=ready, registry=registry, metrics_token=token.get_secret_value() if token else None
-        ),
+        fallback=_operations(running, leaving, registry),
         metrics=HttpMetrics(registry),
         proxies=TrustedProxies.parse(services.settings.server.trusted_proxies),
     )

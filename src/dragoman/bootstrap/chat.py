@@ -8,6 +8,7 @@ from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.chat.channels.repository import contact_in
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import ContextReader, context_client
+from dragoman.domain.chat.following.service import TurnTeller
 from dragoman.domain.chat.limits import VisitorLimits
 from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.service import ChatService
@@ -69,6 +70,8 @@ async def open_chat(
             tasks=tasks,
             news=news,
             limits=visitor_limits(settings.pages),
+            # A SQLite file belongs to one server, which need not tell itself.
+            teller=TurnTeller(database) if settings.database_url is not None else None,
         ),
         chat_news=news,
         chat_takeover=SessionTakeover(

@@ -7,6 +7,7 @@ from anyio import to_thread
 
 from dragoman.bootstrap.accounts import open_database_and_key
 from dragoman.bootstrap.answering import price_table
+from dragoman.bootstrap.machines import check_shared
 from dragoman.db.database import Database
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.inference.pricing import PriceTable
@@ -48,6 +49,7 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         Unavailable: the data folder or the database cannot be used.
     """
     database, root_key = await stack.enter_async_context(open_database_and_key(settings))
+    await check_shared(settings, database, root_key)
     tasks = TaskOwner()
     stack.push_async_callback(tasks.close)
     accounts = AccountsService(database, root_key)

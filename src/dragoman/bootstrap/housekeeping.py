@@ -18,6 +18,7 @@ def sweeps_of(services: Services) -> Mapping[str, Sweep]:
     """Each removes what is old, in steps, and gives how much that was."""
     return {
         "conversations": services.conversations.forget_old,
+        "chat_events": services.chat.forget_told,
         "chat_sessions": services.chat_sessions.forget_expired,
     }
 

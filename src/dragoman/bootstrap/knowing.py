@@ -6,11 +6,12 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from dragoman.adapters.blobs.obstore import ObjectStoreBlobs, local_blobs
+from dragoman.adapters.blobs.obstore import ObjectStoreBlobs
 from dragoman.adapters.models.extractive import EmbedderJudge, ExtractiveModel
 from dragoman.adapters.tokenizers.estimate import EstimateTokenizer
 from dragoman.adapters.tokenizers.loader import TokenizerLoader
 from dragoman.bootstrap.foundation import Foundation
+from dragoman.bootstrap.machines import open_blobs
 from dragoman.bootstrap.models import Models, open_catalogue
 from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
 from dragoman.bootstrap.speech import open_speech
@@ -61,7 +62,7 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
     catalogue, models = open_catalogue(settings, policy, extractive, stack)
     index = passage_index(database)
     await database.write(index.prepare, embed.profile.dimensions if embed.profile else 0)
-    blobs = local_blobs(settings.data_dir / "blobs")
+    blobs = open_blobs(settings)
     uploads = settings.data_dir / "uploads"
     await to_thread.run_sync(lambda: uploads.mkdir(parents=True, exist_ok=True))
     indexing = Indexing(index)

@@ -49,7 +49,7 @@ class Sandboxed:
 
 def ranked_sandboxes(settings: Settings, policy: EgressPolicy, stack: AsyncExitStack) -> RankedSandboxes:
     """The back ends that the settings let in, best first; what needs closing is given to the stack."""
-    sandbox, base = settings.sandbox, settings.data_dir / "workspaces"
+    sandbox, base = settings.sandbox, settings.workspaces_dir
     runs = settings.data_dir / _RUNS
     owner = sandbox.user_id if os.geteuid() == 0 else None
     pool = ChildPool(
@@ -79,7 +79,7 @@ async def open_sandboxes(
     """Everything, the choice of the back end under way; what needs closing is given to the stack."""
     sandbox = settings.sandbox
     service = SandboxService(
-        database, settings.data_dir / "workspaces", Bounds(sandbox.max_file_bytes, sandbox.workspace_bytes)
+        database, settings.workspaces_dir, Bounds(sandbox.max_file_bytes, sandbox.workspace_bytes)
     )
     await service.sweep()
     await to_thread.run_sync(sweep, settings.data_dir / _RUNS, time.time() - _LEFT_SECONDS)

@@ -3,32 +3,27 @@
 import asyncio
 import gc
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
-import uvicorn
 import uvloop
 
 from dragoman import __version__
 from dragoman.bootstrap.application import build_application
-from dragoman.bootstrap.housekeeping import keep_house
+from dragoman.bootstrap.draining import Drain, make_server
+from dragoman.bootstrap.machines import drain_seconds
 from dragoman.bootstrap.services import Running, open_running
+from dragoman.bootstrap.work import start_upkeep
 from dragoman.domain.accounts.admin import NewUser
-from dragoman.kit.errors import Unavailable
+from dragoman.kit.errors import Conflict, Unavailable
 from dragoman.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 _FIRST_USER = "owner@localhost.localdomain"
 _FIRST_ORGANISATION = "Default"
-_GRACE_SECONDS = 10
-_KEEP_ALIVE_SECONDS = 75
-_SOCKET_BYTES = 16 * 1024 * 1024
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,11 @@ async def _first_account(running: Running) -> Welcome:
     users = await admin.users()
     if users:
         return Welcome(None, users[0].email)
-    user = await admin.create_user(NewUser(_FIRST_USER, _FIRST_ORGANISATION, "owner"))
+    try:
+        user = await admin.create_user(NewUser(_FIRST_USER, _FIRST_ORGANISATION, "owner"))
+    except Conflict:
+        # Another process of this database was quicker, and has shown the key.
+        return Welcome(None, _FIRST_USER)
     _, key = await admin.create_key(user.email, "first key")
     return Welcome(key, user.email)
 
@@ -78,64 +77,24 @@ def _say(running: Running, welcome: Welcome, address: str) -> None:
     print("\n".join(lines), flush=True)
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn server that tells when it listens and leaves ending the process to its caller."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: object = None) -> None:
-        """Listens, then tells."""
-        await super().startup(sockets=sockets)  # pyright: ignore[reportArgumentType]
-        self.listening.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stops serving at SIGINT and SIGTERM; uvicorn's own raises them again before anything is closed."""
-        loop = asyncio.get_running_loop()
-        for number in _STOPPING:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        try:
-            yield
-        finally:
-            for number in _STOPPING:
-                loop.remove_signal_handler(number)
-
-    def port(self) -> int:
-        """The port that was taken."""
-        return int(self.servers[0].sockets[0].getsockname()[1])
-
-
 async def _serve(settings: Settings) -> int:
-    async with open_running(settings, work=True) as running, AsyncExitStack() as stack:
+    async with open_running(settings, work=settings.machines.work) as running, AsyncExitStack() as stack:
         welcome = await _first_account(running)
         services = running.services
         # What is there by now stays; full collections need not look through it again and again.
         gc.freeze()
         services.accounts.versions.start(running.tasks)
         services.accounts.keys.start(running.tasks)
-        running.tasks.start(running.ingestion.catch_up(), name="knowledge.catch_up")
-        running.tasks.start(keep_house(services), name="housekeeping")
-        running.tasks.start(running.leftovers.run(), name="knowledge.leftovers")
-        running.tasks.start(services.hosted.run(), name="hosted.expired")
+        if settings.machines.work:
+            start_upkeep(running)
         running.tasks.start(running.sandboxed.backends.reports(), name="sandbox.choose")
-        server = _Server(
-            uvicorn.Config(
-                build_application(running, stack),
-                host=settings.server.host,
-                port=settings.server.port,
-                http="httptools",
-                ws="websockets-sansio",
-                ws_max_size=_SOCKET_BYTES,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
+        drain = Drain()
+        server = make_server(
+            build_application(running, stack, leaving=drain.reasons),
+            settings,
+            drain,
+            port=settings.server.port,
+            drain_seconds=drain_seconds(settings),
         )
 
         async def announce() -> None:

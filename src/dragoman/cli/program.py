@@ -25,6 +25,7 @@ _DEFAULT_VERB = "serve"
 # Verb: its module, and what the help says.
 VERBS: dict[str, tuple[str, str]] = {
     "serve": ("dragoman.cli.serve", "start the server (the default)"),
+    "work": ("dragoman.cli.work", "carry out background work only, beside serve --no-work"),
     "ingest": ("dragoman.cli.ingest", "put files into a collection"),
     "query": ("dragoman.cli.query", "ask the documents one question"),
     "chat": ("dragoman.cli.chat", "talk to a model or gateway"),

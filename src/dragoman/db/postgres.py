@@ -5,6 +5,8 @@ The only module that needs the extra ``postgres``; ``db.connect`` loads it by na
 
 import asyncio
 import contextvars
+import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -27,6 +29,8 @@ _CONNECT_SECONDS = 5
 _CHECKOUT_SECONDS = 10
 # What another try may not meet again: serialization failures, deadlocks, a lock that was not to be had.
 _PASSING = ("40", "55")
+_COLLIDED = "changes_collided"
+_PAUSES_SECONDS = (0.02, 0.1, 0.4)
 
 
 class PostgresDatabase:
@@ -64,6 +68,8 @@ class PostgresDatabase:
         self, fn: Callable[Concatenate[Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """What ``fn`` returns, once its changes are committed; nothing is done for one already cancelled.
+
+        ``fn`` is called again when its changes collided with another process's.
 
         Raises:
             Unavailable: the server cannot be reached, is full, or two changes collided; nothing was changed,
@@ -111,6 +117,18 @@ def _register_types(connection: "psycopg.Connection[Any]", _record: object) -> N
 
 
 def _in_transaction(engine: Engine, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
+    """Runs ``fn`` in a transaction of its own; one that collided with another's is undone whole and run anew."""
+    for pause in _PAUSES_SECONDS:
+        try:
+            return _once(engine, fn, args, kwargs)
+        except Unavailable as error:
+            if error.code != _COLLIDED:
+                raise
+        time.sleep(pause * (1 + random.random()))  # noqa: S311 - spreads those that collided
+    return _once(engine, fn, args, kwargs)
+
+
+def _once(engine: Engine, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
     try:
         with engine.begin() as connection:
             return fn(connection, *args, **kwargs)
@@ -140,7 +158,9 @@ def unavailable(error: exc.SQLAlchemyError) -> Unavailable:
     if isinstance(error, exc.TimeoutError):
         return Unavailable("All connections to the database are in use.", retry_after_seconds=1)
     if state.startswith(_PASSING):
-        return Unavailable("Two changes collided in the database; try again.", retry_after_seconds=1)
+        return Unavailable(
+            "Two changes collided in the database; try again.", code=_COLLIDED, retry_after_seconds=1
+        )
     if state.startswith("53"):
         return Unavailable("The database server has run out of disk space, memory or connections.")
     return Unavailable("The database server cannot be reached.", retry_after_seconds=1)

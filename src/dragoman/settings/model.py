@@ -28,6 +28,7 @@ from dragoman.settings.groups import (
     ServerSettings,
     WeightsSettings,
 )
+from dragoman.settings.machines import BlobsSettings, MachinesSettings
 from dragoman.settings.making import HostingSettings, ImagesSettings
 from dragoman.settings.mcp import McpSettings
 from dragoman.settings.pages import PagesSettings
@@ -57,6 +58,8 @@ class Settings(Group):
     )
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    blobs: BlobsSettings = BlobsSettings()
+    machines: MachinesSettings = MachinesSettings()
     bootstrap: BootstrapSettings = BootstrapSettings()
     egress: EgressSettings = EgressSettings()
     log: LogSettings = LogSettings()
@@ -119,4 +122,9 @@ class Settings(Group):
     @property
     def key_file(self) -> Path:
         """The file that holds the server's root key."""
-        return self.data_dir / "secret.key"
+        return self.machines.key_file or self.data_dir / "secret.key"
+
+    @property
+    def workspaces_dir(self) -> Path:
+        """The folder of the workspaces that programs see as their home."""
+        return self.machines.workspaces_dir or self.data_dir / "workspaces"

@@ -16,6 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
+import dragoman.db.facts.tables
 import dragoman.db.jobs.tables
 import dragoman.domain
 from dragoman.db import migrate as migrate_module
@@ -37,6 +38,7 @@ def engine_of(url: str | None, data_dir: Path) -> Generator[Engine]:
 
 def declare_all_tables() -> None:
     assert "jobs" in dragoman.db.jobs.tables.jobs.name
+    assert "facts" in dragoman.db.facts.tables.facts.name
     for module in pkgutil.walk_packages(dragoman.domain.__path__, "dragoman.domain."):
         if module.name.endswith(".tables"):
             importlib.import_module(module.name)

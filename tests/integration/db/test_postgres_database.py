@@ -79,21 +79,34 @@ async def test_a_connection_lost_in_the_middle_is_unavailable_and_the_next_call_
     assert await postgres.write(one) == 1
 
 
-async def test_two_writes_that_lock_each_other_out_do_not_both_fail(postgres: PostgresDatabase) -> None:
+async def test_a_write_that_collided_with_another_is_done_again(postgres: PostgresDatabase) -> None:
     both = threading.Barrier(2)
+    tries: list[int] = []
 
     def update(connection: Connection, first: int, second: int) -> None:
+        tries.append(first)
         connection.execute(sa.text("update notes set n = n where n = :n"), {"n": first})
-        both.wait(5)
+        if tries.count(first) == 1:
+            both.wait(5)
         connection.execute(sa.text("update notes set n = n where n = :n"), {"n": second})
 
-    results = await asyncio.gather(
-        postgres.write(update, 1, 2), postgres.write(update, 2, 1), return_exceptions=True
-    )
-    refused = [result for result in results if isinstance(result, Unavailable)]
-    assert len(refused) == 1
-    assert "collided" in refused[0].detail
-    assert refused[0].retry_after_seconds == 1
+    await asyncio.gather(postgres.write(update, 1, 2), postgres.write(update, 2, 1))
+    assert len(tries) == 3
+
+
+async def test_a_write_that_collides_again_and_again_is_refused_with_the_time_to_try_again(
+    postgres: PostgresDatabase,
+) -> None:
+    tries: list[int] = []
+
+    def collide(connection: Connection) -> None:
+        tries.append(1)
+        connection.execute(sa.text("do $$ begin raise exception using errcode = '40P01'; end $$"))
+
+    with pytest.raises(Unavailable, match="collided") as refused:
+        await postgres.write(collide)
+    assert refused.value.retry_after_seconds == 1
+    assert len(tries) == 4
 
 
 async def test_a_faulty_statement_is_the_programs_error(postgres: PostgresDatabase) -> None:

@@ -247,6 +247,8 @@ class AccountsAdmin:
         return user
 
     def _bootstrap(self, connection: Connection, email: str, given_key: str | None) -> User:
+        # Several processes may start at once.
+        repository.hold(connection, "bootstrap")
         user = repository.user_by_email(connection, email)
         if user is None:
             user = self._insert_user(connection, NewUser(email))

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from dragoman.db.facts import hold as hold
 from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.model import ActiveKey, ApiKey, KeySnapshot, Login, User

@@ -15,6 +15,7 @@ from dragoman.domain.agents.run import AgentRunner, RunRequest
 from dragoman.domain.chat.content import write_citations
 from dragoman.domain.chat.context import ContextReader
 from dragoman.domain.chat.errors import ChatUnavailable, unavailable
+from dragoman.domain.chat.following.service import RemoteTurn, TurnTeller
 from dragoman.domain.chat.limits import VisitorLimits
 from dragoman.domain.chat.model import ChatMessage, LiveSession
 from dragoman.domain.chat.news import NewsDesk
@@ -73,7 +74,11 @@ class _Begun:
 
 
 class ChatService:
-    """What may be done with an access key. Every method refuses a dead session in the same words."""
+    """What may be done with an access key. Every method refuses a dead session in the same words.
+
+    Args:
+        teller: tells other processes of answers under way here; None where there are no others.
+    """
 
     def __init__(
         self,
@@ -84,6 +89,7 @@ class ChatService:
         tasks: TaskOwner,
         news: NewsDesk,
         limits: VisitorLimits,
+        teller: TurnTeller | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._database = database
@@ -92,6 +98,7 @@ class ChatService:
         self._runner = runner
         self._contexts = contexts
         self._tasks = tasks
+        self._teller = teller
         self._clock_ms = clock_ms
         self._turns: dict[str, Turn] = {}
 
@@ -208,21 +215,33 @@ class ChatService:
         self._turns[begun.turn_id] = turn
         turn.begin(self._tasks)
         self._tasks.start(self._watch(turn, begun), name="chat.watch")
+        if self._teller is not None and prompt.streamed:
+            self._tasks.start(self._teller.tell(turn, begun.turn_id), name="chat.tell")
         return turn
 
-    async def under_way(self, access_key: str, *, seconds: float) -> Turn | None:
-        """The answer under way, to be followed; one that another process makes is waited for so long. None when there is none.
+    async def under_way(self, access_key: str, *, seconds: float) -> Turn | RemoteTurn | None:
+        """The answer under way, to be followed, whichever process makes it; None when there is none.
+
+        Where processes do not tell each other, one that another makes is waited for so long.
 
         Raises:
             ChatUnavailable: as ``find``.
         """
         until = time.monotonic() + seconds
         while True:
-            turn_id = (await self.find(access_key)).session.turn_id
+            session = (await self.find(access_key)).session
+            turn_id = session.turn_id
             turn = None if turn_id is None else self._turns.get(turn_id)
+            if turn_id is not None and turn is None and self._teller is not None:
+                held = session.turn_until is not None and session.turn_until > self._clock_ms()
+                return RemoteTurn(self._database, session.key, turn_id) if held else None
             if turn_id is None or turn is not None or time.monotonic() > until:
                 return turn if turn is not None and turn.streamed else None
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def forget_told(self) -> int:
+        """Removes what other processes were told of answers that are long over; gives how much."""
+        return 0 if self._teller is None else await self._teller.forget_old()
 
     async def _agent(self, live: LiveSession) -> ResolvedAgent:
         try:

@@ -1,9 +1,21 @@
 """Parts, tool calls and messages as JSON in the database."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from dragoman.domain.messages.citations import Citation
+from dragoman.domain.messages.events import (
+    Attached,
+    CitationsFound,
+    Event,
+    Finished,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolRun,
+    Usage,
+)
 from dragoman.domain.messages.parts import (
     AudioPart,
     FilePart,
@@ -23,6 +35,13 @@ _KINDS: Mapping[str, type[Part]] = {
     "video": VideoPart,
     "file": FilePart,
 }
+_EVENTS: Mapping[str, type[TextDelta | ReasoningDelta | ToolCallDelta | ToolRun]] = {
+    "text": TextDelta,
+    "reasoning": ReasoningDelta,
+    "call": ToolCallDelta,
+    "tool": ToolRun,
+}
+_EVENT_NAMES = {kind: name for name, kind in _EVENTS.items()}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -77,3 +96,39 @@ def read_messages(stored: Sequence[Mapping[str, Any]]) -> tuple[Message, ...]:
         )
         for one in stored
     )
+
+
+def write_event(event: Event) -> dict[str, Any]:
+    """One event of an answer as JSON."""
+    match event:
+        case Attached():
+            return {"kind": "attached", "parts": write_parts(event.parts), "tool": event.tool}
+        case CitationsFound():
+            return {"kind": "citations", "citations": [asdict(citation) for citation in event.citations]}
+        case Finished():
+            return {
+                "kind": "finished",
+                "reason": event.reason,
+                "usage": asdict(event.usage),
+                "model": event.model,
+            }
+        case TextDelta() | ReasoningDelta() | ToolCallDelta() | ToolRun():
+            return {"kind": _EVENT_NAMES[type(event)], **asdict(event)}
+
+
+def read_event(stored: Mapping[str, Any]) -> Event:
+    """The event of its JSON."""
+    kind, fields = stored["kind"], {name: value for name, value in stored.items() if name != "kind"}
+    match kind:
+        case "attached":
+            return Attached(read_parts(fields["parts"]), fields["tool"])
+        case "citations":
+            return CitationsFound(tuple(_citation(one) for one in fields["citations"]))
+        case "finished":
+            return Finished(fields["reason"], Usage(**fields["usage"]), fields["model"])
+        case _:
+            return _EVENTS[kind](**fields)
+
+
+def _citation(stored: Mapping[str, Any]) -> Citation:
+    return replace(Citation(**stored), heading_path=tuple(stored["heading_path"]))

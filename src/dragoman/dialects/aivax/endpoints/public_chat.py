@@ -18,6 +18,7 @@ from dragoman.dialects.aivax.chat_parameters import from_spec
 from dragoman.dialects.aivax.chat_stream import DONE, PING, ChunkEncoder, frame
 from dragoman.dialects.aivax.culture import culture
 from dragoman.dialects.aivax.envelope import answer, json_response, said
+from dragoman.domain.chat.following.service import RemoteTurn
 from dragoman.domain.chat.model import ChatMessage, LiveSession
 from dragoman.domain.chat.news import SessionNews
 from dragoman.domain.chat.service import Prompt
@@ -268,7 +269,9 @@ def _whole(live: LiveSession, reply: Reply) -> dict[str, JsonValue]:
     }
 
 
-async def _stream(request: Request, live: LiveSession, turn: Turn, *, after: int, keep: bool) -> Response:
+async def _stream(
+    request: Request, live: LiveSession, turn: Turn | RemoteTurn, *, after: int, keep: bool
+) -> Response:
     services = services_of(request)
     quiet = "no-ping" in request.headers.get("sse-stream-options", "").lower()
     idle = _NEVER_SECONDS if quiet else services.settings.chat.ping_seconds

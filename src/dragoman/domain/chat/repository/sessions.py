@@ -229,3 +229,13 @@ def goes_on(connection: Connection, session_key: int, turn_id: str) -> bool:
         chat_sessions.c.turn_cancelled.is_(False),
     )
     return connection.execute(statement).first() is not None
+
+
+def holds(connection: Connection, session_key: int, turn_id: str, now: int) -> bool:
+    """Whether the session is still held for the turn by a living process."""
+    statement = sa.select(chat_sessions.c.key).where(
+        chat_sessions.c.key == session_key,
+        chat_sessions.c.turn_id == turn_id,
+        chat_sessions.c.turn_until > now,
+    )
+    return connection.execute(statement).first() is not None

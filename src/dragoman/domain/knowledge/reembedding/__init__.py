@@ -1,0 +1,1 @@
+"""Giving collections vectors of another embedder while they are searched."""
