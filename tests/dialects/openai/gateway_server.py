@@ -14,6 +14,7 @@ from tests.e2e.server import Server
 
 MODELS = ("house", "small", "middle", "large", "seeing")
 DIMENSIONS = 256
+_GATE_SECONDS = 60
 KEY = "sk-provider"
 USAGE = {
     "prompt_tokens": 100,
@@ -24,9 +25,12 @@ USAGE = {
 
 @dataclass
 class Play:
-    """One answer of the provider. ``pieces`` are deltas or plain texts; ``stall_seconds`` comes before them."""
+    """One answer of the provider. ``stall_seconds`` comes before its pieces.
 
-    pieces: tuple[str | dict[str, Any], ...] = ()
+    ``pieces`` are deltas or plain texts; where an event stands among them the provider waits for it.
+    """
+
+    pieces: tuple[str | dict[str, Any] | threading.Event, ...] = ()
     finish: str = "stop"
     status: int = 200
     stall_seconds: float = 0.0
@@ -82,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("connection", "close")
         self.end_headers()
         for piece in play.pieces:
+            if isinstance(piece, threading.Event):
+                piece.wait(_GATE_SECONDS)
+                continue
             self._event(
                 {"choices": [{"index": 0, "delta": {"content": piece} if isinstance(piece, str) else piece}]}
             )

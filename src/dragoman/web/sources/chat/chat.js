@@ -82,6 +82,7 @@ function Answer({ message, text }) {
   const numbers = new Set(message.sources.map((one) => one.number));
   useLayoutEffect(() => {
     place.current.innerHTML = rendered(text, numbers);
+    scrollable(place.current);
     for (const link of place.current.querySelectorAll("a[data-source]")) {
       link.removeAttribute("target");
       link.addEventListener("click", (event) => {
@@ -102,6 +103,18 @@ function Answer({ message, text }) {
   return html`
     <div class="answer" ref=${place}></div>
     ${message.pending && !text && html`<span class="dots" role="status"><i></i><i></i><i></i><span class="unseen">…</span></span>`}`;
+}
+
+// What may be wider than the page is moved by the keyboard, too.
+function scrollable(element) {
+  for (const block of element.querySelectorAll("pre")) block.tabIndex = 0;
+  for (const table of element.querySelectorAll("table")) {
+    const frame = document.createElement("div");
+    frame.className = "wide";
+    frame.tabIndex = 0;
+    table.replaceWith(frame);
+    frame.append(table);
+  }
 }
 
 function Tools({ tools }) {
