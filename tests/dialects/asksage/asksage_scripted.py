@@ -11,7 +11,7 @@ from tests.e2e.in_process import InProcess, in_process, settings_in
 
 from dragoman.adapters.models.extractive import ExtractiveModel
 from dragoman.adapters.models.scripted import Script, ScriptedModel, Turn
-from dragoman.bootstrap import services
+from dragoman.bootstrap import knowing
 from dragoman.bootstrap.models import Models
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.ports import ModelProfile
@@ -45,6 +45,6 @@ async def scripted_app(
         models = Models(by_name={"scripted": model, "extractive": extractive})
         return Catalogue(models.by_name, "scripted", "extractive"), models
 
-    patch.setattr(services, "open_catalogue", catalogue)
+    patch.setattr(knowing, "open_catalogue", catalogue)
     async with in_process(settings_in(folder, **groups)) as app:
         yield Scripted(app, model)

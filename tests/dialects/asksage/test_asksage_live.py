@@ -11,7 +11,7 @@ from tests.e2e.in_process import InProcess, in_process, settings_in
 from tests.fake_web import FakeWeb
 
 from dragoman.adapters.models.scripted import Rule, Script
-from dragoman.bootstrap import services
+from dragoman.bootstrap import knowing
 from dragoman.bootstrap.models import open_catalogue
 
 ARTICLE = (
@@ -135,7 +135,7 @@ async def test_an_answer_in_pieces_has_the_same_references(scripted: Scripted) -
 @pytest.fixture
 def usual_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """The models that a server has by itself."""
-    monkeypatch.setattr(services, "open_catalogue", open_catalogue)
+    monkeypatch.setattr(knowing, "open_catalogue", open_catalogue)
 
 
 @pytest.mark.usefixtures("usual_models")
