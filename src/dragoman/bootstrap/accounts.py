@@ -13,8 +13,17 @@ from dragoman.db.database import Database
 from dragoman.db.migrate import migrate
 from dragoman.db.sqlite_driver import DriverError, open_connection, translated
 from dragoman.domain.accounts.service import AccountsService
+from dragoman.domain.accounts.signin.model import SignInBounds
 from dragoman.kit.crypto import RootKey, load_or_create_key
 from dragoman.settings import Settings
+
+
+def signin_bounds(settings: Settings) -> SignInBounds:
+    """How long sessions of people and links for them hold."""
+    console, hour = settings.console, 3_600_000
+    return SignInBounds(
+        console.session_hours * hour, console.unused_hours * hour, console.setup_link_minutes * 60_000
+    )
 
 
 @asynccontextmanager
@@ -41,7 +50,7 @@ async def open_accounts(settings: Settings) -> AsyncIterator[AccountsService]:
         Unavailable: the data folder, the key file or the database cannot be used.
     """
     async with open_database_and_key(settings) as (database, root_key):
-        yield AccountsService(database, root_key)
+        yield AccountsService(database, root_key, signin=signin_bounds(settings))
 
 
 def sqlite_report() -> str:

@@ -26,6 +26,7 @@ from dragoman.kit.errors import DragomanError
 from dragoman.kit.http1 import Http1Client
 from dragoman.kit.peers import TrustedProxies
 from dragoman.web.app import create_app as create_pages
+from dragoman.web.console.app import create_app as create_console
 from dragoman.web.playground.app import create_app as create_playground_page
 
 _COMPLETIONS = "/v1/chat/completions"
@@ -104,6 +105,8 @@ def build_application(
         proxies=TrustedProxies.parse(services.settings.server.trusted_proxies),
     )
 
+    if services.settings.console.enabled:
+        front.mount("/console", "console", whole(create_console(services, front.mounted)))
     hot = HotRoute(
         keys=services.accounts.keys,
         plan=RelayPlan(
@@ -139,10 +142,16 @@ def build_application(
 def pages_mounts(pages: Application) -> dict[str, tuple[str, Application]]:
     """The pages under each of their prefixes; their routes know the whole path."""
 
-    async def whole(scope: Scope, receive: Receive, send: Send) -> None:
+    return dict.fromkeys(("/chat", "/embed", "/embed.js", "/assets"), ("pages", whole(pages)))
+
+
+def whole(pages: Application) -> Application:
+    """The application as it is called when its routes know the whole path."""
+
+    async def called(scope: Scope, receive: Receive, send: Send) -> None:
         await pages({**scope, "root_path": ""}, receive, send)
 
-    return dict.fromkeys(("/chat", "/embed", "/embed.js", "/assets"), ("pages", whole))
+    return called
 
 
 def _alive(connection: Connection) -> None:

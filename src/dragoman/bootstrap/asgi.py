@@ -55,6 +55,10 @@ class Front:
         self._metrics = metrics
         self._proxies = proxies or TrustedProxies(())
 
+    def mount(self, prefix: str, name: str, application: Application) -> None:
+        """Gives a prefix to an application that calls on the others, and so is made after them."""
+        self._mounts = sorted([*self._mounts, (prefix, (name, application))], key=lambda item: -len(item[0]))
+
     def route(self, method: str, path: str, application: Application) -> None:
         """Gives one path to an application that is called before all others, without any wrapping."""
         self._exact[(method, path)] = application

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from anyio import to_thread
 
-from dragoman.bootstrap.accounts import open_database_and_key
+from dragoman.bootstrap.accounts import open_database_and_key, signin_bounds
 from dragoman.bootstrap.answering import price_table
 from dragoman.bootstrap.machines import check_shared
 from dragoman.db.database import Database
@@ -52,7 +52,7 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
     await check_shared(settings, database, root_key)
     tasks = TaskOwner()
     stack.push_async_callback(tasks.close)
-    accounts = AccountsService(database, root_key)
+    accounts = AccountsService(database, root_key, signin=signin_bounds(settings))
     journal = await to_thread.run_sync(Journal, settings.data_dir / "journal")
     stack.push_async_callback(to_thread.run_sync, journal.close)
     loader = JournalLoader(journal, database)

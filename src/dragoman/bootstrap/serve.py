@@ -28,10 +28,14 @@ _FIRST_ORGANISATION = "Default"
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What is printed once the server listens. ``first_key`` is shown at the very first start only."""
+    """What is printed once the server listens. ``first_key`` is shown at the very first start only.
+
+    ``setup_token`` lets the first user set a password; there is one as long as nobody has any.
+    """
 
     first_key: str | None
     email: str | None
+    setup_token: str | None = None
 
 
 async def _first_account(running: Running) -> Welcome:
@@ -41,17 +45,25 @@ async def _first_account(running: Running) -> Welcome:
     if wanted.email is not None:
         key = wanted.api_key.get_secret_value() if wanted.api_key is not None else None
         user = await admin.ensure_bootstrap(wanted.email, key)
-        return Welcome(None, user.email)
+        # Who came with a key of their own signs in by it; a link in a log would be one secret more.
+        return Welcome(None, user.email, None if key else await _setup_token(running, user.email))
     users = await admin.users()
     if users:
-        return Welcome(None, users[0].email)
+        return Welcome(None, users[0].email, await _setup_token(running, users[0].email))
     try:
         user = await admin.create_user(NewUser(_FIRST_USER, _FIRST_ORGANISATION, "owner"))
     except Conflict:
         # Another process of this database was quicker, and has shown the key.
         return Welcome(None, _FIRST_USER)
     _, key = await admin.create_key(user.email, "first key")
-    return Welcome(key, user.email)
+    return Welcome(key, user.email, await _setup_token(running, user.email))
+
+
+async def _setup_token(running: Running, email: str) -> str | None:
+    signin = running.services.accounts.signin
+    if not running.services.settings.console.enabled or not await signin.nobody_can():
+        return None
+    return (await signin.setup_link(email)).token
 
 
 def _say(running: Running, welcome: Welcome, address: str) -> None:
@@ -68,6 +80,14 @@ def _say(running: Running, welcome: Welcome, address: str) -> None:
         lines.append(f"  search       by words only: {services.embed.reason}")
     if welcome.first_key is not None:
         lines.append(f"  first key    {welcome.first_key}   (shown this once; user {welcome.email})")
+    if services.settings.console.enabled:
+        lines.append(f"  console      {address}/console")
+    if welcome.setup_token is not None:
+        minutes = services.settings.console.setup_link_minutes
+        lines += [
+            f"  setup link   {address}/console/setup#{welcome.setup_token}",
+            f"               (sets the password of {welcome.email}; once, within {minutes} minutes)",
+        ]
     lines += [
         "Next:",
         f"  {program} ingest docs/ --collection handbook",

@@ -10,15 +10,17 @@ from dragoman.cli.output import print_json, print_table
 from dragoman.domain.accounts.admin import NewUser
 from dragoman.domain.accounts.caller import Role
 from dragoman.domain.accounts.model import User
+from dragoman.domain.accounts.signin.model import SetupLink
 from dragoman.domain.accounts.steward import Steward
 from dragoman.kit.clock import iso
+from dragoman.kit.public_address import PublicAddress
 from dragoman.settings import Settings
 
 _COLUMNS = ("id", "email", "organisation", "role", "disabled", "created_at")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds ``create``, ``list``, ``disable``, ``enable`` and ``role``."""
+    """Adds ``create``, ``list``, ``setup-link``, ``disable``, ``enable`` and ``role``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = add_action(actions, "create", "create a user")
     create.add_argument("--email", required=True, metavar="E", help="the user's e-mail")
@@ -30,6 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     create.set_defaults(run=_create)
     add_action(actions, "list", "list all users").set_defaults(run=_list)
+    link = add_action(
+        actions, "setup-link", "make a link by which a user sets a password for the console, once"
+    )
+    link.add_argument("email", metavar="EMAIL", help="the user's e-mail")
+    link.set_defaults(run=_setup_link)
     for name, summary in (("disable", "lock a user out, keys included"), ("enable", "let a user in again")):
         change = add_action(actions, name, summary)
         change.add_argument("--email", required=True, metavar="E", help="the user's e-mail")
@@ -95,6 +102,24 @@ async def _changed_role(settings: Settings, email: str, role: Role) -> User:
     async with open_accounts(settings) as accounts:
         organisation_id = (await accounts.admin.caller(email)).organisation_id
         return await accounts.tenants.set_role(Steward(organisation_id), email, role)
+
+
+def _setup_link(arguments: argparse.Namespace) -> int:
+    settings = read_settings(arguments).settings
+    link = asyncio.run(_make_link(settings, arguments.email))
+    server = settings.server
+    base = PublicAddress(server.public_url, server.host, server.port).own
+    url = f"{base}/console/setup#{link.token}"
+    if arguments.json:
+        print_json({"email": link.email, "url": url, "expires_at": iso(link.expires_at)})
+    else:
+        print(f"{url}\n(sets the password of {link.email}; once, until {iso(link.expires_at)})")
+    return 0
+
+
+async def _make_link(settings: Settings, email: str) -> SetupLink:
+    async with open_accounts(settings) as accounts:
+        return await accounts.signin.setup_link(email)
 
 
 def _set_disabled(arguments: argparse.Namespace) -> int:

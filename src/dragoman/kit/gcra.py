@@ -41,3 +41,9 @@ class RateLimit:
         while len(self._due) > self._remembered:
             self._due.popitem(last=False)
         return 0.0
+
+    def give_back(self, key: str) -> None:
+        """Takes back one call that was counted and should not have been."""
+        due = self._due.get(key)
+        if due is not None:
+            self._due[key] = due - self._period

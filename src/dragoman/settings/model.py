@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from dragoman.kit.weights import default_folder
 from dragoman.settings.agents import AgentsSettings
 from dragoman.settings.channels import ChannelsSettings
+from dragoman.settings.console import ConsoleSettings
 from dragoman.settings.conversations import ConversationsSettings
 from dragoman.settings.groups import (
     AivaxSettings,
@@ -72,6 +73,7 @@ class Settings(Group):
     channels: ChannelsSettings = ChannelsSettings()
     conversations: ConversationsSettings = ConversationsSettings()
     pages: PagesSettings = PagesSettings()
+    console: ConsoleSettings = ConsoleSettings()
     media: MediaSettings = MediaSettings()
     speech: SpeechSettings = SpeechSettings()
     voice: VoiceSettings = VoiceSettings()

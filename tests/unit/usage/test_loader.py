@@ -22,7 +22,7 @@ from dragoman.domain.usage.reports import UsageReports, month_of
 from dragoman.domain.usage.repository import UsageFilter
 from dragoman.domain.usage.tables import journal_offsets, usage_records
 from dragoman.kit.clock import iso
-from dragoman.kit.errors import Conflict, Unavailable
+from dragoman.kit.errors import Conflict, Forbidden, Unavailable
 from dragoman.kit.tasks import TaskOwner
 
 ALL = UsageFilter()
@@ -266,6 +266,30 @@ async def test_sums_follow_the_filter_and_stay_inside_the_caller(
     ]
     assert counts == [1, 1, 1, 2, 1, 4, 0]
     assert (await reports.totals(CLEO, UsageFilter(whole_organisation=True))).answers == 1
+
+
+async def test_sums_by_day_kind_model_user_and_key(
+    journal: Journal, loader: JournalLoader, database: Database
+) -> None:
+    day = 86_400_000
+    for each in (
+        record(at=day),
+        record(at=2 * day - 1, status=502),
+        record(at=2 * day, model="other"),
+        record(BEN, at=day),
+        record(CLEO, at=day),
+    ):
+        journal.append(each)
+    reports = UsageReports(database, loader)
+    mine = [
+        (one.day // day, one.model, one.key_id, one.answers, one.failed, one.prompt_tokens)
+        for one in await reports.breakdown(ANNA, ALL)
+    ]
+    assert mine == [(1, "model", "key-1", 2, 1, 20), (2, "other", "key-1", 1, 0, 10)]
+    whole = UsageFilter(whole_organisation=True)
+    assert {one.user_id for one in await reports.breakdown(ANNA, whole)} == {"anna", "ben"}
+    with pytest.raises(Forbidden):
+        await reports.breakdown(BEN, whole)
 
 
 async def test_the_latest_come_first(journal: Journal, loader: JournalLoader, database: Database) -> None:

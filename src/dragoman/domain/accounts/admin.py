@@ -55,6 +55,23 @@ def new_salt() -> str:
     return randomness.token_hex(32)
 
 
+def new_user_values(
+    email: str, organisation_id: str, role: Role, *, name: str | None, now_ms: int
+) -> dict[str, object]:
+    """The row of a new user."""
+    return {
+        "id": uuid7(),
+        "organisation_id": organisation_id,
+        "email": email,
+        "name": name,
+        "role": role,
+        "salt": new_salt(),
+        "settings": {},
+        "disabled": False,
+        "created_at": now_ms,
+    }
+
+
 def new_key_values(
     user_id: str, label: str, days: int | None, *, kind: KeyKind, now_ms: int, text: str | None = None
 ) -> tuple[str, dict[str, object]]:
@@ -107,17 +124,8 @@ class AccountsAdmin:
         if repository.user_by_email(connection, email) is not None:
             raise Conflict(f"There is a user {email} already.", code="user_exists", param="email")
         organisation_id, is_first = self._organisation(connection, new.organisation, email)
-        values: dict[str, object] = {
-            "id": uuid7(),
-            "organisation_id": organisation_id,
-            "email": email,
-            "name": new.name,
-            "role": new.role or ("owner" if is_first else "editor"),
-            "salt": new_salt(),
-            "settings": {},
-            "disabled": False,
-            "created_at": self._clock_ms(),
-        }
+        role = new.role or ("owner" if is_first else "editor")
+        values = new_user_values(email, organisation_id, role, name=new.name, now_ms=self._clock_ms())
         repository.insert_user(connection, values)
         repository.raise_version(connection, repository.KEYS_TOPIC)
         user = repository.user_by_email(connection, email)

@@ -144,6 +144,25 @@ class KeyTable:
                 raise
         return self.authenticate(credential)
 
+    async def of_user(self, user_id: str, key_id: str | None) -> Caller:
+        """A user who has been let in before, as they are now, while the key by which they came is in force.
+
+        Raises:
+            Unauthenticated: the user is disabled, or the key revoked or expired.
+        """
+        if user_id not in self._known.users:
+            await self._look_again()
+        caller = self._known.users.get(user_id)
+        if caller is None or not self._in_force(key_id):
+            raise _unknown()
+        return replace(caller, key_id=key_id)
+
+    def _in_force(self, key_id: str | None) -> bool:
+        if key_id is None:
+            return True
+        ends_at = self._known.by_key_id.get(key_id, 0)
+        return ends_at is None or ends_at > self._clock_ms()
+
     def _known_unknown(self, digest: bytes) -> bool:
         since = self._unknown.get(digest)
         return since is not None and self._monotonic() - since < _UNKNOWN_SECONDS
@@ -176,10 +195,8 @@ class KeyTable:
             self._claims[digest] = claims
             while len(self._claims) > _REMEMBERED:
                 self._claims.popitem(last=False)
-        if claims.key_id is not None:
-            ends_at = self._known.by_key_id.get(claims.key_id, 0)
-            if ends_at is not None and ends_at <= now:
-                raise _unknown()
+        if not self._in_force(claims.key_id):
+            raise _unknown()
         caller = self._known.users.get(claims.user_id)
         if caller is None:
             raise _unknown()

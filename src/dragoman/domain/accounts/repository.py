@@ -77,6 +77,12 @@ def user_by_email(connection: Connection, email: str) -> User | None:
     return None if row is None else User(**row)
 
 
+def user_by_id(connection: Connection, user_id: str) -> User | None:
+    """The user of this id. For signing in."""
+    row = connection.execute(_users().where(users.c.id == user_id)).mappings().one_or_none()
+    return None if row is None else User(**row)
+
+
 def user_of(connection: Connection, caller: Caller) -> User | None:
     """The caller's own user."""
     row = connection.execute(_users().where(users.c.id == caller.user_id)).mappings().one_or_none()
@@ -165,6 +171,17 @@ def all_keys(connection: Connection, email: str | None) -> list[ApiKey]:
     if email is not None:
         statement = statement.where(users.c.email == email)
     return [ApiKey(**row) for row in connection.execute(statement.order_by(api_keys.c.id)).mappings()]
+
+
+def keys_of_organisation(connection: Connection, caller: Caller) -> list[ApiKey]:
+    """The keys of everybody in the caller's organisation that are not revoked, oldest first."""
+    statement = (
+        sa.select(*_KEY_COLUMNS)
+        .join(users, users.c.id == api_keys.c.user_id)
+        .where(users.c.organisation_id == caller.organisation_id, api_keys.c.revoked_at.is_(None))
+        .order_by(api_keys.c.created_at, api_keys.c.id)
+    )
+    return [ApiKey(**row) for row in connection.execute(statement).mappings()]
 
 
 def revoke_key(connection: Connection, caller: Caller, key_id: str, at: int) -> bool:

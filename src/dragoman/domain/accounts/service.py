@@ -13,8 +13,11 @@ from dragoman.domain.accounts.audit.service import AuditLog
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.groups.service import GroupsService
 from dragoman.domain.accounts.keytable import KeyTable, caller_of
+from dragoman.domain.accounts.members import MembersService
 from dragoman.domain.accounts.model import ApiKey, KeyKind, Login, User
 from dragoman.domain.accounts.nonce import Nonces
+from dragoman.domain.accounts.signin.model import SignInBounds
+from dragoman.domain.accounts.signin.service import SignIn
 from dragoman.domain.accounts.switches import TOPIC as SWITCHES_TOPIC
 from dragoman.domain.accounts.switches import Switches
 from dragoman.domain.accounts.tenants.service import TenantsService
@@ -35,6 +38,7 @@ _EXCHANGE = "token"
 class AccountsService:
     """Accounts for callers; ``admin`` is the part that only the server's operator may use.
 
+    ``signin`` lets people in to the pages; ``members`` is what administrators of an organisation do with its users.
     ``audit`` has what was recorded, for the operator, too. ``keys`` answers who is calling, ``versions`` tells
     other parts when what they keep in memory has changed; ``tenants`` and ``groups`` are for who looks after an
     organisation.
@@ -46,6 +50,7 @@ class AccountsService:
         root_key: RootKey,
         *,
         clock_ms: Callable[[], int] = now_ms,
+        signin: SignInBounds | None = None,
         per_address: RateLimit | None = None,
         per_account: RateLimit | None = None,
     ) -> None:
@@ -63,6 +68,8 @@ class AccountsService:
         self.admin = AccountsAdmin(database, self.versions, clock_ms=clock_ms)
         self.tenants = TenantsService(database, self.versions, clock_ms=clock_ms)
         self.groups = GroupsService(database, clock_ms=clock_ms)
+        self.signin = SignIn(database, self.keys, bounds=signin, clock_ms=clock_ms)
+        self.members = MembersService(database, self.versions, self.signin, self.tenants, clock_ms=clock_ms)
 
     async def user(self, caller: Caller) -> User:
         """The caller's own user.

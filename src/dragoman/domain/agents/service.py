@@ -12,13 +12,16 @@ from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.roles import require
 from dragoman.domain.agents import repository
+from dragoman.domain.agents.history import record as history
+from dragoman.domain.agents.history import repository as versions
+from dragoman.domain.agents.history.model import AgentVersion
 from dragoman.domain.agents.listing import Listing, Listings, raise_version
 from dragoman.domain.agents.model import AgentKind, AgentSecrets, AgentSummary, ResolvedAgent, StoredAgent
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.agents.vault import AgentVault
 from dragoman.kit.clock import now_ms
 from dragoman.kit.crypto import Sealer
-from dragoman.kit.errors import Conflict
+from dragoman.kit.errors import Conflict, NotFound
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonValue
 
@@ -78,6 +81,7 @@ class AgentsService:
         def store(connection: Connection) -> tuple[StoredAgent, int]:
             named = replace(agent, slug=_free_slug(connection, caller, name, agent_id))
             repository.insert(connection, self.vault.closed(named))
+            history.note(connection, caller, named, None)
             version = self._changed(connection, named)
             audit.record(connection, caller, f"{kind}.created", agent_id, name=name)
             return named, version
@@ -135,6 +139,7 @@ class AgentsService:
                 agent, slug=slug, sealed=sealed, updated_at=max(now_ms(), before.updated_at + 1)
             )
             repository.update(connection, self.vault.closed(changed))
+            history.note(connection, caller, changed, before)
             version = self._changed(connection, changed)
             audit.record(connection, caller, f"{agent.kind}.changed", agent.id, name=agent.name)
             return changed, version
@@ -162,6 +167,35 @@ class AgentsService:
         version = await self._database.write(remove)
         self._listings.note_deleted(caller, kind, agent_id, version)
         self.forget()
+
+    async def versions(self, caller: Caller, kind: AgentKind, agent_id: str) -> list[AgentVersion]:
+        """What one of the caller's agents was and is set to, the latest first.
+
+        Raises:
+            NotFound: the caller has no such agent.
+        """
+
+        def look(connection: Connection) -> list[AgentVersion]:
+            return versions.select(connection, repository.get(connection, caller, agent_id, kind).id)
+
+        return await self._database.read(look)
+
+    async def restore(self, caller: Caller, kind: AgentKind, agent_id: str, number: int) -> StoredAgent:
+        """The agent set to a version again, which makes a new version; its secrets stay.
+
+        Raises:
+            Forbidden: the caller's role does not allow changes.
+            NotFound: the caller has no such agent, or it no such version.
+            Conflict: it was changed at the same time.
+        """
+        require(caller, "create")
+        known = await self.versions(caller, kind, agent_id)
+        wanted = next((version for version in known if version.number == number), None)
+        if wanted is None:
+            raise NotFound(f"The {kind} has no version {number}.", code="version_not_found")
+        agent = await self.get(caller, kind, agent_id)
+        changed = replace(agent, name=wanted.name, spec=wanted.spec, extensions=wanted.extensions)
+        return await self.update(caller, changed, secrets=None)
 
     def secrets(self, agent: StoredAgent) -> AgentSecrets:
         """The agent's secrets in clear, for use and never for show."""

@@ -22,7 +22,7 @@ from dragoman.domain.knowledge.ports import BlobStore, Block, Page, ParsedDocume
 from dragoman.domain.knowledge.repository import collections, documents
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
-from dragoman.kit.errors import DragomanError, NotFound
+from dragoman.kit.errors import Conflict, DragomanError, NotFound
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonValue
 
@@ -287,6 +287,27 @@ class Ingestion:
 
         await self._database.write(requeue)
         self._wake()
+
+    async def again(self, document: Document) -> Document:
+        """The document, queued as if its content had come anew."""
+
+        def requeue(connection: Connection) -> Document:
+            collections.hold(connection, document.collection_key)
+            found = documents.by_keys(connection, [document.key]).get(document.key)
+            if found is None or found.version != document.version:
+                raise Conflict("The document was changed meanwhile.", code="document_changed")
+            values: dict[str, JsonValue] = {"state": "queued", "state_detail": None, "updated_at": now_ms()}
+            documents.change(connection, found.key, **values, version=found.version + 1)
+            current = documents.by_keys(connection, [found.key])[found.key]
+            if current.blob_key is None:
+                jobs.enqueue_index(connection, [current])
+            else:
+                jobs.enqueue_read(connection, current)
+            return current
+
+        queued = await self._database.write(requeue)
+        self._wake()
+        return queued
 
     async def catch_up(self) -> None:
         """At start: queues what an earlier run could not do, for want of an embedder or because it has been exchanged."""

@@ -25,6 +25,7 @@ from dragoman.domain.knowledge.model import (
     Visibility,
 )
 from dragoman.domain.knowledge.ports import BlobStore
+from dragoman.domain.knowledge.queue import IngestionQueue
 from dragoman.domain.knowledge.repository import collections, documents
 from dragoman.domain.knowledge.repository.documents import DocumentFilter
 from dragoman.domain.usage.limits.service import LimitsService
@@ -64,6 +65,7 @@ class KnowledgeService:
         self._limits = limits
         self._indexing = indexing
         self._ingestion = ingestion
+        self.queue = IngestionQueue(database, ingestion)
         self._blobs = blobs
 
     async def create_collection(

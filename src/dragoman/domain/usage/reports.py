@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.roles import require
 from dragoman.domain.usage import repository
 from dragoman.domain.usage.journal import UsageRecord
 from dragoman.domain.usage.loader import JournalLoader
-from dragoman.domain.usage.repository import UsageFilter, UsageTotals
+from dragoman.domain.usage.repository import UsageFilter, UsageSlice, UsageTotals
 
 
 class UsageReports:
@@ -25,6 +26,18 @@ class UsageReports:
         """
         await self._loader.load()
         return await self._database.read(repository.totals, caller, wanted)
+
+    async def breakdown(self, caller: Caller, wanted: UsageFilter) -> list[UsageSlice]:
+        """The caller's records summed for each day, kind, model, user and key.
+
+        Raises:
+            Forbidden: the whole organisation's were asked for by who does not administer it.
+            Unavailable: the database cannot be reached.
+        """
+        if wanted.whole_organisation:
+            require(caller, "manage")
+        await self._loader.load()
+        return await self._database.read(repository.breakdown, caller, wanted)
 
     async def latest(self, caller: Caller, wanted: UsageFilter, count: int) -> list[UsageRecord]:
         """The caller's newest records, newest first.

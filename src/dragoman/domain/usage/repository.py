@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from operator import attrgetter
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Dialect
@@ -15,6 +16,9 @@ from dragoman.domain.usage.tables import journal_offsets, usage_records
 from dragoman.kit.errors import Conflict
 
 _LISTED = 1000
+_SLICES = 50_000
+_DAY_MS = 86_400_000
+_REFUSED = 400
 _FIELDS = tuple(field.name for field in fields(UsageRecord))
 _row_of = attrgetter(*_FIELDS)
 
@@ -48,6 +52,23 @@ class UsageTotals:
     def total_tokens(self) -> int:
         """Prompt and completion together."""
         return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSlice:
+    """Sums over the records of one day (UTC; ``day`` is its first millisecond), kind, model, user and key."""
+
+    day: int
+    kind: str
+    model: str
+    user_id: str
+    key_id: str | None
+    answers: int
+    failed: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost_micro_usd: int
 
 
 def offset(connection: Connection, segment: str) -> int:
@@ -115,6 +136,31 @@ def totals(connection: Connection, caller: Caller, wanted: UsageFilter) -> Usage
         ).where(*_conditions(caller, wanted))
     ).one()
     return UsageTotals(*(int(value) for value in row))
+
+
+def breakdown(connection: Connection, caller: Caller, wanted: UsageFilter) -> list[UsageSlice]:
+    """The caller's records summed for each day (UTC), kind, model, user and key, by day; at most 50,000 sums."""
+    columns = usage_records.c
+    day = (columns.at // _DAY_MS).label("day")
+    parts = (day, columns.kind, columns.model, columns.user_id, columns.key_id)
+    failed = sa.func.sum(sa.case((columns.status >= _REFUSED, 1), else_=0))
+    sums = (columns.prompt_tokens, columns.completion_tokens, columns.cached_tokens, columns.cost_micro_usd)
+    statement = (
+        sa.select(*parts, sa.func.count(), failed, *(sa.func.sum(column) for column in sums))
+        .where(*_conditions(caller, wanted))
+        .group_by(*parts)
+        .order_by(day, columns.kind, columns.model, columns.user_id)
+        .limit(_SLICES)
+    )
+    return [_slice(row) for row in connection.execute(statement)]
+
+
+def _slice(row: sa.Row[*tuple[Any, ...]]) -> UsageSlice:
+    day, kind, model, user_id, key_id, *sums = row
+    answers, failed, prompt, completion, cached, cost = (int(value) for value in sums)
+    return UsageSlice(
+        int(day) * _DAY_MS, kind, model, user_id, key_id, answers, failed, prompt, completion, cached, cost
+    )
 
 
 def latest(connection: Connection, caller: Caller, wanted: UsageFilter, count: int) -> list[UsageRecord]:

@@ -1,6 +1,8 @@
 """SQL of the audit chains."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -10,6 +12,19 @@ from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.audit.chain import START, Event, Head
 from dragoman.domain.accounts.audit.tables import audit_events, audit_heads
 from dragoman.domain.accounts.tables import organisations
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events: those that hold the text in their action or content, of an outcome, from a moment on in milliseconds,
+    before a number.
+    """
+
+    text: str = ""
+    outcome: str | None = None
+    since: int | None = None
+    before: int | None = None
+    limit: int = 100
 
 
 def sealing_key(connection: Connection) -> bytes | None:
@@ -104,6 +119,25 @@ def latest(connection: Connection, organisation_id: str, limit: int) -> list[Eve
     statement = sa.select(audit_events).where(audit_events.c.organisation_id == organisation_id)
     rows = connection.execute(statement.order_by(audit_events.c.number.desc()).limit(limit)).mappings()
     return [Event(**row) for row in rows][::-1]
+
+
+def search(connection: Connection, organisation_id: str, wanted: EventFilter) -> list[Event]:
+    """The organisation's rows that match, the latest first."""
+    columns = audit_events.c
+    statement = sa.select(audit_events).where(columns.organisation_id == organisation_id)
+    if wanted.text:
+        # Names stand in the content as JSON writes them.
+        written = json.dumps(wanted.text)[1:-1]
+        sought = columns.action.icontains(wanted.text, autoescape=True)
+        statement = statement.where(sought | columns.content.icontains(written, autoescape=True))
+    if wanted.outcome is not None:
+        statement = statement.where(columns.outcome == wanted.outcome)
+    if wanted.since is not None:
+        statement = statement.where(columns.at >= wanted.since)
+    if wanted.before is not None:
+        statement = statement.where(columns.number < wanted.before)
+    statement = statement.order_by(columns.number.desc()).limit(wanted.limit)
+    return [Event(**row) for row in connection.execute(statement).mappings()]
 
 
 def redact(connection: Connection, organisation_id: str, numbers: Sequence[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Reading, checking and redacting the audit chains. For the operator; no dialect hands these to a caller."""
+"""Reading, checking and redacting the audit chains: for the operator, and of one organisation for who administers it."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,9 @@ from dragoman.db.database import Database
 from dragoman.domain.accounts.audit import repository
 from dragoman.domain.accounts.audit.chain import REDACTED, Event, Head, Problem, Walk
 from dragoman.domain.accounts.audit.record import record_by_operator
+from dragoman.domain.accounts.audit.repository import EventFilter as EventFilter
+from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.accounts.roles import require
 from dragoman.kit.errors import InvalidInput, NotFound
 
 _PAGE = 1000
@@ -92,6 +95,34 @@ class AuditLog:
             found += await self._database.read(repository.latest, organisation_id, count)
         found.sort(key=lambda event: (event.at, event.organisation_id, event.number))
         return found[max(0, len(found) - count) :]
+
+    async def search(self, caller: Caller, wanted: EventFilter) -> list[Event]:
+        """The events of the caller's organisation that match, the latest first.
+
+        Raises:
+            Forbidden: the caller does not administer the organisation.
+        """
+        require(caller, "manage")
+        return await self._database.read(repository.search, caller.organisation_id, wanted)
+
+    async def checked(self, caller: Caller) -> Chain:
+        """The chain of the caller's organisation, checked.
+
+        Raises:
+            Forbidden: the caller does not administer the organisation.
+        """
+        require(caller, "manage")
+        found = await self.verify(caller.organisation_id)
+        return next(chain for chain in found if chain.organisation_id == caller.organisation_id)
+
+    def exported(self, caller: Caller) -> AsyncIterator[Event]:
+        """Every event of the caller's organisation.
+
+        Raises:
+            Forbidden: the caller does not administer the organisation.
+        """
+        require(caller, "manage")
+        return self.export(caller.organisation_id)
 
     async def export(self, organisation: str | None = None) -> AsyncIterator[Event]:
         """Every event, one organisation after the other.

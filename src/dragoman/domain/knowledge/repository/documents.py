@@ -24,6 +24,10 @@ _COLUMNS = [documents.c[name] for name in Document.__slots__]
 _PASSAGE_COLUMNS = [passages.c[name] for name in StoredPassage.__slots__]
 
 
+# Values that one statement names.
+_BOUND = 500
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentFilter:
     """Which documents to list; every condition must hold. Texts are contained, case folded; ``tag`` and ``reference`` exact."""
@@ -184,6 +188,20 @@ def select(connection: Connection, collection_key: int, wanted: DocumentFilter) 
         .offset(wanted.offset)
     )
     return [_row(row) for row in connection.execute(statement).mappings()]
+
+
+def in_states(
+    connection: Connection, collection_keys: Sequence[int], states: Sequence[DocumentState], *, limit: int
+) -> list[Document]:
+    """Documents of these collections in one of the states, the latest changed first."""
+    found: list[Document] = []
+    for start in range(0, len(collection_keys), _BOUND):
+        among = documents.c.collection_key.in_(collection_keys[start : start + _BOUND])
+        statement = sa.select(*_COLUMNS).where(among, documents.c.state.in_(states))
+        statement = statement.order_by(documents.c.updated_at.desc(), documents.c.key.desc()).limit(limit)
+        found += [_row(row) for row in connection.execute(statement).mappings()]
+    found.sort(key=lambda document: (-document.updated_at, -document.key))
+    return found[:limit]
 
 
 def siblings(connection: Connection, collection_key: int, reference: str, *, limit: int) -> list[Document]:

@@ -1,0 +1,1 @@
+"""The operator's console: its page and its own API."""

@@ -1,0 +1,48 @@
+"""The console as an application: its page, its API, and the dialects for those who are signed in."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+
+from dragoman.domain.services import Services
+from dragoman.kit.errors import DragomanError
+from dragoman.web.assets import Assets
+from dragoman.web.console.answers import crashed, refused, unrouted
+from dragoman.web.console.endpoints import audit, gateways, home, knowledge, people, session, usage
+from dragoman.web.console.forward import PREFIX, Application, Forward
+from dragoman.web.console.page import POLICY, console_page
+
+ENDPOINTS = (session, home, people, usage, audit, gateways, knowledge)
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), payment=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Content-Security-Policy": POLICY,
+}
+
+
+def create_app(services: Services, dialects: Application) -> Starlette:
+    """The application; its paths are whole. ``dialects`` answers what is handed on."""
+    assets = Assets()
+    page = console_page(script=assets.address("console.js"), style=assets.address("console.css"))
+
+    async def shown(request: Request) -> Response:
+        """The page, whatever of the console its address names."""
+        return HTMLResponse(page, headers=_HEADERS)
+
+    app = Starlette(
+        routes=[
+            Mount("/console/api", routes=[route for module in ENDPOINTS for route in module.ROUTES]),
+            Mount(PREFIX, app=Forward(services, dialects)),
+            Route("/console", shown),
+            Route("/console/{rest:path}", shown),
+        ],
+        exception_handlers={DragomanError: refused, HTTPException: unrouted, Exception: crashed},
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    return app

@@ -1,0 +1,1 @@
+"""What the console asks of the server beyond the dialects, one module a subject."""

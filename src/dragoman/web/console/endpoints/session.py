@@ -1,0 +1,162 @@
+"""Signing in and out, setup links, one's own password and sessions."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from dragoman import __version__
+from dragoman.domain.accounts.roles import Right, may
+from dragoman.domain.accounts.signin.model import Session, SignedIn
+from dragoman.kit.clock import iso
+from dragoman.kit.errors import InvalidInput
+from dragoman.kit.jsontypes import JsonValue
+from dragoman.web.console.answers import Body, answer, done, read, services_of
+from dragoman.web.console.gate import (
+    COOKIE,
+    Visit,
+    check_own_page,
+    let_in,
+    let_out,
+    signed_in,
+    token_of,
+    visitor,
+)
+
+_RIGHTS: tuple[Right, ...] = ("use", "create", "manage", "own")
+
+
+class LoginBody(Body):
+    """An e-mail with its password, or an API key."""
+
+    email: str | None = None
+    password: str | None = None
+    key: str | None = None
+
+
+class TokenBody(Body):
+    """The token of a setup link."""
+
+    token: str
+
+
+class SetupBody(Body):
+    """The token of a setup link and the password to be set."""
+
+    token: str
+    password: str
+
+
+class PasswordBody(Body):
+    """The password there is, and the one to be."""
+
+    old: str
+    new: str
+
+
+async def _entered(request: Request, signed: SignedIn) -> Response:
+    services = services_of(request)
+    body = {"token": token_of(signed.secret), "expiresAt": iso(signed.expires_at)}
+    return let_in(answer(body), request, signed, services)
+
+
+async def log_in(request: Request) -> Response:
+    """A session by password or by API key."""
+    services = services_of(request)
+    check_own_page(request, request.method, services)
+    given = await read(request, LoginBody)
+    signin = services.accounts.signin
+    if given.key:
+        return await _entered(request, await signin.by_key(given.key, visitor(request)))
+    if not given.email or not given.password:
+        raise InvalidInput("E-mail and password are needed, or an API key.", param="email")
+    return await _entered(request, await signin.by_password(given.email, given.password, visitor(request)))
+
+
+async def look_at_link(request: Request) -> Response:
+    """Whom a setup link is for."""
+    services = services_of(request)
+    check_own_page(request, request.method, services)
+    given = await read(request, TokenBody)
+    return answer({"email": await services.accounts.signin.invited(given.token, visitor(request))})
+
+
+async def set_up(request: Request) -> Response:
+    """Sets the password by a setup link, and lets the user in."""
+    services = services_of(request)
+    check_own_page(request, request.method, services)
+    given = await read(request, SetupBody)
+    return await _entered(
+        request, await services.accounts.signin.set_up(given.token, given.password, visitor(request))
+    )
+
+
+async def show(visit: Visit) -> Response:
+    """Who is signed in, what they may do, and the token that changes need."""
+    user = await visit.services.accounts.user(visit.caller)
+    value: dict[str, JsonValue] = {
+        "version": __version__,
+        "token": token_of(visit.request.cookies.get(COOKIE, "")),
+        "user": {
+            "id": user.id,
+            "email": user.email,
+            "name": user.name,
+            "role": user.role,
+            "organisation": user.organisation,
+        },
+        "rights": [right for right in _RIGHTS if may(visit.caller, right)],
+        "hasPassword": await visit.services.accounts.signin.has_password(visit.caller),
+        "session": visit.session.id,
+    }
+    return answer(value)
+
+
+async def log_out(visit: Visit) -> Response:
+    """Ends this session."""
+    await visit.services.accounts.signin.end(visit.caller, visit.session.id)
+    return let_out(done())
+
+
+async def change_password(visit: Visit) -> Response:
+    """Sets another password; the user's other sessions end."""
+    given = await read(visit.request, PasswordBody)
+    await visit.services.accounts.signin.change_password(
+        visit.caller, visit.session, old=given.old, new=given.new
+    )
+    return done()
+
+
+async def sessions(visit: Visit) -> Response:
+    """The user's sessions."""
+    found = await visit.services.accounts.signin.sessions(visit.caller)
+    return answer([_session(one, visit.session.id) for one in found])
+
+
+async def end_session(visit: Visit) -> Response:
+    """Ends one of the user's sessions."""
+    await visit.services.accounts.signin.end(visit.caller, visit.request.path_params["session"])
+    return done()
+
+
+def _session(session: Session, own: str) -> dict[str, JsonValue]:
+    return {
+        "id": session.id,
+        "address": session.address,
+        "program": session.program,
+        "createdAt": iso(session.created_at),
+        "seenAt": iso(session.seen_at),
+        "expiresAt": iso(session.expires_at),
+        "byKey": session.key_id is not None,
+        "own": session.id == own,
+    }
+
+
+ROUTES = [
+    Route("/session", log_in, methods=["POST"]),
+    Route("/session", signed_in(show), methods=["GET"]),
+    Route("/session", signed_in(log_out), methods=["DELETE"]),
+    Route("/setup/look", look_at_link, methods=["POST"]),
+    Route("/setup", set_up, methods=["POST"]),
+    Route("/password", signed_in(change_password), methods=["PUT"]),
+    Route("/sessions", signed_in(sessions)),
+    Route("/sessions/{session}", signed_in(end_session), methods=["DELETE"]),
+]

@@ -1,0 +1,111 @@
+import { html } from "htm/preact";
+import { render } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import "@preact/signals";
+import { enter, may, me, own } from "./api.js";
+import { announced, Page } from "./parts.js";
+import { go, href, route } from "./route.js";
+import { t } from "./texts.js";
+import { Audit } from "./pages/audit.js";
+import { Login, Setup } from "./pages/entry.js";
+import { Gateway, Gateways, NewGateway } from "./pages/gateways.js";
+import { Home } from "./pages/home.js";
+import { Collection, Collections, Document, Ingestion } from "./pages/knowledge.js";
+import { Models } from "./pages/models.js";
+import { Account, Keys, Users } from "./pages/people.js";
+import { Usage } from "./pages/usage.js";
+
+// Each group of the menu: its name, then path, name, page and, where not everybody may see it, the right it needs.
+const MENU = () => [
+  ["", [["/", t("Home"), Home]]],
+  [t("Models"), [["/gateways", t("Gateways"), Gateways], ["/models", t("Models"), Models]]],
+  [t("Knowledge"), [["/collections", t("Collections"), Collections], ["/ingestion", t("Ingestion"), Ingestion]]],
+  [t("Administration"), [
+    ["/usage", t("Usage"), Usage], ["/users", t("Users"), Users, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"],
+  ]],
+];
+
+// Pages of one thing: the path with names in it, and the page that is given them.
+const INNER = [
+  ["/gateways/new", NewGateway], ["/gateways/:id", Gateway],
+  ["/collections/:id", Collection], ["/collections/:collection/documents/:id", Document],
+  ["/account", Account],
+];
+
+function found(path) {
+  for (const [, pages] of MENU()) for (const [at, , page, right] of pages) if (at === path) return !right || may(right) ? [page, {}] : [Refused, {}];
+  for (const [pattern, page] of INNER) {
+    const wanted = pattern.split("/");
+    const given = path.split("/");
+    if (wanted.length !== given.length) continue;
+    const values = {};
+    if (wanted.every((word, at) => (word[0] === ":" ? given[at] && (values[word.slice(1)] = decodeURIComponent(given[at])) : word === given[at]))) return [page, values];
+  }
+  return [Missing, {}];
+}
+
+const Missing = () => html`<${Page} title=${t("Nothing here")}><p>${t("There is no such page.")} <a href=${href("/")}>${t("Home")}</a></p><//>`;
+const Refused = () => html`<${Page} title=${t("Not for your role")}><p>${t("An administrator of your organisation can see this page.")}</p><//>`;
+
+function Menu({ open, close }) {
+  const path = route.value;
+  const isHere = (at) => (at === "/" ? path === "/" : path === at || path.startsWith(`${at}/`));
+  return html`<nav id="menu" class=${open ? "open" : ""} aria-label=${t("Pages")}>${MENU().map(([group, pages]) => html`
+    ${group && html`<p class="group">${group}</p>`}
+    <ul>${pages.filter(([, , , right]) => !right || may(right)).map(([at, name]) => html`<li><a href=${href(at)} aria-current=${isHere(at) ? "page" : undefined} onClick=${close}>${name}</a></li>`)}</ul>`)}
+  </nav>`;
+}
+
+const THEMES = ["", "light", "dark"];
+
+function dress(theme) {
+  if (theme) document.documentElement.dataset.theme = theme;
+  else delete document.documentElement.dataset.theme;
+  localStorage.setItem("dragoman-theme", theme);
+}
+
+function Theme() {
+  const [theme, setTheme] = useState(localStorage.getItem("dragoman-theme") || "");
+  const names = { "": t("as the system"), light: t("light"), dark: t("dark") };
+  const choose = (event) => {
+    setTheme(event.target.value);
+    dress(event.target.value);
+  };
+  return html`<label class="theme"><span>${t("Colours")}</span> <select onChange=${choose}>${THEMES.map((one) => html`<option value=${one} selected=${one === theme}>${names[one]}</option>`)}</select></label>`;
+}
+
+async function leave() {
+  await own("DELETE", "/session");
+  me.value = null;
+}
+
+function Console() {
+  const [open, setOpen] = useState(false);
+  const [page, values] = found(route.value);
+  useEffect(() => setOpen(false), [route.value]);
+  return html`
+    <a class="skip" href="#main">${t("Skip to the page")}</a>
+    <header class="bar">
+      <button type="button" class="menu-button" aria-expanded=${open} aria-controls="menu" onClick=${() => setOpen(!open)}>${t("Menu")}</button>
+      <p class="brand">Dragoman</p>
+      <p class="who"><a href=${href("/account")}>${me.value.user.email}</a></p>
+      <button type="button" onClick=${leave}>${t("Sign out")}</button>
+    </header>
+    <div class="body">
+      <${Menu} open=${open} close=${() => setOpen(false)} />
+      <main id="main" tabindex="-1"><${page} key=${route.value} ...${values} /></main>
+    </div>
+    <footer class="foot"><${Theme} /> <span>Dragoman ${me.value.version}</span></footer>`;
+}
+
+function Whole() {
+  const inside = route.value === "/setup" ? html`<${Setup} />` : me.value === undefined ? html`<main><p role="status">${t("Loading…")}</p></main>` : me.value ? html`<${Console} />` : html`<${Login} />`;
+  return html`${inside}<div class="unseen" aria-live="polite">${announced.value}</div>`;
+}
+
+dress(localStorage.getItem("dragoman-theme") || "");
+render(html`<${Whole} />`, document.getElementById("console"));
+if (route.value === "/setup" && !location.hash) go("/", { replace: true });
+enter().catch((error) => {
+  document.getElementById("console").textContent = error.message;
+});

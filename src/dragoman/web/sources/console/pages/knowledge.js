@@ -1,0 +1,213 @@
+import { html } from "htm/preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { may, own, upload, via, viaAddress } from "../api.js";
+import { Act, Badge, Dialog, Facts, Form, List, Loaded, Page, Sure, Tabs, Time, say, useLoad } from "../parts.js";
+import { go, href } from "../route.js";
+import { bytes, count, t } from "../texts.js";
+
+const tagsOf = (text) => text.split(",").map((tag) => tag.trim()).filter(Boolean);
+const FIELDS = () => [
+  { name: "name", label: t("Name"), required: true, maxlength: 255 },
+  { name: "context", label: t("What it is about"), type: "area", rows: 3, help: t("Told to the model with each passage.") },
+  { name: "tags", label: t("Tags"), help: t("Separated by commas.") },
+];
+const body = (values) => ({ collectionName: values.name, context: values.context || null, tags: tagsOf(values.tags || "") });
+
+export function Collections() {
+  const collections = useLoad(() => via("GET", "/api/v1/collections?limit=10000"), []);
+  const [making, setMaking] = useState(false);
+  const create = async (values) => {
+    const made = await via("POST", "/api/v1/collections", body(values));
+    go(`/collections/${made.collectionId}`);
+  };
+  return html`<${Page} title=${t("Collections")} actions=${may("create") && html`<button type="button" class="main" onClick=${() => setMaking(true)}>${t("New collection")}</button>`}>
+    ${making && html`<${Dialog} title=${t("New collection")} close=${() => setMaking(false)}>
+      <${Form} fields=${FIELDS()} values=${{}} save=${create} label=${t("Create")} cancel=${() => setMaking(false)} /><//>`}
+    <${Loaded} of=${collections}>${(rows) => html`<${List} label=${t("Collections")} rows=${rows} empty=${t("No collection yet: make one and upload documents into it.")} columns=${[
+      { name: t("Name"), show: (row) => html`<a href=${href(`/collections/${row.id}`)}>${row.name}</a>`, text: (row) => row.name },
+      { name: t("Documents"), kind: "number", show: (row) => count(row.documentCount.totalDocuments) },
+      { name: t("Being read"), kind: "number", show: (row) => count(row.documentCount.queuedDocuments) },
+      { name: t("Tags"), show: (row) => row.tags.join(", ") },
+      { name: t("Made"), show: (row) => html`<${Time} at=${row.createdAt} />`, text: (row) => row.createdAt },
+    ]} />`}<//><//>`;
+}
+
+export const STATES = () => ({
+  queued: [t("waits"), "warn"], parsing: [t("is read"), "warn"], embedding: [t("is indexed"), "warn"],
+  indexed: [t("ready"), "good"], failed: [t("failed"), "bad"], cancelled: [t("cancelled"), "bad"],
+});
+
+export function State({ of }) {
+  const [name, kind] = STATES()[of.state];
+  return html`<${Badge} kind=${kind}>${name}<//>${of.state === "embedding" && of.passages > 0 && html` <progress max=${of.passages} value=${of.embedded}
+    aria-label=${t("Indexed passages of {name}", { name: of.name })}></progress> ${of.embedded}/${of.passages}`}${of.stateDetail && html` <span class="wrong">${of.stateDetail}</span>`}`;
+}
+
+export function Collection({ id }) {
+  const [tab, setTab] = useState("documents");
+  const collection = useLoad(() => via("GET", `/api/v1/collections/${id}`), [id]);
+  const found = collection.data;
+  const tabs = [["documents", t("Documents")], ["lab", t("Query lab")], ["settings", t("Settings")]];
+  return html`<${Page} title=${found ? found.name : t("Collection")} above=${html`<a href=${href("/collections")}>${t("Collections")}</a>`}>
+    <${Loaded} of=${collection}>${(one) => html`
+      <${Tabs} label=${t("Parts of the collection")} tabs=${tabs} at=${tab} choose=${setTab} />
+      ${tab === "documents" && html`<${Documents} id=${id} changed=${collection.reload} />`}
+      ${tab === "lab" && html`<${Lab} id=${id} />`}
+      ${tab === "settings" && html`<${Settings} one=${one} reload=${collection.reload} />`}`}<//><//>`;
+}
+
+function Documents({ id, changed }) {
+  const [wanted, setWanted] = useState({ text: "", state: "", offset: 0 });
+  const query = new URLSearchParams({ text: wanted.text, state: wanted.state, offset: wanted.offset });
+  const [working, setWorking] = useState(false);
+  const documents = useLoad(() => own("GET", `/collections/${id}/documents?${query}`), [id, String(query)], working ? 1500 : 0);
+  useEffect(() => {
+    if (documents.data) setWorking(documents.data.documents.some((one) => ["queued", "parsing", "embedding"].includes(one.state)));
+  }, [documents.data]);
+  const search = (event) => {
+    event.preventDefault();
+    const given = new FormData(event.target);
+    setWanted({ text: given.get("text"), state: given.get("state"), offset: 0 });
+  };
+  const after = async () => { await documents.reload(); await changed(); };
+  return html`<h2 class="unseen">${t("Documents")}</h2>
+    ${may("create") && html`<${Uploads} id=${id} after=${after} />`}
+    <form class="tools" onSubmit=${search}>
+      <div class="filter"><label for="doc-text">${t("Name or text")}</label><input id="doc-text" name="text" type="search" autocomplete="off" /></div>
+      <div class="filter"><label for="doc-state">${t("State")}</label><select id="doc-state" name="state"><option value="">${t("all")}</option>
+        ${Object.entries(STATES()).map(([state, [name]]) => html`<option value=${state}>${name}</option>`)}</select></div>
+      <button type="submit">${t("Search")}</button>
+    </form>
+    <${Loaded} of=${documents}>${(found) => html`<${List} label=${t("Documents")} rows=${found.documents} filterable=${false} columns=${[
+      { name: t("Name"), show: (row) => html`<a href=${href(`/collections/${id}/documents/${row.id}`)}>${row.name}</a>` },
+      { name: t("State"), show: (row) => html`<${State} of=${row} />` },
+      { name: t("Passages"), kind: "number", show: (row) => count(row.passages) },
+      { name: t("Size"), kind: "number", show: (row) => bytes(row.size) },
+      { name: t("Changed"), show: (row) => html`<${Time} at=${row.updatedAt} />` },
+    ]} actions=${may("create") && ((row) => html`
+      ${["failed", "cancelled"].includes(row.state) && html`<${Act} label=${t("Read {name} again", { name: row.name })} does=${async () => { await own("POST", `/collections/${id}/documents/${row.id}/retry`); await after(); }}>${t("Again")}<//>`}
+      <${Sure} label=${t("Delete {name}", { name: row.name })} ask=${t("The document is gone from search at once.")} does=${async () => { await via("DELETE", `/api/v1/collections/${id}/documents/${row.id}`); await after(); }}>${t("Delete")}<//>`)} />
+      <div class="buttons">${wanted.offset > 0 && html`<button type="button" onClick=${() => setWanted({ ...wanted, offset: Math.max(0, wanted.offset - 100) })}>${t("Newer")}</button>`}
+        ${found.more && html`<button type="button" onClick=${() => setWanted({ ...wanted, offset: wanted.offset + 100 })}>${t("Older")}</button>`}</div>`}<//>`;
+}
+
+function Uploads({ id, after }) {
+  const [files, setFiles] = useState([]);
+  const [over, setOver] = useState(false);
+  const [writing, setWriting] = useState(false);
+  const chooser = useRef(null);
+  const change = (place, values) => setFiles((old) => old.map((one, at) => (at === place ? { ...one, ...values } : one)));
+  const send = async (chosen) => {
+    const list = [...chosen];
+    if (!list.length) return;
+    setFiles(list.map((file) => ({ name: file.name, part: 0, state: "sending" })));
+    for (const [place, file] of list.entries()) {
+      try {
+        const stored = await upload(`/collections/${id}/files?name=${encodeURIComponent(file.name)}`, file, (part) => change(place, { part }));
+        change(place, { part: 1, state: stored.outcome === "unmodified" ? "same" : "sent" });
+      } catch (error) {
+        change(place, { state: "failed", why: error.message });
+      }
+    }
+    say(t("All files were sent."));
+    await after();
+    if (chooser.current) chooser.current.value = "";
+  };
+  const write = async (values) => {
+    await via("PUT", `/api/v1/collections/${id}/documents`, { name: values.name, contents: values.contents });
+    setWriting(false);
+    say(t("The document was stored."));
+    await after();
+  };
+  const said = { sending: t("is sent"), sent: t("was taken in"), same: t("was there already"), failed: t("failed") };
+  return html`<section class=${`drop ${over ? "over" : ""}`} aria-label=${t("Add documents")}
+      onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)}
+      onDrop=${(event) => { event.preventDefault(); setOver(false); send(event.dataTransfer.files); }}>
+    <label for="files">${t("Upload documents")}</label>
+    <input id="files" type="file" multiple ref=${chooser} onChange=${(event) => send(event.target.files)} />
+    <p class="help">${t("PDF, Word, PowerPoint, Excel, HTML, text, pictures, sound and more; or drop files here.")}</p>
+    <button type="button" onClick=${() => setWriting(true)}>${t("Write a text instead")}</button>
+    ${writing && html`<${Dialog} title=${t("New text document")} close=${() => setWriting(false)} wide><${Form} values=${{}} save=${write} label=${t("Store")} fields=${[
+      { name: "name", label: t("Name"), required: true, maxlength: 256 }, { name: "contents", label: t("Text"), type: "area", rows: 12, required: true },
+    ]} cancel=${() => setWriting(false)} /><//>`}
+    ${files.length > 0 && html`<ul class="plain" aria-label=${t("Files of this upload")}>${files.map((file) => html`<li>${file.name}
+      ${" "}<progress max="1" value=${file.part} aria-label=${t("Sent of {name}", { name: file.name })}></progress> ${said[file.state]}
+      ${file.why && html` <span class="wrong" role="alert">${file.why}</span>`}</li>`)}</ul>`}
+  </section>`;
+}
+
+function Lab({ id }) {
+  const [found, setFound] = useState(null);
+  const ask = async (values) => {
+    const answer = await own("POST", `/collections/${id}/query`, { text: values.text, limit: Number(values.limit), rerank: values.rerank });
+    setFound(answer);
+    say(t("{n} passages found", { n: answer.hits.length }));
+  };
+  return html`<h2>${t("Query lab")}</h2><p class="dim">${t("What a question finds here, in the order in which a model would be given it.")}</p>
+    <${Form} values=${{ text: "", limit: 10, rerank: "rrf" }} save=${ask} label=${t("Search")} fields=${[
+      { name: "text", label: t("Question"), required: true },
+      { name: "limit", label: t("Passages at most"), type: "number", min: 1, max: 50 },
+      { name: "rerank", label: t("Order by"), type: "select", options: [["rrf", t("meaning and words together")], ["smart", t("a reranking model")], ["lexical", t("words")], ["none", t("meaning")]] },
+    ]} />
+    ${found && html`<div role="status">${found.wordsOnly && html`<p class="notice warn">${t("By words only: {why}", { why: found.wordsOnly })}</p>`}
+      ${found.hits.length === 0 ? html`<p class="empty">${t("Nothing was found.")}</p>` : html`<ol class="hits">${found.hits.map((hit) => html`<li>
+        <p><a href=${href(`/collections/${id}/documents/${hit.document.id}`) + `?at=${hit.from}`}>[${hit.place}] ${hit.document.name}</a>
+          ${hit.page !== null && ` ${t("page {n}", { n: hit.page })}`}
+          ${" "}<span class="dim">${t("similarity {score}, rank {rank}", { score: hit.score.toFixed(3), rank: hit.rankScore.toFixed(3) })}</span></p>
+        ${hit.headings.length > 0 && html`<p class="dim">${hit.headings.join(" › ")}</p>`}
+        <p class="passage">${hit.text}</p></li>`)}</ol>`}</div>`}`;
+}
+
+function Settings({ one, reload }) {
+  const save = async (values) => {
+    await via("PUT", `/api/v1/collections/${one.id}`, body(values));
+    await reload();
+  };
+  return html`<h2 class="unseen">${t("Settings")}</h2>
+    <${Facts} of=${[[t("Id"), html`<code>${one.id}</code>`], [t("Documents"), count(one.state.total)], [t("Made"), html`<${Time} at=${one.createdAt} />`]]} />
+    ${may("create") && html`<${Form} fields=${FIELDS()} values=${{ name: one.name, context: one.context, tags: one.tags.join(", ") }} save=${save} done=${t("Saved")} />`}
+    <h3>${t("All documents")}</h3>
+    <p><a class="button" href=${viaAddress(`/api/v1/collections/${one.id}/export.jsonl`)} download>${t("Download as JSON lines")}</a></p>
+    ${may("create") && html`<p class="buttons">
+      <${Sure} kind="" ask=${t("Vectors are made anew in the background; words stay findable meanwhile.")} done=${t("The documents are being indexed anew.")}
+        does=${async () => { await via("DELETE", `/api/v1/collections/${one.id}/vectors-only`); await reload(); }}>${t("Index anew")}<//>
+      <${Sure} ask=${t("All documents are removed; the collection stays.")} does=${async () => { await via("DELETE", `/api/v1/collections/${one.id}/reset-only`); await reload(); }}>${t("Remove all documents")}<//>
+      <${Sure} ask=${t("The collection and all its documents are removed.")} does=${async () => { await via("DELETE", `/api/v1/collections/${one.id}`); go("/collections"); }}>${t("Delete the collection")}<//></p>`}`;
+}
+
+export function Document({ collection, id }) {
+  const document_ = useLoad(() => own("GET", `/collections/${collection}/documents/${id}`), [collection, id]);
+  const at = Number(new URLSearchParams(location.search).get("at") ?? NaN);
+  const found = document_.data;
+  const isMarked = (passage) => passage.from <= at && at < passage.to;
+  useEffect(() => {
+    const place = found && document.querySelector(".passages .marked");
+    if (place) place.scrollIntoView({ block: "center" });
+  }, [found]);
+  return html`<${Page} title=${found ? found.name : t("Document")} above=${html`<a href=${href(`/collections/${collection}`)}>${t("Collection")}</a>`}>
+    <${Loaded} of=${document_}>${(one) => html`
+      <${Facts} of=${[
+        [t("State"), html`<${State} of=${one} />`], [t("Kind"), one.mediaType || "–"], [t("Size"), bytes(one.size)],
+        one.pages && [t("Pages"), count(one.pages)], [t("Passages"), count(one.passages)], [t("Tokens"), count(one.tokens)], [t("Changed"), html`<${Time} at=${one.updatedAt} />`],
+      ]} />
+      <h2>${t("Passages")}</h2>
+      ${one.content.length === 0 ? html`<p class="empty">${t("There is nothing here yet.")}</p>` : html`<ol class="passages">${one.content.map((passage) => html`<li key=${passage.number} class=${isMarked(passage) ? "marked" : ""}>
+        <p class="dim">${t("Passage {n}", { n: passage.number + 1 })}${passage.page !== null && `, ${t("page {n}", { n: passage.page })}`}${passage.headings.length > 0 && ` – ${passage.headings.join(" › ")}`}</p>
+        <p class="passage">${isMarked(passage) ? html`<mark>${passage.text}</mark>` : passage.text}</p></li>`)}</ol>`}`}<//><//>`;
+}
+
+export function Ingestion() {
+  const [state, setState] = useState("");
+  const queue = useLoad(() => own("GET", `/ingestion?state=${state}`), [state], 3000);
+  return html`<${Page} title=${t("Ingestion")}>
+    <p class="dim">${t("What is on its way into your collections, and what could not be read. This page keeps itself up to date.")}</p>
+    <${Loaded} of=${queue}>${(rows) => html`<${List} label=${t("Documents under way or failed")} rows=${rows} empty=${t("Nothing is under way and nothing has failed.")} columns=${[
+      { name: t("Document"), show: (row) => html`<a href=${href(`/collections/${row.collection.id}/documents/${row.id}`)}>${row.name}</a>`, text: (row) => row.name },
+      { name: t("Collection"), show: (row) => html`<a href=${href(`/collections/${row.collection.id}`)}>${row.collection.name}</a>`, text: (row) => row.collection.name },
+      { name: t("State"), show: (row) => html`<${State} of=${row} />`, text: (row) => `${row.state} ${row.stateDetail}` },
+      { name: t("Since"), show: (row) => html`<${Time} at=${row.updatedAt} />`, text: (row) => row.updatedAt },
+    ]} actions=${may("create") && ((row) => ["failed", "cancelled"].includes(row.state) && html`<${Act} label=${t("Read {name} again", { name: row.name })}
+      does=${async () => { await own("POST", `/collections/${row.collection.id}/documents/${row.id}/retry`); await queue.reload(); }}>${t("Again")}<//>`)}>
+      <div class="filter"><label for="ingest-state">${t("State")}</label><select id="ingest-state" onChange=${(event) => setState(event.target.value)}>
+        <option value="">${t("under way or failed")}</option><option value="queued,parsing,embedding">${t("under way")}</option><option value="failed,cancelled">${t("failed")}</option></select></div><//>`}<//><//>`;
+}

@@ -1,0 +1,156 @@
+"""The console in a real browser: from the setup link to the bill, by what a person sees; and that everybody can use it."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anyio import to_thread
+from tests.browser.axe import violations
+from tests.browser.chromium import Page, chromium
+from tests.e2e.server import EMAIL, Server
+
+pytestmark = pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
+
+PASSWORD = "correct horse battery"
+PAGES = (
+    "/",
+    "/gateways",
+    "/gateways/new",
+    "/models",
+    "/collections",
+    "/ingestion",
+    "/usage",
+    "/users",
+    "/keys",
+    "/audit",
+    "/account",
+)
+_READY = (
+    "!!document.querySelector('main h1') && "
+    "![...document.querySelectorAll('[role=status]')].some((one) => one.textContent === 'Loading…')"
+)
+_QUIET = {
+    "DRAGOMAN_EMBEDDING__PROVIDER": "none",
+    "DRAGOMAN_MODELS__LOCAL__ENABLED": "false",
+}
+
+
+class Person:
+    """Somebody in front of the page."""
+
+    def __init__(self, page: Page, base: str) -> None:
+        self.page = page
+        self.base = base
+
+    async def goes_to(self, path: str) -> None:
+        await self.page.open(f"{self.base}/console{path}")
+        await self.page.until(_READY)
+
+    async def writes(self, **values: str) -> None:
+        for name, value in values.items():
+            await self.page.until(f"!!document.querySelector('[name={name}]')")
+            await self.page.run(
+                f"(() => {{ const field = document.querySelector('[name={name}]'); field.value = {value!r};"
+                " field.dispatchEvent(new Event('input', { bubbles: true })) })()"
+            )
+
+    async def clicks(self, text: str) -> None:
+        """Clicks the last button, link or label of exactly that text: what was opened last is nearest."""
+        found = f"[...document.querySelectorAll('button, a, label')].filter((one) => one.textContent.trim() === {text!r})"
+        await self.page.until(f"{found}.length > 0")
+        await self.page.run(f"{found}.at(-1).click()")
+
+    async def sees(self, text: str) -> None:
+        await self.page.until(f"document.body.innerText.includes({text!r})")
+
+    async def chooses_file(self, selector: str, path: Path) -> None:
+        root = await self.page.ask("DOM.getDocument")
+        found = await self.page.ask("DOM.querySelector", nodeId=root["root"]["nodeId"], selector=selector)
+        await self.page.ask("DOM.setFileInputFiles", files=[str(path)], nodeId=found["nodeId"])
+
+    async def looks(self, width: int, scheme: str) -> None:
+        await self.page.ask(
+            "Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=False
+        )
+        features: list[Any] = [{"name": "prefers-color-scheme", "value": scheme}]
+        await self.page.ask("Emulation.setEmulatedMedia", features=features)
+
+
+@pytest.fixture(scope="module")
+async def person(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -> AsyncGenerator[Person]:
+    """Somebody who has just set a password by a setup link."""
+    folder = tmp_path_factory.mktemp("console")
+    server = Server(folder / "data", _QUIET)
+    await to_thread.run_sync(server.start)
+    try:
+        told = await to_thread.run_sync(lambda: server.command("users", "setup-link", EMAIL))
+        async with Page(folder / "browser") as page:
+            made = Person(page, server.base)
+            await page.open(told.stdout.split()[0])
+            await made.sees(EMAIL)
+            await made.writes(password=PASSWORD, again=PASSWORD)
+            await made.clicks("Set the password and go on")
+            await made.sees("Latest failures")
+            yield made
+    finally:
+        await to_thread.run_sync(server.stop)
+
+
+async def test_from_a_document_to_an_answer_to_the_bill(person: Person, tmp_path: Path) -> None:
+    handbook = tmp_path / "handbook.md"
+    handbook.write_text("# Contracts\n\nThe notice period is three months to the end of a quarter.\n")
+    await person.goes_to("/collections")
+    await person.clicks("New collection")
+    await person.writes(name="Handbook")
+    await person.clicks("Create")
+    await person.page.until("!!document.querySelector('#files')")
+    await person.chooses_file("#files", handbook)
+    await person.sees("was taken in")
+    await person.page.until(
+        "[...document.querySelectorAll('tbody .badge.good')].some((one) => one.textContent === 'ready')"
+    )
+    await person.clicks("Query lab")
+    await person.writes(text="notice period")
+    await person.clicks("Search")
+    await person.sees("[1] handbook.md")
+    await person.goes_to("/gateways/new")
+    await person.writes(name="Helper", modelName="extractive")
+    await person.clicks("Handbook")
+    await person.clicks("Create")
+    await person.clicks("Test chat")
+    await person.page.until("!!document.querySelector('#ask')")
+    await person.page.run("document.querySelector('#ask').value = 'How long is the notice period?'")
+    await person.clicks("Ask")
+    await person.sees("Receipt")
+    assert "three months" in await person.page.run("document.querySelector('.turn.assistant').innerText")
+    assert await violations(person.page) == []
+    await person.goes_to("/usage")
+    await person.sees("extractive")
+    await person.goes_to("/audit")
+    await person.sees("gateway.created")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_everybody_can_use_each_page(person: Person, scheme: str) -> None:
+    for path in PAGES:
+        await person.looks(1200, scheme)
+        await person.goes_to(path)
+        assert (path, await violations(person.page)) == (path, [])
+        await person.looks(320, scheme)
+        wide = await person.page.run("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{path} is {wide} pixels too wide for 320"
+
+
+async def test_who_signs_out_has_to_sign_in_again(person: Person) -> None:
+    await person.looks(1200, "light")
+    await person.goes_to("/")
+    await person.clicks("Sign out")
+    await person.page.until("!!document.querySelector('[name=password]')")
+    assert await violations(person.page) == []
+    await person.writes(email=EMAIL, password="wrong password")
+    await person.clicks("Sign in")
+    await person.sees("E-mail and password do not belong together.")
+    await person.writes(password=PASSWORD)
+    await person.clicks("Sign in")
+    await person.sees("Latest failures")
