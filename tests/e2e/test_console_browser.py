@@ -18,6 +18,11 @@ PAGES = (
     "/gateways",
     "/gateways/new",
     "/models",
+    "/skills",
+    "/memories",
+    "/approvals",
+    "/runs",
+    "/chats",
     "/collections",
     "/ingestion",
     "/usage",
@@ -125,10 +130,66 @@ async def test_from_a_document_to_an_answer_to_the_bill(person: Person, tmp_path
     await person.sees("Receipt")
     assert "three months" in await person.page.run("document.querySelector('.turn.assistant').innerText")
     assert await violations(person.page) == []
+    await person.goes_to("/runs")
+    await person.page.run("document.querySelector('tbody a').click()")
+    await person.sees("Answered tokens")
+    assert await violations(person.page) == []
     await person.goes_to("/usage")
     await person.sees("extractive")
     await person.goes_to("/audit")
     await person.sees("gateway.created")
+
+
+async def test_a_person_answers_in_a_web_chat(person: Person) -> None:
+    await person.goes_to("/gateways/new")
+    await person.writes(name="Desk", modelName="extractive")
+    await person.clicks("Create")
+    await person.sees("Test chat")
+    await person.goes_to("/chats")
+    await person.clicks("New web chat")
+    await person.writes(name="Shop")
+    await person.clicks("Save")
+    await person.sees('data-client="')
+    assert await violations(person.page) == []
+    await person.clicks("Settings")
+    await person.writes(origins="https://www.example.com", helloLabel="Good day")
+    await person.clicks("Save")
+    await person.clicks("Page and widget")
+    await person.sees("Pages of https://www.example.com may show it.")
+    await person.clicks("Start a conversation")
+    await person.sees("/chat/")
+    await person.clicks("Conversations on the page")
+    await person.clicks("Open")
+    await person.sees("The agent answers")
+    await person.clicks("Answer myself")
+    await person.sees("A person answers")
+    await person.writes(text="We are open until six.")
+    await person.clicks("Send")
+    await person.page.until("!!document.querySelector('.transcript li')")
+    await person.sees("We are open until six.")
+    assert await violations(person.page) == []
+    await person.clicks("Let the agent answer")
+    await person.sees("The agent answers")
+    await person.clicks("✕")
+    for tab in ("Messaging services", "Conversations on services", "Planned messages", "Not delivered"):
+        await person.clicks(tab)
+        await person.page.until(_READY)
+        assert (tab, await violations(person.page)) == (tab, [])
+
+
+async def test_a_skill_is_written_and_changed(person: Person) -> None:
+    await person.goes_to("/skills")
+    await person.clicks("New skill")
+    await person.writes(slug="refunds", description="About refunds", instructions="Refund within 30 days.")
+    await person.clicks("Save")
+    await person.sees("refunds")
+    await person.clicks("Change")
+    await person.writes(instructions="Refund within 14 days.")
+    await person.clicks("Save")
+    await person.page.until("!document.querySelector('dialog')")
+    await person.clicks("Change")
+    await person.page.until("document.querySelector('[name=instructions]')?.value.includes('14 days')")
+    assert await violations(person.page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -6,7 +6,9 @@ import { enter, may, me, own } from "./api.js";
 import { announced, Page } from "./parts.js";
 import { go, href, route } from "./route.js";
 import { t } from "./texts.js";
+import { Approvals, Memories, Run, Runs, Skills } from "./pages/agents.js";
 import { Audit } from "./pages/audit.js";
+import { Chat, Chats } from "./pages/chats.js";
 import { Login, Setup } from "./pages/entry.js";
 import { Gateway, Gateways, NewGateway } from "./pages/gateways.js";
 import { Home } from "./pages/home.js";
@@ -18,7 +20,11 @@ import { Usage } from "./pages/usage.js";
 // Each group of the menu: its name, then path, name, page and, where not everybody may see it, the right it needs.
 const MENU = () => [
   ["", [["/", t("Home"), Home]]],
-  [t("Models"), [["/gateways", t("Gateways"), Gateways], ["/models", t("Models"), Models]]],
+  [t("Agents"), [
+    ["/gateways", t("Gateways"), Gateways], ["/models", t("Models"), Models], ["/skills", t("Skills"), Skills], ["/memories", t("Memories"), Memories],
+    ["/approvals", t("Approvals"), Approvals], ["/runs", t("Runs"), Runs],
+  ]],
+  [t("Customers"), [["/chats", t("Web chats"), Chats]]],
   [t("Knowledge"), [["/collections", t("Collections"), Collections], ["/ingestion", t("Ingestion"), Ingestion]]],
   [t("Administration"), [
     ["/usage", t("Usage"), Usage], ["/users", t("Users"), Users, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"],
@@ -29,7 +35,7 @@ const MENU = () => [
 const INNER = [
   ["/gateways/new", NewGateway], ["/gateways/:id", Gateway],
   ["/collections/:id", Collection], ["/collections/:collection/documents/:id", Document],
-  ["/account", Account],
+  ["/chats/:id", Chat], ["/runs/:id", Run], ["/account", Account],
 ];
 
 function found(path) {
