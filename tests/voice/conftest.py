@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.e2e.server import API_KEY, EMAIL, Server
 from voice_people import HZ
+from voice_services import Services
 
 from dragoman.adapters.rooms.host import EngineHost
 from dragoman.adapters.synthesizers.piper import PiperSynthesizer
@@ -61,6 +62,27 @@ def server(tmp_path_factory: pytest.TempPathFactory, weights_dir: Path) -> Gener
     running.start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="session")
+def services() -> Generator[Services]:
+    with Services() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def plain_server(tmp_path_factory: pytest.TempPathFactory, services: Services) -> Generator[Server]:
+    """A server that needs no weights: a provider on loopback thinks, speaks and listens."""
+    named, config = services.settings()
+    with Server(tmp_path_factory.mktemp("plain") / "data", named, config) as running:
+        yield running
+
+
+@pytest.fixture
+async def caller(plain_server: Server, anyio_backend: str) -> AsyncGenerator[httpx.AsyncClient]:
+    headers = {"authorization": f"Bearer {API_KEY}"}
+    async with httpx.AsyncClient(base_url=plain_server.base, headers=headers, timeout=60) as made:
+        yield made
 
 
 @pytest.fixture

@@ -68,7 +68,9 @@ def open_voice(
     tasks.start(sessions.run(), name="voice.sweep")
     engine = EngineHost(idle_seconds=voice.idle_seconds)
     stack.push_async_callback(engine.close)
-    bounds = CallBounds(voice.max_calls, voice.call_seconds, voice.silence_seconds)
+    bounds = CallBounds(
+        voice.max_calls, voice.call_seconds, voice.silence_seconds, patience=voice.answer_seconds
+    )
     calls = CallsService(sessions, engine, parts, bounds, tasks)
     return VoiceParts(voice_sessions=sessions, voice_calls=calls)
 

@@ -47,6 +47,12 @@ class VoiceSettings(Group):
     silence_seconds: int = Field(
         default=300, ge=5, le=86_400, description="A conversation in which nothing is said so long is ended."
     )
+    answer_seconds: int = Field(
+        default=30,
+        ge=1,
+        le=600,
+        description="An agent apologises when its model, speech or transcript stays out for so long.",
+    )
     idle_seconds: int = Field(
         default=900, ge=1, le=86_400, description="The process of conversations is let go after so long."
     )

@@ -1,11 +1,12 @@
 """The agent of a conversation: each of its senses is a request to the server."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import Agent, ModelSettings, llm, stt, tts
+from livekit.agents import Agent, ModelSettings, StopResponse, llm, stt, tts
 
 from dragoman.adapters.rooms.listening import Transcripts
 from dragoman.adapters.rooms.playing import OUTPUT_HZ
@@ -18,12 +19,17 @@ _ROLES = ("user", "assistant")
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """What the agent works with. ``tell`` sends an event to the client, ``mark`` notes a moment of the turn."""
+    """What the agent works with. ``tell`` sends an event to the client, ``mark`` notes a moment of the turn.
+
+    ``turn_over`` is called when the person's turn is. ``answers``: whether it answers by itself then.
+    """
 
     requests: Requests
     transcripts: Transcripts
     tell: Callable[[dict[str, Any]], None]
     mark: Callable[[str], None]
+    turn_over: Callable[[], None] = lambda: None
+    answers: bool = True
 
 
 class VoiceAgent(Agent):
@@ -40,14 +46,22 @@ class VoiceAgent(Agent):
         async for event in self._voice.transcripts.events(audio):
             yield event
 
+    async def on_user_turn_completed(self, turn_ctx: llm.ChatContext, new_message: llm.ChatMessage) -> None:
+        """Tells that a turn is over where the agent has to be asked for its answer."""
+        asyncio.get_running_loop().call_soon(self._voice.turn_over)
+        if not self._voice.answers:
+            self._voice.tell({"type": "turn_completed", "text": new_message.text_content or ""})
+            raise StopResponse
+
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
     ) -> AsyncIterator[str]:
         """The answer's text; an apology when there is none."""
         self._voice.mark("asked")
-        answered = False
+        answered = called = False
         try:
             async for piece in self._voice.requests.think(_messages(chat_ctx)):
+                called = called or piece.get("called", False)
                 if piece.get("citations"):
                     self._voice.tell({"type": "citations", "citations": piece["citations"]})
                 if piece.get("tool"):
@@ -57,6 +71,8 @@ class VoiceAgent(Agent):
                         self._voice.mark("first_token")
                     answered = True
                     yield text
+            if not answered and not called:
+                raise AskedInVainError("The model gave no answer.")
         except AskedInVainError as error:
             self._voice.tell({"type": "error", "code": "llm_failed", "message": str(error)})
             yield _APOLOGY if not answered else f" {_APOLOGY}"

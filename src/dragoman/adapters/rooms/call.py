@@ -21,6 +21,7 @@ _WAITING_FRAMES = 250
 _LONGEST_WAIT = 2.5
 _RESUME_SECONDS = 2.0
 _LONGEST_TEXT = 8000
+_NOT_HEARD = "Sorry, I could not hear that. Please say it again."
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -63,14 +64,21 @@ class Call:
         self._spec, self._tell = spec, tell
         self._tasks = TaskOwner()
         self._marks: dict[str, float] = {}
+        self._turn_open = self._asked = False
         self._microphone = _Microphone()
-        self._ears = Ears()
+        self._ears = Ears(changed=self._person_changed)
         self._vad = CallVad(spec.detection, self._ears)
-        transcripts = Transcripts(self._ears, requests, spec.listening, self._tasks, self._deaf)
+        transcripts = Transcripts(
+            self._ears, requests, spec.listening, self._tasks, failed=self._deaf, nothing=self._turn_over
+        )
         self._output = PacedOutput(
             emit, clear, self._tasks, ambience=spec.ambience, started=self._first_sound
         )
-        self._agent = VoiceAgent(Voice(requests, transcripts, tell, self._mark))
+        self._agent = VoiceAgent(
+            Voice(
+                requests, transcripts, tell, self._mark, turn_over=self._turn_over, answers=spec.turns.answers
+            )
+        )
         self._session: AgentSession[None] = AgentSession(
             stt=NoStt(),
             llm=NoLlm(),
@@ -83,7 +91,6 @@ class Call:
         )
         self._session.input.audio = self._microphone
         self._session.output.audio = self._output
-        self._session.on("user_state_changed", self._user_changed)
         self._session.on("agent_state_changed", self._agent_changed)
         self._session.on("user_input_transcribed", self._transcribed)
         self._session.on("conversation_item_added", self._added)
@@ -110,8 +117,18 @@ class Call:
         self._session.generate_reply(user_input=text)
 
     def reply(self) -> None:
-        """Has the agent go on without anything new from the person."""
-        self._session.generate_reply()
+        """Has the agent go on; what the person is still saying comes first."""
+        if not self._turn_open:
+            self._session.generate_reply()
+        elif not self._spec.turns.answers:
+            # A turn that ends would cut off what is said meanwhile.
+            self._asked = True
+
+    def _turn_over(self) -> None:
+        self._turn_open = False
+        asked, self._asked = self._asked, False
+        if asked:
+            self._session.generate_reply()
 
     def say(self, text: str) -> None:
         """Has the agent say something."""
@@ -120,6 +137,10 @@ class Call:
     def interrupt(self) -> None:
         """Stops what the agent is saying."""
         self._session.interrupt(force=True)
+
+    def played(self, milliseconds: int) -> None:
+        """Takes how much of the utterance under way the client has played."""
+        self._output.played(milliseconds / 1000)
 
     async def close(self) -> None:
         """Ends the conversation and everything that belongs to it."""
@@ -130,15 +151,18 @@ class Call:
         self._marks[name] = time.monotonic()
 
     def _deaf(self, reason: str) -> None:
+        """Says that something was said which could not be understood."""
         self._tell({"type": "error", "code": "stt_failed", "message": reason})
+        self._session.say(_NOT_HEARD)
 
-    def _user_changed(self, event: Any) -> None:
-        if event.new_state == "speaking":
-            self._tell({"type": "speech_started"})
-        elif event.old_state == "speaking":
+    def _person_changed(self, speaking: bool) -> None:
+        if speaking:
+            self._turn_open = True
+            self._tell({"type": "speech_started", "at": round(self._ears.began_at, 3)})
+        else:
             now = time.monotonic()
             self._marks = {"ended": now - self._ears.silence, "stopped": now}
-            self._tell({"type": "speech_stopped"})
+            self._tell({"type": "speech_stopped", "at": round(self._ears.ended_at, 3)})
 
     def _agent_changed(self, event: Any) -> None:
         state = event.new_state
@@ -190,5 +214,8 @@ def _turns(spec: VoiceSpec) -> Any:
             "resume_false_interruption": True,
             "false_interruption_timeout": _RESUME_SECONDS,
         },
-        "preemptive_generation": {"enabled": True, "preemptive_tts": turns.speak_early},
+        "preemptive_generation": {
+            "enabled": turns.think_early,
+            "preemptive_tts": turns.think_early and turns.speak_early,
+        },
     }

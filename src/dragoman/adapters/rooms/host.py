@@ -32,6 +32,9 @@ _START_SECONDS = 60.0
 _ANSWER_SECONDS = 20.0
 _REPORT_BYTES = 2000
 _HEAR = struct.Struct(">B")
+# Longer answers are cut: nobody listens for half an hour, and a model that does not stop must not fill the memory.
+_LONGEST_ANSWER = 20_000
+_LONGEST_PHRASE_BYTES = 24_000 * 2 * 180
 _PACKAGES = ("livekit.agents", "livekit.plugins.silero", "aiortc", "av")
 # Nothing else of the parent's environment reaches the child: provider keys live there.
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -166,6 +169,18 @@ class _Call:
         """Stops what the agent is saying."""
         self._send(Kind.INTERRUPT, b"{}")
 
+    def played(self, milliseconds: int) -> None:
+        """Takes how much the client has played."""
+        self._send(Kind.PLAYED, orjson.dumps({"ms": milliseconds}))
+
+    def relay(self, text: str) -> None:
+        """Sends a text over the data channel."""
+        self._send(Kind.RELAY, text.encode())
+
+    def retune(self, spec: VoiceSpec) -> None:
+        """Goes on with other settings."""
+        self._send(Kind.RETUNE, orjson.dumps({"spec": asdict(spec)}))
+
     async def answer(self, offer: str) -> str:
         """The answer to a WebRTC offer."""
         self._answered = asyncio.get_running_loop().create_future()
@@ -205,7 +220,7 @@ class _Call:
             case Kind.ANSWER:
                 if self._answered is not None and not self._answered.done():
                     self._answered.set_result(frame.json())
-            case Kind.THINK_STOP | Kind.SPEAK_STOP:
+            case Kind.THINK_STOP | Kind.SPEAK_STOP | Kind.HEAR_STOP:
                 task = self._work.pop(frame.json()["id"], None)
                 if task is not None:
                     task.cancel()
@@ -234,17 +249,26 @@ class _Call:
 
     async def _think(self, number: int, messages: list[Any]) -> None:
         end: dict[str, Any] = {"id": number, "done": True}
+        left = _LONGEST_ANSWER
         try:
             async with aclosing(_closable(self._mind.think(messages))) as thoughts:
                 async for thought in thoughts:
                     piece: dict[str, Any] = {"id": number}
                     if thought.text:
-                        piece["text"] = thought.text
+                        piece["text"] = thought.text[:left]
+                        left -= len(thought.text)
                     if thought.citations:
                         piece["citations"] = [dict(citation) for citation in thought.citations]
                     if thought.tool is not None:
                         piece["tool"] = dict(thought.tool)
+                    if thought.call is not None:
+                        piece["called"] = True
+                    if len(piece) == 1:
+                        continue
                     self._send(Kind.THOUGHT, orjson.dumps(piece))
+                    if left <= 0:
+                        log.warning("voice.answer_cut", characters=_LONGEST_ANSWER)
+                        break
         except DragomanError as error:
             end = {"id": number, "error": error.detail}
         except Exception:
@@ -265,10 +289,15 @@ class _Call:
 
     async def _speak(self, number: int, text: str) -> None:
         end: dict[str, Any] = {"id": number}
+        left = _LONGEST_PHRASE_BYTES
         try:
             async with aclosing(_closable(self._mind.speak(text))) as sounds:
                 async for sound in sounds:
-                    self._send(Kind.SPOKEN, numbered(number, sound))
+                    self._send(Kind.SPOKEN, numbered(number, sound[:left]))
+                    left -= len(sound)
+                    if left <= 0:
+                        end["error"] = "The speech does not end."
+                        break
         except DragomanError as error:
             end["error"] = error.detail
         except Exception:
@@ -386,6 +415,8 @@ def _told(setup: CallSetup) -> dict[str, Any]:
         "ice_servers": list(setup.ice_servers),
         "room_url": setup.room_url,
         "room_token": setup.room_token,
+        "relayed": setup.relayed,
+        "patience": setup.patience,
     }
 
 

@@ -28,6 +28,7 @@ class Transcripts:
         requests: decodes.
         tasks: owner of decoding in the background.
         failed: told in words when a decoding failed.
+        nothing: told when there were no words in what sounded like speech.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class Transcripts:
         requests: Requests,
         listening: Listening,
         tasks: TaskOwner,
+        *,
         failed: Callable[[str], None],
+        nothing: Callable[[], None],
     ) -> None:
         self._ears, self._requests, self._listening = ears, requests, listening
-        self._tasks, self._failed = tasks, failed
+        self._tasks, self._failed, self._nothing = tasks, failed, nothing
         self._events: asyncio.Queue[stt.SpeechEvent] = asyncio.Queue(_WAITING)
         self._guess: asyncio.Task[dict[str, Any]] | None = None
         self._interim: asyncio.Task[None] | None = None
@@ -101,6 +104,8 @@ class Transcripts:
         heard = await (guess if guess is not None else self._heard(sound, final=True))
         if heard.get("text"):
             self._send(stt.SpeechEventType.FINAL_TRANSCRIPT, heard)
+        else:
+            self._nothing()
 
     async def _heard(self, sound: bytes, *, final: bool) -> dict[str, Any]:
         self.decoded_seconds += len(sound) / 2 / INPUT_HZ

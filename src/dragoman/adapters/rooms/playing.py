@@ -33,16 +33,34 @@ class _Segment:
     captured: float = 0.0
     sent: float = 0.0
     whole: bool = False
+    reported: tuple[float, float] | None = None
+
+    def position(self) -> float:
+        """The second that is being heard: by what was sent, or earlier by what the client says it has played."""
+        position = self.sent - _LEAD_SECONDS
+        if self.reported is not None:
+            played, at = self.reported
+            position = min(position, played + time.monotonic() - at)
+        return max(0.0, position)
+
+    def remaining(self) -> float:
+        """The seconds that a client which plays later than it is sent has still to play."""
+        if self.reported is None:
+            return 0.0
+        played, at = self.reported
+        return max(0.0, self.captured - played - (time.monotonic() - at))
 
     def heard(self, position: float) -> str:
         """The words that were out by then."""
         text: list[str] = []
         ends = [start for _, start in self.phrases[1:]] + [self.captured]
-        for (phrase, start), end in zip(self.phrases, ends, strict=True):
-            if position >= end and self.whole:
+        for number, ((phrase, start), end) in enumerate(zip(self.phrases, ends, strict=True), 1):
+            # The sound of the last phrase may still be coming.
+            known = self.whole or number < len(self.phrases)
+            if position >= end and known:
                 text.append(phrase)
                 continue
-            length = max(end - start, len(phrase) / _CHARACTERS_A_SECOND if not self.whole else 0.0)
+            length = max(end - start, 0.0 if known else len(phrase) / _CHARACTERS_A_SECOND)
             share = min(1.0, max(0.0, (position - start) / length)) if length else 1.0
             words = _WORD.findall(phrase)
             text.append("".join(words[: int(len(words) * share)]).strip())
@@ -131,6 +149,12 @@ class PacedOutput(io.AudioOutput):
         self._paused = False
         self._wake.set()
 
+    def played(self, seconds: float) -> None:
+        """Takes how much of the utterance the client has played."""
+        segment = self._segment
+        if segment is not None and seconds <= segment.sent:
+            segment.reported = (seconds, time.monotonic())
+
     @property
     def speaking(self) -> bool:
         """Whether something is to be heard."""
@@ -139,11 +163,12 @@ class PacedOutput(io.AudioOutput):
     def _take_back(self) -> None:
         """What was sent ahead of its time was dropped, so it is not counted as heard."""
         if self._segment is not None:
-            self._segment.sent = max(0.0, self._segment.sent - _LEAD_SECONDS)
+            self._segment.sent = self._segment.position()
+            self._segment.reported = None
 
     def _finish(self, segment: _Segment, *, interrupted: bool) -> None:
         self._segment = None
-        position = max(0.0, segment.sent - _LEAD_SECONDS) if interrupted else segment.captured
+        position = segment.position() if interrupted else segment.captured
         self.on_playback_finished(
             playback_position=position,
             interrupted=interrupted,
@@ -176,7 +201,11 @@ class PacedOutput(io.AudioOutput):
         segment = self._segment
         if segment is None or not segment.whole or self._buffer or self._paused:
             return
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        await asyncio.sleep(max(0.0, due - time.monotonic(), segment.remaining()))
+        if segment.remaining() > 0:
+            # The client has told meanwhile that it is later still.
+            self._wake.set()
+            return
         if self._segment is segment and not self._buffer and not self._paused:
             self._finish(segment, interrupted=False)
 

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import orjson
@@ -11,9 +11,6 @@ import orjson
 from dragoman.adapters.rooms.wire import Frame, Kind, numbered
 
 _HEAR = struct.Struct(">B")
-_WAITING = 512
-_HEAR_SECONDS = 60.0
-_PIECE_SECONDS = 120.0
 
 
 class AskedInVainError(Exception):
@@ -25,10 +22,12 @@ class Requests:
 
     Args:
         send: puts a message on the pipe.
+        patience: seconds to wait for an answer, and for each further piece of it.
     """
 
-    def __init__(self, send: Callable[[Kind, bytes], None]) -> None:
+    def __init__(self, send: Callable[[Kind, bytes], None], *, patience: float = 30.0) -> None:
         self._send = send
+        self._patience = patience
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Queue[Any]] = {}
 
@@ -41,7 +40,8 @@ class Requests:
             answer = frame.json()
             number = answer["id"]
         queue = self._waiting.get(number)
-        if queue is not None and not queue.full():
+        # The server bounds every answer, so nothing has to be dropped here.
+        if queue is not None:
             queue.put_nowait(answer)
 
     async def think(self, messages: list[dict[str, str]]) -> AsyncIterator[dict[str, Any]]:
@@ -51,28 +51,26 @@ class Requests:
         done = False
         try:
             while True:
-                piece = await _next(queue)
-                if piece.get("error"):
-                    done = True
-                    raise AskedInVainError(piece["error"])
-                if piece.get("done"):
-                    done = True
-                    return
-                yield piece
+                for piece in _joined([await self._next(queue), *_ready(queue)]):
+                    done = bool(piece.get("error") or piece.get("done"))
+                    if piece.get("error"):
+                        raise AskedInVainError(piece["error"])
+                    if done:
+                        return
+                    yield piece
         finally:
             self._closed(number, None if done else Kind.THINK_STOP)
 
     async def hear(self, sound: bytes, *, final: bool) -> dict[str, Any]:
         """The transcript of 16 kHz samples."""
         number, queue = self._opened()
+        done = False
         try:
             self._send(Kind.HEAR, numbered(number, _HEAR.pack(final) + sound))
-            async with asyncio.timeout(_HEAR_SECONDS):
-                answer = await queue.get()
-        except TimeoutError as error:
-            raise AskedInVainError("Listening took too long.") from error
+            answer = await self._next(queue)
+            done = True
         finally:
-            self._closed(number, None)
+            self._closed(number, None if done else Kind.HEAR_STOP)
         if answer.get("error"):
             raise AskedInVainError(answer["error"])
         return answer
@@ -84,7 +82,7 @@ class Requests:
         done = False
         try:
             while True:
-                piece = await _next(queue)
+                piece = await self._next(queue)
                 if isinstance(piece, bytes):
                     yield piece
                     continue
@@ -97,7 +95,7 @@ class Requests:
 
     def _opened(self) -> tuple[int, asyncio.Queue[Any]]:
         number = next(self._numbers)
-        queue: asyncio.Queue[Any] = asyncio.Queue(_WAITING)
+        queue: asyncio.Queue[Any] = asyncio.Queue()
         self._waiting[number] = queue
         return number, queue
 
@@ -106,10 +104,28 @@ class Requests:
         if stop is not None:
             self._send(stop, orjson.dumps({"id": number}))
 
+    async def _next(self, queue: asyncio.Queue[Any]) -> Any:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await queue.get()
+        except TimeoutError as error:
+            raise AskedInVainError("The answer did not come in time.") from error
 
-async def _next(queue: asyncio.Queue[Any]) -> Any:
-    try:
-        async with asyncio.timeout(_PIECE_SECONDS):
-            return await queue.get()
-    except TimeoutError as error:
-        raise AskedInVainError("The server did not answer in time.") from error
+
+def _ready(queue: asyncio.Queue[Any]) -> list[Any]:
+    """What has come already."""
+    return [queue.get_nowait() for _ in range(queue.qsize())]
+
+
+def _joined(pieces: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The pieces with texts that follow each other made one: who writes quickly makes no more events for it."""
+    held: dict[str, Any] | None = None
+    for piece in pieces:
+        if held is not None and set(piece) == set(held) == {"id", "text"}:
+            held = {**held, "text": held["text"] + piece["text"]}
+            continue
+        if held is not None:
+            yield held
+        held = piece
+    if held is not None:
+        yield held

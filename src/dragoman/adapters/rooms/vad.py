@@ -31,14 +31,20 @@ def _session() -> Any:
 class Ears:
     """Who is told at once: of a beginning, of growing silence (seconds), of speech going on, of the end.
 
-    ``buffer`` is what was said so far, ``silence`` how long it had been quiet at the last end.
+    ``changed`` is told, too, whether there is speech now.
+
+    ``buffer`` is what was said so far, ``silence`` how long it had been quiet at the last end, ``began_at`` and ``ended_at`` the
+    seconds of all sound at which the last speech begins, with its padding, and was known to have ended.
     """
 
     began: Callable[[], None] = lambda: None
     loud: Callable[[], None] = lambda: None
     quiet: Callable[[float], None] = lambda seconds: None
     ended: Callable[[bytes], None] = lambda sound: None
+    changed: Callable[[bool], None] = lambda speaking: None
     silence: float = 0.0
+    began_at: float = 0.0
+    ended_at: float = 0.0
     buffer: bytearray = field(default_factory=bytearray)
 
 
@@ -81,6 +87,7 @@ class _Stream(vad.VADStream):
         self._step = self._window * INPUT_HZ // rate * _SAMPLE
         self._resampler = Resampler(INPUT_HZ, rate)
         self._release = max(owner.detection.threshold - _HYSTERESIS, _LEAST_RELEASE)
+        self._clock = 0.0
         self._reset()
         super().__init__(owner)
 
@@ -111,6 +118,7 @@ class _Stream(vad.VADStream):
         values = samples(window).astype(np.float32) / 32768.0
         probability = float(self._model(values))
         self._total += self._seconds
+        self._clock += self._seconds
         self._keep(source)
         loud = probability >= (self._release if self._speaking else self._detection.threshold)
         if loud:
@@ -140,7 +148,9 @@ class _Stream(vad.VADStream):
 
     def _begin(self, probability: float) -> None:
         self._speaking, self._spoken = True, self._speech
+        self._ears.began_at = max(0.0, self._clock - len(self._ears.buffer) / _SAMPLE / INPUT_HZ)
         self._ears.began()
+        self._ears.changed(True)
         self._send(vad.VADEventType.START_OF_SPEECH, probability, bytes(self._ears.buffer))
 
     def _fall_silent(self, probability: float) -> None:
@@ -151,7 +161,8 @@ class _Stream(vad.VADStream):
             return
         self._speaking = self._hushed = False
         sound = bytes(self._ears.buffer)
-        self._ears.silence = silence
+        self._ears.silence, self._ears.ended_at = silence, self._clock
+        self._ears.changed(False)
         self._ears.ended(sound)
         self._spoken = max(0.0, self._spoken - self._silence)
         self._send(vad.VADEventType.END_OF_SPEECH, probability, b"")

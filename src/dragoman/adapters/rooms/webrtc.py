@@ -30,6 +30,8 @@ _SAMPLES = int(_TRACK_HZ * FRAME_SECONDS)
 _WAITING_FRAMES = 50
 _WAITING_EVENTS = 200
 _ANSWER_SECONDS = 15.0
+# A browser that has the answer connects within a moment, or never.
+_CONNECT_SECONDS = 30.0
 
 
 class _AgentTrack(MediaStreamTrack):
@@ -94,7 +96,7 @@ class Peer:
         self._sound, self._text, self._gone = sound, text, gone
         self._track = _AgentTrack()
         self._channel: RTCDataChannel | None = None
-        self._early: deque[dict[str, Any]] = deque(maxlen=_WAITING_EVENTS)
+        self._early: deque[str] = deque(maxlen=_WAITING_EVENTS)
         self._tasks = TaskOwner()
         self._connection.on("track", self._heard)
         self._connection.on("datachannel", self._opened)
@@ -106,7 +108,13 @@ class Peer:
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             self._connection.addTrack(self._track)
             await self._connection.setLocalDescription(await self._connection.createAnswer())
+        self._tasks.start(self._expected(), name="voice.expected")
         return self._connection.localDescription.sdp
+
+    async def _expected(self) -> None:
+        await asyncio.sleep(_CONNECT_SECONDS)
+        if self._connection.connectionState in ("new", "connecting"):
+            self._gone("not_connected")
 
     def play(self, frame: bytes) -> None:
         """Takes 20 ms of the agent's sound."""
@@ -116,12 +124,12 @@ class Peer:
         """Forgets what was not sent yet."""
         self._track.drop()
 
-    def tell(self, event: dict[str, Any]) -> None:
-        """Sends an event, once there is a channel."""
+    def tell(self, text: str) -> None:
+        """Sends a message, once there is a channel."""
         if self._channel is not None and self._channel.readyState == "open":
-            self._channel.send(orjson.dumps(event).decode())
+            self._channel.send(text)
         else:
-            self._early.append(event)
+            self._early.append(text)
 
     async def close(self) -> None:
         """Ends the connection."""
@@ -146,7 +154,7 @@ class Peer:
         self._channel = channel
         channel.on("message", self._message)
         while self._early:
-            channel.send(orjson.dumps(self._early.popleft()).decode())
+            channel.send(self._early.popleft())
 
     def _message(self, data: object) -> None:
         if not isinstance(data, str):

@@ -27,6 +27,8 @@ class Kind(IntEnum):
     SAY = 8
     MUTE = 9
     REPLY = 10
+    RELAY = 11
+    RETUNE = 12
     THOUGHT = 20
     HEARD = 21
     SPOKEN = 22
@@ -41,6 +43,7 @@ class Kind(IntEnum):
     SPEAK_STOP = 46
     ANSWER = 47
     ENDED = 48
+    HEAR_STOP = 49
 
 
 @dataclass(frozen=True, slots=True)

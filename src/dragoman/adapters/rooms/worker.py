@@ -21,7 +21,7 @@ from dragoman.kit.tasks import TaskOwner
 
 _SPEC = TypeAdapter(VoiceSpec)
 _PR_SET_PDEATHSIG = 1
-_WHEN_BEGUN = (Kind.TEXT, Kind.SAY, Kind.INTERRUPT, Kind.REPLY)
+_WHEN_BEGUN = (Kind.TEXT, Kind.SAY, Kind.INTERRUPT, Kind.REPLY, Kind.RETUNE)
 _MOST_EARLY = 50
 _ANSWERS = (Kind.THOUGHT, Kind.HEARD, Kind.SPOKEN, Kind.SPOKEN_END)
 
@@ -31,7 +31,8 @@ class _Conversation:
 
     def __init__(self, worker: "Worker", number: int, setup: dict[str, Any]) -> None:
         self._worker, self._number = worker, number
-        self.requests = Requests(self.send)
+        self._relayed = bool(setup.get("relayed"))
+        self.requests = Requests(self.send, patience=setup.get("patience", 30.0))
         self._incoming = Incoming(setup["input"])
         self._outgoing = Outgoing(setup["output"])
         self._muted = False
@@ -42,21 +43,30 @@ class _Conversation:
             self.peer = Peer(
                 setup.get("ice_servers", []), sound=self._heard, text=self._control, gone=self._gone
             )
-        self.call = Call(
-            _SPEC.validate_python(setup["spec"]),
-            self.requests,
-            tell=self.tell,
-            emit=self._emit,
-            clear=self._clear,
+        self.call = self._made(setup["spec"])
+
+    def _made(self, spec: dict[str, Any]) -> Call:
+        return Call(
+            _SPEC.validate_python(spec), self.requests, tell=self.tell, emit=self._emit, clear=self._clear
         )
+
+    async def retune(self, spec: dict[str, Any]) -> None:
+        """Goes on with other settings; the connection stays."""
+        old, self.call = self.call, self._made(spec)
+        await old.close()
+        await self.call.start()
 
     def send(self, kind: Kind, body: bytes) -> None:
         self._worker.send(self._number, kind, body)
 
     def tell(self, event: dict[str, Any]) -> None:
-        if self.peer is not None:
-            self.peer.tell(event)
+        if self.peer is not None and not self._relayed:
+            self.peer.tell(orjson.dumps(event).decode())
         self.send(Kind.EVENT, orjson.dumps(event))
+
+    def relay(self, text: str) -> None:
+        if self.peer is not None:
+            self.peer.tell(text)
 
     def take_sound(self, data: bytes) -> None:
         if not self._muted:
@@ -69,11 +79,16 @@ class _Conversation:
         self.call.sound(pcm)
 
     def _control(self, message: dict[str, Any]) -> None:
+        if self._relayed:
+            self.send(Kind.EVENT, orjson.dumps({"type": "client_message", "message": message}))
+            return
         match message.get("type"):
             case "text":
                 self.call.text(str(message.get("text", "")))
             case "interrupt":
                 self.call.interrupt()
+            case "playback" if isinstance(message.get("ms"), int):
+                self.call.played(message["ms"])
             case "stop":
                 self._gone("stopped")
             case _:
@@ -138,10 +153,17 @@ class Worker:
                 conversation.call.say(frame.json()["text"])
             case Kind.INTERRUPT:
                 conversation.call.interrupt()
+            case Kind.PLAYED:
+                conversation.call.played(frame.json()["ms"])
             case Kind.REPLY:
                 conversation.call.reply()
             case Kind.MUTE:
                 conversation.mute(frame.json()["muted"])
+            case Kind.RELAY:
+                conversation.relay(frame.body.decode())
+            case Kind.RETUNE:
+                conversation.begun = False
+                self._tasks.start(self._retune(frame, conversation), name="voice.retune")
             case Kind.OFFER:
                 self._tasks.start(self._answer(frame, conversation), name="voice.offer")
             case Kind.CLOSE:
@@ -170,10 +192,23 @@ class Worker:
             self._failed(number, error)
             return
         self.send(number, Kind.EVENT, orjson.dumps({"type": "opened"}))
+        self._begun(conversation)
+
+    async def _retune(self, frame: Frame, conversation: _Conversation) -> None:
+        try:
+            await conversation.retune(frame.json()["spec"])
+        except Exception as error:
+            logging.exception("a conversation could not go on")
+            self._calls.pop(frame.call, None)
+            self._failed(frame.call, error)
+            return
+        self._begun(conversation)
+
+    def _begun(self, conversation: _Conversation) -> None:
         conversation.begun = True
-        for frame in conversation.early:
-            self._command(conversation, frame)
-        conversation.early.clear()
+        early, conversation.early = conversation.early, []
+        for frame in early:
+            self.handle(frame)
 
     def _failed(self, number: int, error: Exception) -> None:
         reason = f"The conversation could not begin ({type(error).__name__})."

@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from dragoman.dialects.openai import audio, chat, embeddings, models, realtime, transcription
+from dragoman.dialects.openai import audio, chat, embeddings, models, realtime, realtime_calls, transcription
 from dragoman.dialects.openai.errors import render
 from dragoman.dialects.openai.responses import endpoints as responses
 from dragoman.domain.services import Services
@@ -58,7 +58,8 @@ def create_app(services: Services) -> FastAPI:
         title="Dragoman: OpenAI dialect", version="1", docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.services = services
-    for module in (chat, embeddings, audio, transcription, realtime, models, responses):
+    app.state.realtime_calls = realtime_calls.LiveCalls()
+    for module in (chat, embeddings, audio, transcription, realtime, realtime_calls, models, responses):
         app.include_router(module.router)
     app.add_exception_handler(DragomanError, _refused)
     app.add_exception_handler(HTTPException, _not_routed)

@@ -1,5 +1,6 @@
 """Realtime sessions over a WebSocket, and secrets that let a browser open one."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from dragoman.domain.accounts.credentials import parse_credentials
 from dragoman.domain.services import Services
 from dragoman.domain.voice.model import SessionDraft
 from dragoman.domain.voice.spec import Participant, VoiceSecrets, VoiceSpec
-from dragoman.kit.errors import DragomanError, InvalidInput, Unauthenticated
+from dragoman.kit.errors import DragomanError, Forbidden, InvalidInput, Unauthenticated
 
 router = APIRouter()
 
@@ -27,6 +28,7 @@ _KEY_PROTOCOL = "openai-insecure-api-key."
 _PROTOCOL = "realtime"
 _LEAST_SECONDS, _MOST_SECONDS, _USUAL_SECONDS = 10, 7200, 600
 _LONGEST_MESSAGE = 16 << 20
+_SEND_SECONDS = 10.0
 
 
 @router.post("/realtime/client_secrets")
@@ -87,39 +89,69 @@ async def realtime(socket: WebSocket) -> None:
     """
     offered = socket.scope["subprotocols"]
     await socket.accept(subprotocol=_PROTOCOL if _PROTOCOL in offered else None)
-
-    async def send(told: dict[str, Any]) -> None:
-        await socket.send_text(orjson.dumps(told).decode())
-
     try:
-        session = await _opened(socket, send)
+        session = await session_for(socket.app.state.services, _key(socket), socket.query_params.get("model"))
     except DragomanError as error:
-        await send(event("error", error={**_told(error), "event_id": None}))
+        await socket.send_text(
+            orjson.dumps(event("error", error={**_told(error), "event_id": None})).decode()
+        )
         await socket.close(4000 + error.status, error.detail[:100])
         return
+    session.begin()
     try:
-        await session.begin()
-        while True:
-            await session.take(_message(await socket.receive_text()))
-    except (WebSocketDisconnect, RuntimeError, KeyError):
-        return
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(_sent(socket, session))
+            await _received(socket, session)
+            sending.cancel()
     finally:
         await session.close()
 
 
-async def _opened(socket: WebSocket, send: Any) -> Realtime:
-    services: Services = socket.app.state.services
-    settings, model = Settings(), socket.query_params.get("model")
-    key = _key(socket)
+async def _sent(socket: WebSocket, session: Realtime) -> None:
+    """Sends what happens, and closes the connection at the end."""
+    try:
+        async for told in session.out.events():
+            async with asyncio.timeout(_SEND_SECONDS):
+                await socket.send_text(orjson.dumps(told).decode())
+        await socket.close(1000)
+    except (WebSocketDisconnect, RuntimeError, TimeoutError):
+        return
+
+
+async def _received(socket: WebSocket, session: Realtime) -> None:
+    """Takes what the client sends, until it has gone."""
+    try:
+        while True:
+            await session.take(_message(await socket.receive_text()))
+    except (WebSocketDisconnect, RuntimeError, KeyError):
+        return
+
+
+async def session_for(
+    services: Services, key: str, model: str | None, given: dict[str, Any] | None = None
+) -> Realtime:
+    """A session for a key, or for a secret with the settings that it was made for.
+
+    Raises:
+        Unauthenticated: neither holds.
+        NotFound: the caller has no such model.
+        InvalidInput: settings that cannot be.
+    """
+    settings = Settings()
     if key.startswith(_EPHEMERAL):
         opened = await services.voice_sessions.of_token(key.removeprefix(_EPHEMERAL))
         caller = opened.caller
         stored = opened.shown.get("session")
         settings.update(stored if isinstance(stored, dict) else {})
-        model = settings.config.model or model
     else:
         caller = await services.accounts.keys.authenticate_slow(key)
-    return Realtime(services, caller, settings, await _thinker(services, caller, model), send)
+        if caller.key_kind == "public":
+            raise Forbidden(
+                "A public key may not be used here; use a private one.", code="private_key_needed"
+            )
+    settings.update(given or {})
+    model = settings.config.model or model
+    return Realtime(services, caller, settings, await _thinker(services, caller, model))
 
 
 async def _thinker(services: Services, caller: Caller, model: str | None) -> str | None:

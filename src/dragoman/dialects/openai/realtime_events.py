@@ -5,6 +5,9 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
+from dragoman.domain.messages.events import Finished, Usage
+from dragoman.domain.messages.parts import ToolCall
+
 Event = dict[str, Any]
 
 
@@ -30,30 +33,71 @@ def user_item(item_id: str, content: list[dict[str, Any]]) -> Event:
     }
 
 
+def call_item(item_id: str, call: ToolCall, status: str) -> Event:
+    """A call that the client is to carry out."""
+    return {
+        "id": item_id,
+        "object": "realtime.item",
+        "type": "function_call",
+        "status": status,
+        "call_id": call.id,
+        "name": call.name,
+        "arguments": call.arguments if status != "in_progress" else "",
+    }
+
+
+def call_events(
+    response_id: str, place: int, item_id: str, call: ToolCall, before: str | None
+) -> list[Event]:
+    """A call from its beginning to its end."""
+    at = {"response_id": response_id, "output_index": place}
+    whose = {**at, "item_id": item_id, "call_id": call.id}
+    begun, ended = call_item(item_id, call, "in_progress"), call_item(item_id, call, "completed")
+    return [
+        event("response.output_item.added", item=begun, **at),
+        event("conversation.item.added", previous_item_id=before, item=begun),
+        event("response.function_call_arguments.delta", delta=call.arguments, **whose),
+        event("response.function_call_arguments.done", arguments=call.arguments, name=call.name, **whose),
+        event("response.output_item.done", item=ended, **at),
+        event("conversation.item.done", previous_item_id=before, item=ended),
+    ]
+
+
 @dataclass(slots=True)
 class Answer:
-    """One response under way. ``spoken`` says whether it is sound with a transcript or text alone."""
+    """One response under way. ``spoken`` says whether it is sound with a transcript or text alone.
+
+    ``kept``: whether it becomes part of the conversation. Its message begins with the first words.
+    """
 
     spoken: bool
-    previous: str | None
     metadata: Any = None
+    kept: bool = True
     id: str = field(default_factory=lambda: new_id("resp"))
     item: str = field(default_factory=lambda: new_id("item"))
+    previous: str | None = None
     text: str = ""
+    bytes_sent: int = 0
+    started: bool = False
+    thinking: bool = False
+    thought: bool = False
+    voiced: bool = False
+    calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    output: list[Event] = field(default_factory=list[Event])
+    end: Finished | None = None
 
     @property
     def _place(self) -> dict[str, Any]:
         return {"response_id": self.id, "item_id": self.item, "output_index": 0, "content_index": 0}
 
     def _part(self, text: str) -> dict[str, Any]:
-        return (
-            {"type": "output_audio", "transcript": text}
-            if self.spoken
-            else {"type": "output_text", "text": text}
-        )
+        if self.spoken:
+            return {"type": "output_audio", "transcript": text}
+        return {"type": "output_text", "text": text}
 
-    def _message(self, status: str) -> Event:
-        content = [self._part(self.text)] if status != "in_progress" else []
+    def message(self, status: str, text: str | None = None) -> Event:
+        """The answer as an item; ``text`` instead of all that was written."""
+        content = [self._part(self.text if text is None else text)] if status != "in_progress" else []
         return {
             "id": self.item,
             "object": "realtime.item",
@@ -63,33 +107,31 @@ class Answer:
             "content": content,
         }
 
-    def _response(self, status: str, output: list[Event], details: Any = None) -> Event:
+    def response(self, status: str, details: Any = None) -> Event:
+        """The response as it is now."""
         return {
             "id": self.id,
             "object": "realtime.response",
             "status": status,
             "status_details": details,
-            "output": output,
+            "output": list(self.output),
             "output_modalities": ["audio" if self.spoken else "text"],
             "metadata": self.metadata,
-            "usage": None,
+            "usage": None if self.end is None else _usage(self.end.usage),
         }
 
-    def begun(self) -> list[Event]:
-        """The response, its item and its one part."""
-        return [
-            event("response.created", response=self._response("in_progress", [])),
-            event(
-                "response.output_item.added",
-                response_id=self.id,
-                output_index=0,
-                item=self._message("in_progress"),
-            ),
-            event(
-                "conversation.item.added", previous_item_id=self.previous, item=self._message("in_progress")
-            ),
-            event("response.content_part.added", part=self._part(""), **self._place),
-        ]
+    def created(self) -> Event:
+        """The response has begun."""
+        return event("response.created", response=self.response("in_progress"))
+
+    def begun(self, previous: str | None) -> list[Event]:
+        """Its message and the one part of it."""
+        self.started, self.previous = True, previous
+        item = self.message("in_progress")
+        told = [event("response.output_item.added", response_id=self.id, output_index=0, item=item)]
+        if self.kept:
+            told.append(event("conversation.item.added", previous_item_id=previous, item=item))
+        return [*told, event("response.content_part.added", part=self._part(""), **self._place)]
 
     def words(self, delta: str) -> Event:
         """More of the text."""
@@ -99,24 +141,38 @@ class Answer:
 
     def sound(self, data: bytes) -> Event:
         """More of the sound."""
+        self.bytes_sent += len(data)
         return event("response.output_audio.delta", delta=base64.b64encode(data).decode(), **self._place)
 
-    def ended(self, status: str, details: Any = None) -> list[Event]:
-        """Everything that is to be closed."""
-        closing = (
-            [
+    def ended(self, item: Event) -> list[Event]:
+        """The end of its message."""
+        self.output.append(item)
+        if self.spoken:
+            closing = [
                 event("response.output_audio.done", **self._place),
                 event("response.output_audio_transcript.done", transcript=self.text, **self._place),
             ]
-            if self.spoken
-            else [event("response.output_text.done", text=self.text, **self._place)]
-        )
-        state = "completed" if status == "completed" else "incomplete"
-        message = self._message(state)
-        return [
+        else:
+            closing = [event("response.output_text.done", text=self.text, **self._place)]
+        told = [
             *closing,
             event("response.content_part.done", part=self._part(self.text), **self._place),
-            event("response.output_item.done", response_id=self.id, output_index=0, item=message),
-            event("conversation.item.done", previous_item_id=self.previous, item=message),
-            event("response.done", response=self._response(status, [message], details)),
+            event("response.output_item.done", response_id=self.id, output_index=0, item=item),
         ]
+        if self.kept:
+            told.append(event("conversation.item.done", previous_item_id=self.previous, item=item))
+        return told
+
+
+def _usage(usage: Usage) -> dict[str, Any]:
+    return {
+        "total_tokens": usage.total_tokens,
+        "input_tokens": usage.prompt_tokens,
+        "output_tokens": usage.completion_tokens,
+        "input_token_details": {
+            "text_tokens": usage.prompt_tokens,
+            "audio_tokens": 0,
+            "cached_tokens": usage.cached_tokens,
+        },
+        "output_token_details": {"text_tokens": usage.completion_tokens, "audio_tokens": 0},
+    }

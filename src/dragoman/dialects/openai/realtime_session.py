@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.inference.ports import ToolChoice
+from dragoman.domain.messages.parts import ToolSpec
 from dragoman.domain.voice.model import VoiceSession
 from dragoman.domain.voice.spec import (
     Detection,
@@ -76,17 +78,45 @@ class _Audio(_Wire):
     output: _Output = _Output()
 
 
-class SessionConfig(_Wire):
-    """Everything that may be set."""
+class _Tool(_Wire):
+    type: Literal["function"] = "function"
+    name: str = Field(min_length=1, max_length=64)
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
 
-    type: Literal["realtime"] = "realtime"
+
+class _NamedTool(_Wire):
+    type: Literal["function"] = "function"
+    name: str
+
+
+class SessionConfig(_Wire):
+    """Everything that may be set. A session of type ``transcription`` listens and never answers."""
+
+    type: Literal["realtime", "transcription"] = "realtime"
     model: str | None = None
     instructions: str = ""
     output_modalities: list[Literal["text", "audio"]] = Field(default_factory=lambda: ["audio"])
     audio: _Audio = _Audio()
     max_output_tokens: int | Literal["inf"] = "inf"
-    tools: list[dict[str, Any]] = Field(default_factory=list)
-    tool_choice: str | dict[str, Any] = "auto"
+    tools: list[_Tool] = Field(default_factory=list)
+    tool_choice: Literal["auto", "none", "required"] | _NamedTool = "auto"
+    include: list[str] | None = None
+    prompt: dict[str, Any] | None = None
+    tracing: str | dict[str, Any] | None = None
+    truncation: str | dict[str, Any] = "auto"
+
+    def tool_specs(self) -> tuple[ToolSpec, ...]:
+        """The tools that the client carries out."""
+        return tuple(ToolSpec(tool.name, tool.description, tool.parameters) for tool in self.tools)
+
+    def choice(self) -> ToolChoice | None:
+        """Which of them may or must be called; None without any."""
+        if not self.tools:
+            return None
+        if isinstance(self.tool_choice, _NamedTool):
+            return ToolChoice("function", self.tool_choice.name)
+        return ToolChoice(self.tool_choice)
 
 
 def merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +135,7 @@ class Settings:
     raw: dict[str, Any] = field(default_factory=dict[str, Any])
     config: SessionConfig = field(default_factory=SessionConfig)
 
-    def update(self, changes: dict[str, Any]) -> None:
+    def update(self, changes: dict[str, Any], where: str = "session") -> None:
         """Takes changes.
 
         Raises:
@@ -116,7 +146,7 @@ class Settings:
             config = SessionConfig.model_validate(raw)
         except ValidationError as error:
             problem = error.errors()[0]
-            path = ".".join(["session", *(str(step) for step in problem["loc"])])
+            path = ".".join([where, *(str(step) for step in problem["loc"])])
             raise InvalidInput(f"{path}: {problem['msg']}", param=path, code="invalid_value") from error
         self.raw, self.config = raw, config
 
@@ -127,9 +157,14 @@ class Settings:
 
     @property
     def hands_free(self) -> bool:
-        """Whether the server finds out when the person has finished, and answers then."""
+        """Whether the server finds out when the person has finished."""
+        return self.config.audio.input.turn_detection is not None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it answers by itself then."""
         detection = self.config.audio.input.turn_detection
-        return detection is not None and detection.create_response
+        return detection is not None and detection.create_response and self.config.type == "realtime"
 
     @property
     def form_in(self) -> str:
@@ -159,28 +194,30 @@ class Settings:
                 form.pop("rate", None)
         return shown
 
-    def session(self, caller: Caller, session_id: str, model: str | None) -> VoiceSession:
-        """The voice session for it."""
+    def spec(self, model: str | None) -> VoiceSpec:
+        """The voice agent of it."""
         given = self.config.audio.input
         language = given.transcription.language if given.transcription is not None else None
-        tokens = self.config.max_output_tokens
         spec = VoiceSpec(
             agent_id=model or _CUSTOMARY,
-            thinking=Thinking(
-                EngineRef(model=model),
-                max_tokens=tokens if isinstance(tokens, int) else None,
-                instructions=self.config.instructions or None,
-            ),
+            # Instructions and tools go with each question.
+            thinking=Thinking(EngineRef(model=model)),
             speaking=Speaking(voice=self.voice, speed=self.config.audio.output.speed),
             listening=Listening(language=language or "en", interim=False),
         )
+        spec = _with_turns(spec, given.turn_detection)
+        turns = replace(spec.turns, think_early=False, answers=self.answers and not self.text_only)
+        return replace(spec, turns=turns)
+
+    def session(self, caller: Caller, session_id: str, model: str | None) -> VoiceSession:
+        """The voice session for it."""
         return VoiceSession(
             room=f"realtime-{secrets.token_hex(12)}",
             session_id=session_id,
             caller=caller,
             platform="api",
             participant=Participant("user"),
-            spec=_with_turns(spec, given.turn_detection),
+            spec=self.spec(model),
             shown={},
             sealed=None,
             created_at=now_ms(),

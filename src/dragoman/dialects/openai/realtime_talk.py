@@ -1,57 +1,62 @@
-"""One realtime session: client events to the conversation, what happens there to server events."""
+"""One realtime session: what the client sends, carried out."""
 
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from dragoman.dialects.openai.errors import error_body
-from dragoman.dialects.openai.realtime_events import Answer, Event, event, new_id, user_item
+from dragoman.dialects.openai.realtime_answers import Answers, Order
+from dragoman.dialects.openai.realtime_events import event, new_id, user_item
+from dragoman.dialects.openai.realtime_items import Thread, item_of
+from dragoman.dialects.openai.realtime_outbox import Outbox
+from dragoman.dialects.openai.realtime_room import DIALECT, Room, transcribed
 from dragoman.dialects.openai.realtime_session import Settings
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.speech.ports import Recording, TranscribeOptions
 from dragoman.domain.services import Services
-from dragoman.domain.voice.calls import LiveCall
 from dragoman.domain.voice.mind import SessionMind
-from dragoman.domain.voice.ports import CallSetup, Ended, Output, SoundOut, Told
-from dragoman.kit.errors import DragomanError, InvalidInput, NotFound
+from dragoman.domain.voice.ports import CallSetup
+from dragoman.kit.errors import DragomanError, InvalidInput
 from dragoman.kit.pcm import alaw_decoded, mulaw_decoded
 from dragoman.kit.tasks import TaskOwner
 
-DIALECT = "openai"
 _LONGEST_BUFFER = 15 << 20
 _LEAST_SECONDS = 0.1
-_MOST_ITEMS = 1000
-Send = Callable[[Event], Awaitable[None]]
+_MOST_WAITING = 1000
+# What of a session one response may have otherwise.
+_OWN = ("instructions", "tools", "tool_choice", "max_output_tokens", "output_modalities")
 
 
 class Realtime:
-    """The state of a session. ``send`` puts an event on the socket."""
+    """The state of a session; its server events come out of ``out``."""
 
-    def __init__(
-        self, services: Services, caller: Caller, settings: Settings, model: str | None, send: Send
-    ) -> None:
-        self.settings = settings
-        self._services, self._caller, self._model, self._send = services, caller, model, send
-        self.id = new_id("sess")
-        self._stack, self._tasks = AsyncExitStack(), TaskOwner()
-        self._call: LiveCall | None = None
+    def __init__(self, services: Services, caller: Caller, settings: Settings, model: str | None) -> None:
+        self.settings, self.caller = settings, caller
+        self._services, self._model = services, model
+        self.id, self.out = new_id("sess"), Outbox()
+        self._tasks, self._thread = TaskOwner(), Thread()
+        self._answers = Answers(self.out, self._thread, settings)
+        self._room = Room(
+            services.voice_calls,
+            lambda: settings.session(caller, self.id, model),
+            settings,
+            self.out,
+            self._thread,
+            self._answers,
+            turn_over=self._answer_turn,
+            message=self._queue,
+        )
         self._mind: SessionMind | None = None
-        self._answer: Answer | None = None
         self._writing: asyncio.Task[None] | None = None
-        self._items: dict[str, Event] = {}
-        self._waiting: list[str] = []
+        self._waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_MOST_WAITING)
         self._buffer = bytearray()
-        self._heard: str | None = None
-        self._played = 0
         self._handlers: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
             "session.update": self._update,
             "input_audio_buffer.append": self._append,
             "input_audio_buffer.commit": self._commit,
             "input_audio_buffer.clear": self._clear,
-            "output_audio_buffer.clear": self._cancel,
+            "output_audio_buffer.clear": self._silence,
             "conversation.item.create": self._create,
             "conversation.item.retrieve": self._retrieve,
             "conversation.item.delete": self._delete,
@@ -60,9 +65,27 @@ class Realtime:
             "response.cancel": self._cancel,
         }
 
-    async def begin(self) -> None:
+    def begin(self) -> None:
         """Greets the client."""
-        await self._send(event("session.created", session=self._shown()))
+        self.out.put(event("session.created", session=self._shown()))
+
+    async def answer(self, offer: str) -> str:
+        """The answer to a WebRTC offer; events go over the data channel from then on.
+
+        Raises:
+            DragomanError: there can be no call; the message says why.
+        """
+        servers = tuple(self._services.settings.voice.ice_servers)
+        engine = await self._room.live(CallSetup(webrtc=True, relayed=True, ice_servers=servers))
+        answer = await engine.answer(offer)
+        self._tasks.start(self._take_queued(), name="realtime.take")
+        return answer
+
+    def relay(self, text: str) -> None:
+        """Sends an event over the data channel."""
+        engine = self._room.engine
+        if engine is not None:
+            engine.relay(text)
 
     async def take(self, message: dict[str, Any]) -> None:
         """Carries out a client event; what cannot be done is answered with an error event."""
@@ -72,51 +95,44 @@ class Realtime:
                 raise InvalidInput(f"There is no event {str(message.get('type'))[:60]!r}.", param="type")
             await handler(message)
         except DragomanError as error:
-            await self._failed(error, message.get("event_id"))
+            self.out.fail(error, message.get("event_id"))
 
     async def close(self) -> None:
         """Ends the session and its conversation."""
         await self._tasks.close()
-        await self._stack.aclose()
+        await self._room.close()
+        self.out.end()
         if self._mind is not None:
             await asyncio.to_thread(self._mind.account)
 
+    def _queue(self, message: dict[str, Any]) -> None:
+        if not self._waiting.full():
+            self._waiting.put_nowait(message)
+
+    async def _take_queued(self) -> None:
+        while True:
+            await self.take(await self._waiting.get())
+
     def _shown(self) -> dict[str, Any]:
         return self.settings.shown(self.id, self._model or self._services.catalogue.default().name)
-
-    async def _failed(self, error: DragomanError, event_id: object = None) -> None:
-        told = error_body(error)["error"]
-        assert isinstance(told, dict)
-        await self._send(event("error", error={**told, "event_id": event_id}))
 
     async def _update(self, message: dict[str, Any]) -> None:
         session = message.get("session")
         if not isinstance(session, dict):
             raise InvalidInput("session: an object is needed.", param="session")
-        before = self.settings.raw
+        before = self.settings.form_in, self.settings.form_out
+        trial = Settings(self.settings.raw, self.settings.config)
+        trial.update(session)
+        if not trial.text_only:
+            self._services.speech.check_voice(self._services.speech.synthesizer(), trial.voice)
         self.settings.update(session)
-        try:
-            engine = self._services.speech.synthesizer()
-            self._services.speech.check_voice(engine, self.settings.voice)
-        except InvalidInput:
-            self.settings.update(before)
-            raise
-        await self._send(event("session.updated", session=self._shown()))
-
-    async def _live(self) -> LiveCall:
-        """The conversation, begun with the settings of now."""
-        if self._call is None:
-            session = self.settings.session(self._caller, self.id, self._model)
-            setup = CallSetup(self.settings.form_in, self.settings.form_out)
-            call = await self._services.voice_calls.hold(session, setup, dialect=DIALECT)
-            self._call = await self._stack.enter_async_context(call)
-            self._tasks.start(self._listen(call), name="realtime.listen")
-        return self._call
+        await self._room.change(forms=before != (self.settings.form_in, self.settings.form_out))
+        self.out.put(event("session.updated", session=self._shown()))
 
     async def _append(self, message: dict[str, Any]) -> None:
         data = _decoded(message.get("audio"), "audio")
-        if self.settings.hands_free and not self.settings.text_only:
-            (await self._live()).engine.sound(data)
+        if self.settings.hands_free:
+            (await self._room.live()).sound(data)
             return
         if len(self._buffer) + len(data) > _LONGEST_BUFFER:
             raise InvalidInput("The input audio buffer is full.", param="audio", code="buffer_full")
@@ -127,14 +143,29 @@ class Realtime:
             raise InvalidInput("The input audio buffer is empty.", code="input_audio_buffer_commit_empty")
         data, item_id = bytes(self._buffer), new_id("item")
         self._buffer.clear()
-        previous = self._last()
-        await self._send(event("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id))
-        text = await self._transcribed(data, self.settings.form_in)
-        await self._add(user_item(item_id, [{"type": "input_audio", "transcript": text}]), text)
-        await self._send(_completed(item_id, text))
+        item = user_item(item_id, [{"type": "input_audio", "transcript": None}])
+        previous = self._thread.add(item)
+        self.out.put(event("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id))
+        for kind in ("conversation.item.added", "conversation.item.done"):
+            self.out.put(event(kind, previous_item_id=previous, item=item))
+        try:
+            text = await self._transcribed(data)
+        except DragomanError as error:
+            self._thread.remove(item_id)
+            self.out.put(
+                event(
+                    "conversation.item.input_audio_transcription.failed",
+                    item_id=item_id,
+                    content_index=0,
+                    error={"type": "invalid_request_error", "code": error.code, "message": error.detail},
+                )
+            )
+            return
+        item["content"] = [{"type": "input_audio", "transcript": text}]
+        self.out.put(transcribed(item_id, text, len(data) / _bytes_a_second(self.settings.form_in)))
 
-    async def _transcribed(self, data: bytes, form: str) -> str:
-        code, _, rate = form.partition("@")
+    async def _transcribed(self, data: bytes) -> str:
+        code, _, rate = self.settings.form_in.partition("@")
         decode = {"pcmu": mulaw_decoded, "pcma": alaw_decoded}.get(code)
         pcm = decode(data) if decode is not None else data[: len(data) // 2 * 2]
         if len(pcm) / 2 / int(rate) < _LEAST_SECONDS:
@@ -144,203 +175,116 @@ class Realtime:
         recording = Recording(pcm, pcm_rate_hz=int(rate))
         return (await self._services.speech.transcribe(recording, options)).text.strip()
 
+    async def _read(self, audio: str, where: str) -> str:
+        return await self._transcribed(_decoded(audio, where))
+
     async def _clear(self, message: dict[str, Any]) -> None:
         self._buffer.clear()
-        await self._send(event("input_audio_buffer.cleared"))
+        self.out.put(event("input_audio_buffer.cleared"))
 
     async def _create(self, message: dict[str, Any]) -> None:
-        item = message.get("item")
-        if not isinstance(item, dict) or item.get("type", "message") != "message":
-            raise InvalidInput("item: a message is needed.", param="item")
-        role, content = item.get("role"), item.get("content")
-        if role not in ("user", "assistant", "system") or not isinstance(content, list):
-            raise InvalidInput("item: role and content are needed.", param="item.role")
-        texts: list[str] = []
-        for number, part in enumerate(content):
-            texts.append(await self._read(part, f"item.content[{number}]"))
-        text = "\n".join(text for text in texts if text)
-        item_id = str(item.get("id") or new_id("item"))
-        await self._add({**user_item(item_id, content), "role": role}, text if role == "user" else None)
-
-    async def _read(self, part: object, where: str) -> str:
-        if isinstance(part, dict):
-            if isinstance(part.get("text"), str):
-                return str(part["text"])
-            if part.get("type") == "input_audio":
-                if isinstance(part.get("audio"), str):
-                    return await self._transcribed(_decoded(part["audio"], where), self.settings.form_in)
-                return str(part.get("transcript") or "")
-        raise InvalidInput(f"{where}: input_text or input_audio is needed.", param=where)
-
-    async def _add(self, item: Event, waiting: str | None) -> None:
-        if len(self._items) >= _MOST_ITEMS:
-            raise InvalidInput(f"A conversation holds at most {_MOST_ITEMS} items.", code="too_many_items")
-        previous = self._last()
-        self._items[item["id"]] = item
-        if waiting:
-            self._waiting.append(waiting)
+        item = await item_of(message.get("item"), self._read)
+        after = message.get("previous_item_id")
+        previous = self._thread.add(item, None if after is None else str(after))
         for kind in ("conversation.item.added", "conversation.item.done"):
-            await self._send(event(kind, previous_item_id=previous, item=item))
-
-    def _last(self) -> str | None:
-        return next(reversed(self._items), None)
-
-    def _known(self, message: dict[str, Any]) -> Event:
-        item = self._items.get(str(message.get("item_id")))
-        if item is None:
-            raise NotFound("There is no item with this id.", param="item_id", code="item_not_found")
-        return item
+            self.out.put(event(kind, previous_item_id=previous, item=item))
 
     async def _retrieve(self, message: dict[str, Any]) -> None:
-        await self._send(event("conversation.item.retrieved", item=self._known(message)))
+        item = self._thread.known(message.get("item_id"))
+        self.out.put(event("conversation.item.retrieved", item=item))
 
     async def _delete(self, message: dict[str, Any]) -> None:
-        del self._items[self._known(message)["id"]]
-        await self._send(event("conversation.item.deleted", item_id=message["item_id"]))
+        self._thread.remove(message.get("item_id"))
+        self.out.put(event("conversation.item.deleted", item_id=message["item_id"]))
 
     async def _truncate(self, message: dict[str, Any]) -> None:
-        # The engine cuts its own history to what was heard; the client's view of it is confirmed.
-        item = self._known(message)
-        place = {
-            "content_index": message.get("content_index", 0),
-            "audio_end_ms": message.get("audio_end_ms", 0),
-        }
-        await self._send(event("conversation.item.truncated", item_id=item["id"], **place))
+        place, until = message.get("content_index", 0), message.get("audio_end_ms")
+        answer, engine = self._answers.current, self._room.engine
+        if answer is not None and answer.item == message.get("item_id") and engine is not None:
+            # It is being spoken: what the client has played is what is kept when it is cut off.
+            if not isinstance(until, int):
+                raise InvalidInput("audio_end_ms: a number of milliseconds is needed.", param="audio_end_ms")
+            engine.played(until)
+            self._room.cancel(answer)
+        else:
+            self._thread.truncate(message.get("item_id"), place, until)
+        self.out.put(
+            event(
+                "conversation.item.truncated",
+                item_id=message["item_id"],
+                content_index=place,
+                audio_end_ms=until,
+            )
+        )
 
     async def _respond(self, message: dict[str, Any]) -> None:
-        if self._answer is not None:
-            raise InvalidInput(
-                "A response is under way already.", code="conversation_already_has_active_response"
-            )
-        waiting, self._waiting = "\n".join(self._waiting), []
+        if self.settings.config.type == "transcription":
+            raise InvalidInput("A transcription session gives no responses.", code="invalid_value")
         asked = message.get("response")
-        wanted = asked if isinstance(asked, dict) else {}
-        if wanted.get("output_modalities", self.settings.config.output_modalities) == ["text"]:
-            self._answer = Answer(spoken=False, previous=self._last(), metadata=wanted.get("metadata"))
-            self._writing = self._tasks.start(self._write(self._answer), name="realtime.write")
+        order = await self._ordered(asked if isinstance(asked, dict) else {})
+        if not order.spoken:
+            self._write(order)
             return
-        engine = (await self._live()).engine
-        self._answer = Answer(spoken=True, previous=self._last(), metadata=wanted.get("metadata"))
-        await self._all(self._answer.begun())
-        if waiting:
-            engine.text(waiting)
-        else:
-            engine.reply()
+        engine = await self._room.live()
+        self._answers.begin(order)
+        engine.reply()
 
-    async def _write(self, answer: Answer) -> None:
-        """An answer that is only written."""
+    async def _ordered(self, wanted: dict[str, Any]) -> Order:
+        own = {name: wanted[name] for name in _OWN if wanted.get(name) is not None}
+        trial = Settings(self.settings.raw, self.settings.config)
+        trial.update(own, where="response")
+        given = wanted.get("input")
+        items = None
+        if given is not None:
+            if not isinstance(given, list):
+                raise InvalidInput("response.input: a list is needed.", param="response.input")
+            items = tuple([await self._input(item, number) for number, item in enumerate(given)])
+        return Order(
+            trial.config,
+            spoken=not trial.text_only,
+            metadata=wanted.get("metadata"),
+            kept=wanted.get("conversation") != "none",
+            input=items,
+        )
+
+    async def _input(self, item: object, number: int) -> dict[str, Any]:
+        if isinstance(item, dict) and item.get("type") == "item_reference":
+            return self._thread.known(item.get("id"), f"response.input[{number}].id")
+        return await item_of(item, self._read, f"response.input[{number}]")
+
+    def _answer_turn(self) -> None:
+        if self._answers.current is None:
+            self._write(Order(self.settings.config, spoken=False))
+
+    def _write(self, order: Order) -> None:
+        """Begins an answer that is only written."""
         if self._mind is None:
-            session = self.settings.session(self._caller, self.id, self._model)
+            session = self.settings.session(self.caller, self.id, self._model)
             self._mind = self._services.voice_calls.mind(session, dialect=DIALECT)
-        await self._all(answer.begun())
-        status, details = "completed", None
-        try:
-            async for thought in self._mind.think(self._said()):
-                if thought.text:
-                    await self._send(answer.words(thought.text))
-        except DragomanError as error:
-            status, details = "failed", {"type": "failed", "error": error_body(error)["error"]}
-        except asyncio.CancelledError:
-            await self._finish(answer, "cancelled", {"type": "cancelled", "reason": "client_cancelled"})
-            raise
-        await self._finish(answer, status, details)
-
-    def _said(self) -> list[Mapping[str, str]]:
-        turns: list[Mapping[str, str]] = []
-        for item in self._items.values():
-            texts = [str(part.get("text") or part.get("transcript") or "") for part in item["content"]]
-            turns.append({"role": item["role"], "text": "\n".join(texts)})
-        return turns
-
-    async def _finish(self, answer: Answer, status: str, details: Any = None) -> None:
-        self._answer = None
-        for told in answer.ended(status, details):
-            if told["type"] == "conversation.item.done" and answer.text:
-                self._items[answer.item] = told["item"]
-            await self._send(told)
+        answer = self._answers.begin(order)
+        work = self._answers.write(answer, self._mind)
+        self._writing = self._tasks.start(work, name="realtime.write")
 
     async def _cancel(self, message: dict[str, Any]) -> None:
-        if self._answer is None and message["type"] == "response.cancel":
-            raise InvalidInput("No response is under way.", code="response_cancel_not_active")
-        if self._writing is not None and not self._writing.done():
-            self._writing.cancel()
-        elif self._call is not None:
-            self._call.engine.interrupt()
-
-    async def _all(self, events: list[Event]) -> None:
-        for told in events:
-            await self._send(told)
-
-    async def _listen(self, call: LiveCall) -> None:
-        async for output in call.outputs():
-            await self._happened(output)
-
-    async def _happened(self, output: Output) -> None:
-        match output:
-            case SoundOut(data):
-                await self._send((await self._speaking()).sound(data))
-            case Ended(reason, message):
-                if reason != "left":
-                    await self._failed(InvalidInput(message or "The conversation has ended.", code=reason))
-            case Told(told):
-                await self._told(told)
-
-    async def _speaking(self) -> Answer:
-        if self._answer is None:
-            self._answer = Answer(spoken=True, previous=self._last())
-            await self._all(self._answer.begun())
-        return self._answer
-
-    async def _told(self, told: Mapping[str, Any]) -> None:
-        match told.get("type"):
-            case "speech_started":
-                self._heard = new_id("item")
-                await self._send(
-                    event("input_audio_buffer.speech_started", audio_start_ms=0, item_id=self._heard)
-                )
-            case "speech_stopped" if self._heard is not None:
-                await self._send(
-                    event("input_audio_buffer.speech_stopped", audio_end_ms=0, item_id=self._heard)
-                )
-                await self._send(
-                    event("input_audio_buffer.committed", previous_item_id=self._last(), item_id=self._heard)
-                )
-            case "transcript" if told.get("final") and not told.get("typed"):
-                await self._person_said(str(told.get("text", "")))
-            case "agent_text" if told.get("delta"):
-                await self._send((await self._speaking()).words(str(told["delta"])))
-            case "agent_said":
-                await self._agent_said(interrupted=told.get("interrupted") is True)
-            case "error":
-                await self._failed(InvalidInput(str(told.get("message")), code=str(told.get("code"))))
-            case _:
-                pass
-
-    async def _person_said(self, text: str) -> None:
-        item_id = self._heard or new_id("item")
-        self._heard = None
-        await self._add(user_item(item_id, [{"type": "input_audio", "transcript": text}]), None)
-        await self._send(_completed(item_id, text))
-
-    async def _agent_said(self, *, interrupted: bool) -> None:
-        answer = self._answer
+        answer = self._answers.current
         if answer is None:
+            raise InvalidInput("No response is under way.", code="response_cancel_not_active")
+        if answer.spoken:
+            self._room.cancel(answer)
             return
-        if interrupted:
-            details = {"type": "cancelled", "reason": "turn_detected"}
-            await self._finish(answer, "cancelled", details)
-        else:
-            await self._finish(answer, "completed")
+        if self._writing is not None:
+            self._writing.cancel()
+        self._answers.finish(answer, "cancelled", {"type": "cancelled", "reason": "client_cancelled"})
+
+    async def _silence(self, message: dict[str, Any]) -> None:
+        answer = self._answers.current
+        if answer is not None and answer.spoken:
+            self._room.cancel(answer)
 
 
-def _completed(item_id: str, text: str) -> Event:
-    return event(
-        "conversation.item.input_audio_transcription.completed",
-        item_id=item_id,
-        content_index=0,
-        transcript=text,
-        usage={"type": "duration", "seconds": 0},
-    )
+def _bytes_a_second(form: str) -> int:
+    code, _, rate = form.partition("@")
+    return int(rate) * (2 if code == "pcm16" else 1)
 
 
 def _decoded(data: object, where: str) -> bytes:

@@ -1,15 +1,15 @@
 """Conversations under way: who is in which room, how many there may be, and when one is over."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import structlog
 
 from dragoman.domain.voice.mind import MindParts, SessionMind
 from dragoman.domain.voice.model import VoiceSession
-from dragoman.domain.voice.ports import CallSetup, Ended, EngineCall, Output, Told, VoiceEngine
+from dragoman.domain.voice.ports import CallSetup, Ended, EngineCall, Mind, Output, Told, VoiceEngine
 from dragoman.domain.voice.sessions import VoiceSessionsService
 from dragoman.kit.errors import Conflict, DragomanError, QuotaExceeded
 from dragoman.kit.jsontypes import JsonValue
@@ -24,19 +24,31 @@ _ACTIVE = ("speech_started", "agent_text", "transcript", "agent_said")
 
 @dataclass(frozen=True, slots=True)
 class CallBounds:
-    """How many conversations, how long each, and how long one may be silent, in seconds."""
+    """How many conversations, how long each, how long one may be silent and an answer may take, in seconds."""
 
     calls: int
     seconds: float
     silence: float
+    patience: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How a conversation is held for somebody who keeps the thread of it.
+
+    ``wrap`` goes around the agent's mind. ``take`` is told at once, instead of ``outputs``.
+    """
+
+    wrap: Callable[[SessionMind], Mind] = lambda mind: mind
+    take: Callable[[Output], None] | None = None
 
 
 class LiveCall:
     """One conversation under way. Use it as a context; leaving ends it."""
 
-    def __init__(self, owner: "CallsService", session: VoiceSession, mind: SessionMind) -> None:
+    def __init__(self, owner: "CallsService", session: VoiceSession, mind: SessionMind, ways: Ways) -> None:
         self.session = session
-        self._owner, self._mind = owner, mind
+        self._owner, self._mind, self._ways = owner, mind, ways
         self._outputs: asyncio.Queue[Output] = asyncio.Queue(_WAITING)
         self._engine: EngineCall | None = None
         self._last_active = 0.0
@@ -63,7 +75,8 @@ class LiveCall:
         """
         loop = asyncio.get_running_loop()
         self._last_active = loop.time()
-        self._engine = await engine.open(self.session.spec, setup, self._mind, self._take)
+        setup = replace(setup, patience=bounds.patience)
+        self._engine = await engine.open(self.session.spec, setup, self._ways.wrap(self._mind), self._take)
         self._watch = tasks.start(self._watched(bounds, loop.time()), name="voice.watch")
         self._warming = tasks.start(self._warm(), name="voice.warm")
 
@@ -99,6 +112,10 @@ class LiveCall:
             return
         if isinstance(output, Told) and output.event.get("type") in _ACTIVE:
             self._last_active = asyncio.get_running_loop().time()
+        if self._ways.take is not None:
+            self._over = isinstance(output, Ended)
+            self._ways.take(output)
+            return
         if self._outputs.full():
             # Whoever does not read for ten seconds is not there any more.
             self._over = True
@@ -183,7 +200,9 @@ class CallsService:
         """A mind without a conversation, for who only writes."""
         return SessionMind(session, self._sessions.secrets(session), self._parts, dialect)
 
-    async def hold(self, session: VoiceSession, setup: CallSetup, *, dialect: str) -> LiveCall:
+    async def hold(
+        self, session: VoiceSession, setup: CallSetup, *, dialect: str, ways: Ways | None = None
+    ) -> LiveCall:
         """A conversation of a session; raises as ``join``."""
         if session.room in self._live:
             raise Conflict("Somebody talks in this room already.", code="room_in_use")
@@ -192,7 +211,7 @@ class CallsService:
                 "There are too many conversations now; try again later.", retry_after_seconds=_BUSY_SECONDS
             )
         mind = SessionMind(session, self._sessions.secrets(session), self._parts, dialect)
-        call = LiveCall(self, session, mind)
+        call = LiveCall(self, session, mind, ways or Ways())
         self._live[session.room] = call
         try:
             await call.begin(self._engine, setup, self._bounds, self._tasks)

@@ -1,6 +1,6 @@
 """The mind of one conversation: the agent that answers, who listens and who speaks for it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,7 @@ from dragoman.domain.agents.request import RunRequest
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.inference.catalogue import Catalogue
-from dragoman.domain.inference.ports import Sampling
+from dragoman.domain.inference.ports import Sampling, ToolChoice
 from dragoman.domain.inference.speech.ports import (
     Recording,
     SpeechRequest,
@@ -19,12 +19,12 @@ from dragoman.domain.inference.speech.ports import (
 )
 from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.messages.citations import Citation
-from dragoman.domain.messages.events import CitationsFound, TextDelta, ToolRun, Usage
-from dragoman.domain.messages.parts import Message
+from dragoman.domain.messages.events import CitationsFound, Finished, TextDelta, ToolCallDelta, ToolRun, Usage
+from dragoman.domain.messages.parts import Message, ToolCall, ToolSpec
 from dragoman.domain.usage.meter import Meter, UsageContext
 from dragoman.domain.voice.model import VoiceSession
 from dragoman.domain.voice.ports import Heard, SpeechEndpoints, Thought
-from dragoman.domain.voice.spec import VoiceSecrets
+from dragoman.domain.voice.spec import VoiceSecrets, VoiceSpec
 from dragoman.kit.clock import now_ms
 from dragoman.kit.jsontypes import JsonValue
 from dragoman.kit.pcm import Resampler, louder
@@ -47,53 +47,85 @@ class MindParts:
     meter: Meter
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question with all that went before. What is given here goes before the agent's own."""
+
+    conversation: tuple[Message, ...]
+    tools: tuple[ToolSpec, ...] = ()
+    tool_choice: ToolChoice | None = None
+    instructions: str | None = None
+    max_tokens: int | None = None
+
+
 class SessionMind:
     """A ``Mind`` for one session."""
 
     def __init__(self, session: VoiceSession, secrets: VoiceSecrets, parts: MindParts, dialect: str) -> None:
         self._session, self._secrets, self._parts, self._dialect = session, secrets, parts, dialect
-        spec = session.spec
         self._begun = now_ms()
         self._spoken_characters = 0
         self._heard_seconds = 0.0
         self._speaker = self._synthesizer()
         self._listener = self._transcriber()
-        self._request = SpeechRequest(
-            "",
-            voice=spec.speaking.voice,
-            speed=spec.speaking.speed,
-            language=spec.speaking.language,
-            emotion=spec.speaking.emotion,
-            metadata=dict(spec.speaking.metadata),
-        )
+        self._request = self._speech_request()
 
     async def think(self, messages: list[Mapping[str, str]]) -> AsyncIterator[Thought]:
         """The agent's answer, with its knowledge, tools and memories."""
+        conversation = tuple(
+            Message.of_text("user" if turn["role"] == "user" else "assistant", turn["text"])
+            for turn in messages
+        )
+        async with aclosing(self.answer(Asked(conversation))) as thoughts:
+            async for thought in thoughts:
+                # Nobody is there who could carry out a call.
+                if thought.call is None:
+                    yield thought
+
+    async def answer(self, asked: Asked) -> AsyncGenerator[Thought]:
+        """The agent's answer to a conversation that is kept elsewhere."""
         session, thinking = self._session, self._session.spec.thinking
         agent = await self._agent()
         request = RunRequest(
-            conversation=tuple(
-                Message.of_text("user" if turn["role"] == "user" else "assistant", turn["text"])
-                for turn in messages
+            conversation=asked.conversation,
+            sampling=Sampling(
+                temperature=thinking.temperature, max_tokens=asked.max_tokens or thinking.max_tokens
             ),
-            sampling=Sampling(temperature=thinking.temperature, max_tokens=thinking.max_tokens),
-            system_prompt=thinking.instructions,
+            tools=asked.tools,
+            tool_choice=asked.tool_choice,
+            system_prompt=asked.instructions or thinking.instructions,
             user=session.participant.identity,
             origin=_ORIGIN,
             conversation_id=session.session_id,
             dialect=self._dialect,
         )
+        calls: dict[int, ToolCall] = {}
         async with aclosing(self._parts.runner.run(session.caller, agent, request)) as events:
             async for event in events:
                 match event:
                     case TextDelta(text):
                         yield Thought(text)
+                    case ToolCallDelta():
+                        known = calls.get(event.index) or ToolCall("", "", "")
+                        calls[event.index] = ToolCall(
+                            event.id or known.id, event.name or known.name, known.arguments + event.arguments
+                        )
+                    case Finished():
+                        for call in calls.values():
+                            yield Thought(call=call)
+                        yield Thought(end=event)
                     case CitationsFound(citations) if citations:
                         yield Thought(citations=tuple(_shown(citation) for citation in citations))
                     case ToolRun():
                         yield Thought(tool={"name": event.name, "state": event.state})
                     case _:
                         pass
+
+    def adopt(self, spec: VoiceSpec) -> None:
+        """Goes on with other settings."""
+        self._session = replace(self._session, spec=spec)
+        self._speaker, self._listener = self._synthesizer(), self._transcriber()
+        self._request = self._speech_request()
 
     async def hear(self, sound: bytes, *, final: bool) -> Heard:
         """The transcript; the open speech of a quick guess is decoded as it is."""
@@ -151,6 +183,17 @@ class SessionMind:
             return ResolvedAgent(None, ref.model, spec, self._secrets.thinking)
         name = ref.model or self._parts.catalogue.default().name
         return await self._parts.runner.resolve(self._session.caller, name)
+
+    def _speech_request(self) -> SpeechRequest:
+        speaking = self._session.spec.speaking
+        return SpeechRequest(
+            "",
+            voice=speaking.voice,
+            speed=speaking.speed,
+            language=speaking.language,
+            emotion=speaking.emotion,
+            metadata=dict(speaking.metadata),
+        )
 
     def _synthesizer(self) -> Synthesizer:
         speaking = self._session.spec.speaking

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dragoman.domain.inference.speech.ports import Synthesizer, Transcriber
+from dragoman.domain.messages.events import Finished
+from dragoman.domain.messages.parts import ToolCall
 from dragoman.domain.voice.spec import VoiceSpec
 from dragoman.kit.jsontypes import JsonValue
 
@@ -44,11 +46,16 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Thought:
-    """A piece of an answer, or the references it rests on."""
+    """A piece of an answer, the references it rests on, or a call that whoever asked has to carry out.
+
+    ``end`` is the last, where the model told of it.
+    """
 
     text: str = ""
     citations: tuple[Mapping[str, JsonValue], ...] = ()
     tool: Mapping[str, JsonValue] | None = None
+    call: ToolCall | None = None
+    end: Finished | None = None
 
 
 class Mind(Protocol):
@@ -81,7 +88,11 @@ class Mind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CallSetup:
-    """How a client is connected. ``form_in`` and ``form_out`` as ``pcm16@16000`` or ``pcmu@8000``."""
+    """How a client is connected. ``form_in`` and ``form_out`` as ``pcm16@16000`` or ``pcmu@8000``.
+
+    ``relayed``: events go to the client through whoever opened the call, also those of a WebRTC data channel.
+    ``patience``: the seconds that whoever thinks, hears or speaks may keep the agent waiting before it apologises.
+    """
 
     form_in: str = "pcm16@16000"
     form_out: str = "pcm16@24000"
@@ -89,6 +100,8 @@ class CallSetup:
     ice_servers: tuple[str, ...] = ()
     room_url: str | None = None
     room_token: str | None = field(default=None, repr=False)
+    relayed: bool = False
+    patience: float = 30.0
 
 
 class EngineCall(Protocol):
@@ -112,6 +125,18 @@ class EngineCall(Protocol):
 
     def interrupt(self) -> None:
         """Stops what the agent is saying."""
+        ...
+
+    def played(self, milliseconds: int) -> None:
+        """Takes how much of the utterance under way the client has played."""
+        ...
+
+    def relay(self, text: str) -> None:
+        """Sends a text over the data channel of a relayed call."""
+        ...
+
+    def retune(self, spec: VoiceSpec) -> None:
+        """Goes on with other settings, on the same connection."""
         ...
 
     async def answer(self, offer: str) -> str:

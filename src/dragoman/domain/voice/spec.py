@@ -68,12 +68,19 @@ class Detection:
 
 @dataclass(frozen=True, slots=True)
 class TurnTaking:
-    """Who may speak when."""
+    """Who may speak when.
+
+    ``think_early``: whether an answer is begun before the turn is certain to be over, and dropped if it was not; for
+    agents whose tools do things that cannot be taken back it is not. ``answers``: whether the agent answers by itself; else
+    it is told when a turn is over and waits to be asked.
+    """
 
     interruptible: bool = True
     interrupt_seconds: float = 0.5
     interrupt_words: int = 0
     min_delay: float = 0.5
+    answers: bool = True
+    think_early: bool = True
     speak_early: bool = False
     detect_end: bool = True
 

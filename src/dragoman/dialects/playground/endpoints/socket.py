@@ -22,6 +22,7 @@ FORMATS = ("pcm16@8000", "pcm16@16000", "pcm16@24000", "pcm16@48000", "pcmu@8000
 _START_SECONDS = 15.0
 _LONGEST_MESSAGE = 1 << 20
 _SEND_SECONDS = 10.0
+_LONGEST_PLAYED_MS = 3_600_000
 # Close codes: 4000 with the HTTP status of the error behind it.
 _ENDED = 1000
 
@@ -146,8 +147,14 @@ def _command(call: LiveCall, message: dict[str, Any]) -> None:
         case "interrupt":
             call.engine.interrupt()
         case "playback":
-            # The pace is the server's own; a client that reports how far it is may do so.
-            return
+            played = message.get("ms")
+            if (
+                not isinstance(played, int)
+                or isinstance(played, bool)
+                or not 0 <= played <= _LONGEST_PLAYED_MS
+            ):
+                raise InvalidInput("ms: whole milliseconds are needed.", param="ms")
+            call.engine.played(played)
         case "stop":
             call.end("stopped")
         case other:
