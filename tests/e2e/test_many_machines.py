@@ -35,6 +35,7 @@ from dragoman.settings.groups import DatabaseSettings
 from postgres_server import PostgresServer
 
 pytestmark = pytest.mark.postgres
+_BETWEEN_SECONDS = 0.02
 CLIENTS = "/api/v1/web-chat-client"
 
 
@@ -293,7 +294,8 @@ class Balancer:
     def _send(self) -> None:
         clients = {server.base: server.client() for server in self._servers}
         body = {"model": "echo", "messages": [{"role": "user", "content": "again"}]}
-        while not self._over.is_set():
+        # Steady, but so that the process that starts gets its share of the machine.
+        while not self._over.wait(_BETWEEN_SECONDS):
             ready = [base for base, is_ready in self._ready.items() if is_ready]
             if not ready:
                 self._note("nobody is ready")
