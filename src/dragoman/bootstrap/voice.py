@@ -1,9 +1,11 @@
 """Conversations in real time: sessions, tokens, and the process that holds them."""
 
+import importlib
 from contextlib import AsyncExitStack
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import httpx
+import structlog
 
 from dragoman.adapters.rooms.host import EngineHost
 from dragoman.adapters.synthesizers.openai import OpenAISynthesizer, OpenAISynthesizerSpec
@@ -19,7 +21,10 @@ from dragoman.kit.egress import EgressPolicy, guarded_client
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 
+log = structlog.get_logger(__name__)
+
 _ISSUER = "dragoman"
+_DISPATCH = "dragoman.adapters.rooms.livekit_dispatch"
 _ANSWER_SECONDS = 60.0
 _ANSWER_BYTES = 64 * 1024 * 1024
 
@@ -72,7 +77,25 @@ def open_voice(
         voice.max_calls, voice.call_seconds, voice.silence_seconds, patience=voice.answer_seconds
     )
     calls = CallsService(sessions, engine, parts, bounds, tasks)
+    if voice.livekit_url is not None:
+        dispatch = _dispatch(settings, sessions, calls)
+        if dispatch is not None:
+            tasks.start(dispatch.run(), name="voice.livekit")
     return VoiceParts(voice_sessions=sessions, voice_calls=calls)
+
+
+def _dispatch(settings: Settings, sessions: VoiceSessionsService, calls: CallsService) -> Any:
+    """Who waits for calls of the LiveKit server; nobody where the extra is not installed."""
+    voice = settings.voice
+    try:
+        module = importlib.import_module(_DISPATCH)
+    except ModuleNotFoundError as error:
+        log.warning("voice.livekit_needs_extra", missing=error.name, install="dragoman[voice]")
+        return None
+    assert voice.livekit_api_secret is not None
+    secret = voice.livekit_api_secret.get_secret_value()
+    cluster = module.Cluster(voice.livekit_url, voice.livekit_api_key, secret, voice.agent_name)
+    return module.Dispatch(cluster, sessions, calls, most=voice.max_calls)
 
 
 def open_voice_sessions(settings: Settings, database: Database, root_key: RootKey) -> VoiceSessionsService:

@@ -324,13 +324,13 @@ async def test_public_tokens_are_counted_by_address(tmp_path: Path) -> None:
 
 
 async def test_with_livekit_its_key_signs_and_its_address_is_given(tmp_path: Path) -> None:
-    voice = {"livekit_url": "wss://lk.example", "livekit_api_key": "key1", "livekit_api_secret": "secret" * 8}
+    voice = {"livekit_url": "ws://127.0.0.1:9", "livekit_api_key": "key1", "livekit_api_secret": "secret" * 8}
     async with in_process(settings_in(tmp_path / "data", voice=voice)) as app:
         got = await token(app)
-        assert got["server_url"] == "wss://lk.example"
+        assert got["server_url"] == "ws://127.0.0.1:9"
         claims = jwt.decode(got["token"], "secret" * 8, algorithms=["HS256"], issuer="key1")
         assert claims["video"]["room"] == got["room"]
-        assert {"type": "livekit", "url": "wss://lk.example"} in got["transports"]
+        assert {"type": "livekit", "url": "ws://127.0.0.1:9"} in got["transports"]
 
 
 async def test_what_is_long_over_is_removed_with_its_secrets(app: InProcess) -> None:

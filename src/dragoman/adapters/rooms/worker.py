@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from dragoman.adapters.rooms.call import Call
 from dragoman.adapters.rooms.formats import Incoming, Outgoing
+from dragoman.adapters.rooms.livekit_room import LiveKitRoom
 from dragoman.adapters.rooms.requests import Requests
 from dragoman.adapters.rooms.webrtc import Peer
 from dragoman.adapters.rooms.wire import Frame, Kind, packed, received
@@ -38,8 +39,12 @@ class _Conversation:
         self._muted = False
         self.begun = False
         self.early: list[Frame] = []
-        self.peer: Peer | None = None
-        if setup.get("webrtc"):
+        self.peer: Peer | LiveKitRoom | None = None
+        self._room: tuple[LiveKitRoom, str, str] | None = None
+        if setup.get("room_url"):
+            room = LiveKitRoom(sound=self._heard, text=self._control, gone=self._gone)
+            self.peer, self._room = room, (room, setup["room_url"], setup["room_token"])
+        elif setup.get("webrtc"):
             self.peer = Peer(
                 setup.get("ice_servers", []), sound=self._heard, text=self._control, gone=self._gone
             )
@@ -49,6 +54,19 @@ class _Conversation:
         return Call(
             _SPEC.validate_python(spec), self.requests, tell=self.tell, emit=self._emit, clear=self._clear
         )
+
+    async def start(self) -> None:
+        """Begins; in a room of a LiveKit server once it is joined."""
+        if self._room is not None:
+            room, url, token = self._room
+            await room.join(url, token)
+        await self.call.start()
+
+    async def answer(self, offer: str) -> str:
+        """The answer to a WebRTC offer."""
+        if not isinstance(self.peer, Peer):
+            raise TypeError("not a conversation over WebRTC")
+        return await self.peer.answer(offer)
 
     async def retune(self, spec: dict[str, Any]) -> None:
         """Goes on with other settings; the connection stays."""
@@ -185,11 +203,12 @@ class Worker:
 
     async def _begin(self, number: int, conversation: _Conversation) -> None:
         try:
-            await conversation.call.start()
+            await conversation.start()
         except Exception as error:
             logging.exception("a conversation could not begin")
             self._calls.pop(number, None)
             self._failed(number, error)
+            await conversation.close()
             return
         self.send(number, Kind.EVENT, orjson.dumps({"type": "opened"}))
         self._begun(conversation)
@@ -215,9 +234,8 @@ class Worker:
         self.send(number, Kind.ENDED, orjson.dumps({"reason": "failed", "message": reason}))
 
     async def _answer(self, frame: Frame, conversation: _Conversation) -> None:
-        assert conversation.peer is not None
         try:
-            answer = {"sdp": await conversation.peer.answer(frame.json()["sdp"])}
+            answer = {"sdp": await conversation.answer(frame.json()["sdp"])}
         except Exception as error:  # noqa: BLE001 - whatever a foreign offer stumbles over is told its sender
             answer = {"error": f"The offer cannot be answered ({type(error).__name__}: {error})."}
         self.send(frame.call, Kind.ANSWER, orjson.dumps(answer))
