@@ -112,6 +112,47 @@ async def test_a_connection_lost_in_the_middle_loses_and_doubles_nothing(page: P
         assert await page.run("document.querySelectorAll('.log > li').length") == 2
 
 
+async def test_a_page_that_lost_its_connection_says_so_until_it_is_back(page: Page, site: Site) -> None:
+    gates, play = gated("first ", "second")
+    site.provider.plays.append(play)
+    notice = "document.querySelector('.notice[role=status]')?.textContent || ''"
+    async with Wire(site.world.server.port) as wire:
+        await opened(page, site, wire.base)
+        await ask(page, "Count.")
+        await page.until(f"{last_answer()}.trim() === 'first'")
+        assert await page.run(notice) == ""
+        wire.cut()
+        assert await page.until(notice) == "The connection was lost. Trying again..."
+        assert await violations(page) == []
+        wire.mend()
+        await page.until(f"({notice}) === ''")
+        gates[0].set()
+        await answer(page, "first second")
+        assert await page.run(notice) == ""
+
+
+async def test_code_is_coloured_and_formulas_are_set(page: Page, site: Site) -> None:
+    written = (
+        "```python\ndef f(x):\n    return 'a' # note\n```\n\n"
+        "Inline $\\frac{a_1}{2}$ and \\(x[1] < y\\), not $5 or $6.\n\n"
+        "$$\n\\sum_{i=1}^n i\n$$\n\n\\[\\sqrt{2}\\]\n\n`$code$` and $\\notacommand$"
+    )
+    site.provider.plays.append(says(written))
+    await opened(page, site)
+    await ask(page, "Show me.")
+    await page.until("document.querySelector('.answer .hl-keyword')?.textContent === 'def'")
+    await page.until("document.querySelectorAll('.answer math').length === 4")
+    assert await page.run("document.querySelector('.answer .hl-comment').textContent") == "# note"
+    assert await page.run("document.querySelectorAll('.answer math mfrac').length") == 1
+    assert await page.run("document.querySelectorAll('.answer math[display=block]').length") == 2
+    assert await page.run("document.querySelector('.answer math annotation').textContent") == "\\frac{a_1}{2}"
+    kept: str = await page.run(last_answer())
+    assert "not $5 or $6." in kept
+    assert "$code$ and $\\notacommand$" in kept
+    assert await violations(page) == []
+    assert await page.complaints() == []
+
+
 async def test_a_page_loaded_anew_in_the_middle_goes_on(page: Page, site: Site) -> None:
     gates, play = gated("first ", "second")
     site.provider.plays.append(play)

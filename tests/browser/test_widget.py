@@ -39,6 +39,18 @@ async def button(page: Page) -> dict[str, str]:
     return {"name": found["name"]["value"], "expanded": str(expanded[0])}
 
 
+async def focused(page: Page) -> str:
+    """What the focused button is called."""
+    tree = await page.ask("Accessibility.getFullAXTree")
+    names = [
+        node["name"]["value"]
+        for node in tree["nodes"]
+        if node.get("role", {}).get("value") == "button"
+        and any(one["name"] == "focused" and one["value"]["value"] for one in node["properties"])
+    ]
+    return str(names[0]) if names else ""
+
+
 async def test_on_an_allowed_page_the_button_opens_a_chat(page: Page, site: Site) -> None:
     site.provider.files["/page"] = (200, "text/html", host_page(site))
     site.provider.plays.append(says("At nine."))
@@ -63,6 +75,20 @@ async def test_on_an_allowed_page_the_button_opens_a_chat(page: Page, site: Site
     )
     assert await page.run("JSON.stringify(told).includes('wky_')") is False
     assert await page.complaints() == []
+
+
+async def test_escape_inside_the_chat_closes_it_and_leads_back_to_the_button(page: Page, site: Site) -> None:
+    site.provider.files["/page"] = (200, "text/html", host_page(site))
+    await page.open(f"{site.provider.origin}/page")
+    await page.until("window.dragoman !== undefined")
+    await page.run("dragoman.open(); 0")
+    frame = await page.world("/chat/")
+    await page.until("document.querySelector('.composer textarea') !== null", world=frame)
+    pressed = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true})); 0"
+    await page.run(pressed, world=frame)
+    await page.until("told.some(([name, detail]) => name === 'toggle' && !detail.open)")
+    assert await button(page) == {"name": "Help", "expanded": "False"}
+    assert await focused(page) == "Help"
 
 
 async def test_on_a_page_that_is_not_allowed_the_browser_shows_no_chat(

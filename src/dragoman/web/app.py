@@ -86,6 +86,7 @@ class Pages:
                 "key": key,
                 "host": host if host in spec.frame_origins else "",
                 "highlight": self._assets.address("highlight.js"),
+                "maths": self._assets.address("maths.js"),
                 "unavailable": words["unavailableLabel"],
             },
             messages=said,

@@ -49,11 +49,12 @@ export class Session {
     return follow(response, onEvent);
   }
 
-  // Goes on with an answer under way after so many of its events; false when there is none.
-  async resume(after, onEvent) {
+  // Goes on with an answer under way after so many of its events; false when there is none. onOpen tells that there is a connection.
+  async resume(after, onEvent, onOpen = () => {}) {
     const response = await fetch(`${this.base}/events?after=${after}`, { headers: { accept: "text/event-stream" } });
     if (response.status === 204) return false;
     if (!response.ok) throw await refusal(response);
+    onOpen();
     return follow(response, onEvent);
   }
 }

@@ -3,7 +3,8 @@ import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { rendered } from "./markdown.js";
 import {
-  again, attach, attachments, busy, info, messages, online, open, problem, send, spoken, stop, textOf, transcript,
+  again, attach, attachments, busy, escape, info, messages, online, open, problem, reconnecting, send, spoken, stop, textOf,
+  transcript,
 } from "./state.js";
 import "@preact/signals";
 
@@ -36,7 +37,7 @@ function Log({ client }) {
   }, []);
   useLayoutEffect(() => {
     if (near.current && end.current) end.current.scrollIntoView({ block: "end" });
-  }, [messages.value, problem.value]);
+  }, [messages.value, problem.value, reconnecting.value]);
   const shown = messages.value;
   return html`
     ${!shown.length && (client.helloLabel || client.helloSubLabel) && html`
@@ -51,6 +52,7 @@ function Log({ client }) {
         ${client.suggestionButtons.map((one) => html`<button type="button" onClick=${() => send(one.prompt)}>${one.label}</button>`)}
       </div>`}
     ${!online.value && html`<p class="notice" role="status">${says("offlineLabel")}</p>`}
+    ${online.value && reconnecting.value && html`<p class="notice" role="status">${says("reconnectingLabel")}</p>`}
     ${problem.value && html`<p class="notice" role="alert">${problem.value}</p>`}
     <div ref=${end}></div>`;
 }
@@ -83,6 +85,7 @@ function Answer({ message, text }) {
   useLayoutEffect(() => {
     place.current.innerHTML = rendered(text, numbers);
     scrollable(place.current);
+    typeset(place.current);
     for (const link of place.current.querySelectorAll("a[data-source]")) {
       link.removeAttribute("target");
       link.addEventListener("click", (event) => {
@@ -103,6 +106,18 @@ function Answer({ message, text }) {
   return html`
     <div class="answer" ref=${place}></div>
     ${message.pending && !text && html`<span class="dots" role="status"><i></i><i></i><i></i><span class="unseen">…</span></span>`}`;
+}
+
+// Formulas stand as they were written until what sets them is there.
+let formula = null;
+function typeset(element) {
+  const set = () => element.querySelectorAll("[data-math]").forEach(formula);
+  if (!element.querySelector("[data-math]")) return;
+  if (formula) return set();
+  import(root.dataset.maths).then((loaded) => {
+    formula = loaded.formula;
+    set();
+  }, () => {});
 }
 
 // What may be wider than the page is moved by the keyboard, too.
@@ -169,7 +184,6 @@ function Composer({ client }) {
   };
   const keys = (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
-    if (event.key === "Escape" && busy.value) stop();
   };
   const accept = { image: "image/*", audio: "audio/*", document: ".pdf,.docx,.xlsx,.pptx,.txt,.md,.csv,.json,.html" };
   return html`
@@ -239,6 +253,7 @@ function dress(found) {
 
 const place = document.getElementById("chat");
 place.replaceChildren();
+addEventListener("keydown", (event) => event.key === "Escape" && !document.querySelector("dialog[open]") && escape());
 info.subscribe((found) => found && dress(found));
 render(html`<${Chat} />`, place);
 open();

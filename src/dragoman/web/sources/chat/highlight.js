@@ -21,8 +21,11 @@ for (const [name, language] of Object.entries(languages)) hljs.registerLanguage(
 
 // Puts spans into the element by its text alone, so that no markup is ever parsed.
 export function highlight(element) {
-  const result = hljs.highlightAuto(element.textContent);
-  if (result.relevance < 5) return;
+  const language = element.dataset.language;
+  const known = language && hljs.getLanguage(language);
+  const text = element.textContent;
+  const result = known ? hljs.highlight(text, { language }) : hljs.highlightAuto(text);
+  if (!known && result.relevance < 5) return;
   element.replaceChildren(nodes(result._emitter.rootNode));
 }
 

@@ -1,6 +1,7 @@
 // Markdown to markup that cannot run: links are opened on a click only, and pictures from elsewhere are links.
 import DOMPurify from "dompurify";
 import { marked } from "marked";
+import { display, inline } from "./formulas.js";
 
 const own = location.origin;
 
@@ -20,16 +21,23 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
 const inner = (source) => /^data:image\//.test(source) || /^\/(?!\/)/.test(source) || source.startsWith(own + "/");
 
 const renderer = {
+  code({ text, lang }) {
+    const language = (lang || "").split(/\s/)[0].toLowerCase();
+    return `<pre><code data-language="${escaped(language)}">${escaped(text)}\n</code></pre>`;
+  },
   image({ href, text }) {
     if (inner(href))
       return `<img src="${escaped(href)}" alt="${escaped(text)}" loading="lazy">`;
     return `<a href="${escaped(href)}">${escaped(text || href)}</a>`;
   },
 };
+const math = (token) =>
+  `<span data-math="${escaped(token.formula)}" data-display="${token.display}">${escaped(token.raw.trim())}</span>`;
 marked.use({ renderer, gfm: true, breaks: true });
+marked.use({ extensions: [display, inline].map((extension) => ({ ...extension, renderer: math })) });
 
 function escaped(text) {
-  return text.replace(/[&<>"']/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[c]);
+  return text.replace(/[&<>"'[]/g, (c) => ({ "[": "&#91;", "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" })[c]);
 }
 
 const OPTIONS = {

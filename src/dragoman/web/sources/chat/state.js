@@ -10,6 +10,7 @@ export const messages = signal([]);
 export const problem = signal("");
 export const busy = signal(false);
 export const online = signal(navigator.onLine);
+export const reconnecting = signal(false);
 export const spoken = signal("");
 export const attachments = signal([]);
 
@@ -81,6 +82,9 @@ export async function again() {
 
 export const stop = () => session.cancel();
 
+// Escape ends what is going on; when nothing is, the widget that the page is in.
+export const escape = () => (busy.value ? stop() : told("close", {}));
+
 // False when the question was refused, so that it is not in the session.
 async function answered(begin, maybeNone) {
   const answer = { ...shown({ role: "assistant", content: "" }), pending: true, id: crypto.randomUUID() };
@@ -117,6 +121,7 @@ async function answered(begin, maybeNone) {
     }
   } finally {
     answer.pending = false;
+    reconnecting.value = false;
     if (messages.value.some((one) => one.id === answer.id)) show();
     busy.value = false;
     spoken.value = textOf(answer);
@@ -127,21 +132,26 @@ async function answered(begin, maybeNone) {
 
 async function recovered(take, seen) {
   for (let tries = 0; tries < RETRIES; tries++) {
+    const before = seen();
     try {
       if (await retried(take, seen, tries)) return true;
     } catch (error) {
       if (error instanceof Refused) return false;
     }
+    if (seen() > before) tries = 0;
   }
   return false;
 }
 
 async function retried(take, seen, tries) {
+  reconnecting.value = true;
   await new Promise((ready) => setTimeout(ready, Math.min(8000, 500 * 2 ** tries)));
-  const done = await session.resume(seen(), take);
+  if (!online.value) await new Promise((ready) => addEventListener("online", ready, { once: true }));
+  const done = await session.resume(seen(), take, () => (reconnecting.value = false));
   if (done !== false) return done;
   // It ended meanwhile: what was stored is what there is.
   const found = await session.info();
+  reconnecting.value = false;
   messages.value = found.messages.map(shown);
   return true;
 }
