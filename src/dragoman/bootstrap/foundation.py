@@ -8,6 +8,7 @@ from anyio import to_thread
 from dragoman.bootstrap.accounts import open_database_and_key, signin_bounds
 from dragoman.bootstrap.answering import price_table
 from dragoman.bootstrap.machines import check_shared
+from dragoman.bootstrap.offline import Denials
 from dragoman.db.database import Database
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.inference.pricing import PriceTable
@@ -64,7 +65,9 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         database=database,
         root_key=root_key,
         tasks=tasks,
-        policy=EgressPolicy.parse(settings.egress.allow, offline=settings.offline),
+        policy=EgressPolicy.parse(
+            settings.egress.allow, offline=settings.offline, on_refused=Denials(settings, tasks).note
+        ),
         accounts=accounts,
         loader=loader,
         usage=usage,

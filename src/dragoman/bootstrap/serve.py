@@ -8,12 +8,12 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
-import uvloop
 
 from dragoman import __version__
 from dragoman.bootstrap.application import build_application
 from dragoman.bootstrap.draining import Drain, make_server
 from dragoman.bootstrap.machines import drain_seconds
+from dragoman.bootstrap.offline import keep_offline, loop_factory
 from dragoman.bootstrap.services import Running, open_running
 from dragoman.bootstrap.work import start_upkeep
 from dragoman.domain.accounts.admin import NewUser
@@ -141,5 +141,6 @@ def serve(settings: Settings) -> int:
         Unavailable: the data folder, the database or the port cannot be used.
         InvalidInput: the settings contradict themselves.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    keep_offline(settings)
+    with asyncio.Runner(loop_factory=loop_factory(settings)) as runner:
         return runner.run(_serve(settings))

@@ -4,12 +4,12 @@ import asyncio
 import sys
 
 import structlog
-import uvloop
 
 from dragoman import __version__
 from dragoman.bootstrap.application import build_health
 from dragoman.bootstrap.draining import Drain, make_server
 from dragoman.bootstrap.housekeeping import keep_house
+from dragoman.bootstrap.offline import keep_offline, loop_factory
 from dragoman.bootstrap.services import Running, open_running
 from dragoman.kit.errors import Unavailable
 from dragoman.settings import Settings
@@ -64,5 +64,6 @@ def work(settings: Settings) -> int:
         Unavailable: the data folder, the database or the port cannot be used.
         InvalidInput: the settings contradict themselves.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    keep_offline(settings)
+    with asyncio.Runner(loop_factory=loop_factory(settings)) as runner:
         return runner.run(_work(settings))

@@ -18,6 +18,7 @@ from typing import Literal
 from dragoman.bootstrap.accounts import database_report, has_database, open_accounts, sqlite_report
 from dragoman.bootstrap.sandboxes import sandbox_reports
 from dragoman.cli.extras import installed_extras
+from dragoman.cli.offline import show_offline
 from dragoman.cli.options import add_common, add_json, read_settings
 from dragoman.cli.output import print_json
 from dragoman.kit.addresses import is_loopback_name, parse_address
@@ -48,11 +49,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the flags."""
     add_common(parser)
     add_json(parser)
+    parser.add_argument(
+        "--offline", action="store_true", help="show what keeps the server offline, and what was attempted"
+    )
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     loaded = read_settings(arguments)
+    if arguments.offline:
+        return show_offline(loaded.settings, as_json=arguments.json)
     checks = [check for look in CHECKS for check in look(loaded.settings)]
     if arguments.json:
         print_json([asdict(check) for check in checks])

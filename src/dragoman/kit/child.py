@@ -16,6 +16,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
+from dragoman.kit.offline import put_up_as_told
+
 HEADER = struct.Struct(">Q")
 _MB = 1 << 20
 # Mapped libraries, weights and reserves of allocators count as address space but are not memory.
@@ -68,6 +70,7 @@ def main(arguments: list[str]) -> None:
     parent, memory_mb = int(arguments[0]), int(arguments[1])
     _tie_to(parent)
     _limit(memory_mb)
+    put_up_as_told()
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb")
     # What a library prints must not get between the replies.

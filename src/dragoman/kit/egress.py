@@ -50,6 +50,8 @@ async def system_resolver(host: str, port: int) -> list[str]:
 
 
 def _refused(policy: "EgressPolicy", host: str) -> InvalidInput:
+    if policy.on_refused is not None:
+        policy.on_refused(host)
     # What the name resolves to is not said: that would let a caller map the inside of the network.
     if policy.offline:
         said = f"This server works offline, so {host!r} is not called; the operator can let it through in egress.allow."
@@ -64,21 +66,24 @@ class EgressPolicy:
 
     A user's address must be public or let through by ``allow``; offline, only the latter. With ``operator``
     the address comes from the server's own settings: any is fine, and offline those on this machine or let
-    through.
+    through. ``on_refused`` is told each host that is refused.
     """
 
     allow: AllowList = field(default_factory=AllowList)
     offline: bool = False
     operator: bool = False
+    on_refused: Callable[[str], None] | None = field(default=None, compare=False)
 
     @classmethod
-    def parse(cls, allow: Iterable[str], *, offline: bool = False) -> "EgressPolicy":
+    def parse(
+        cls, allow: Iterable[str], *, offline: bool = False, on_refused: Callable[[str], None] | None = None
+    ) -> "EgressPolicy":
         """The policy for users' addresses that these settings spell.
 
         Raises:
             ValueError: an entry of ``allow`` is neither a host nor a network.
         """
-        return cls(AllowList.parse(allow), offline)
+        return cls(AllowList.parse(allow), offline, on_refused=on_refused)
 
     def for_operator(self) -> "EgressPolicy":
         """The same policy for addresses out of the server's own settings."""

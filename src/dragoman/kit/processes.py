@@ -21,6 +21,7 @@ import structlog
 
 from dragoman.kit.child import HEADER
 from dragoman.kit.errors import DeadlineExceeded, Unavailable
+from dragoman.kit.offline import VARIABLE
 
 R = TypeVar("R")
 # What the parent says to a question of the child's; both are plain values.
@@ -33,7 +34,7 @@ _REPORT_BYTES = 2000
 # Nothing else of the parent's environment reaches a child: provider keys and database addresses live there.
 _PASSED_ON = (
     "PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
-    "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE",
+    "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", VARIABLE,
 )  # fmt: skip
 _PLAIN_CLASSES = {
     "builtins": {"set", "frozenset", "complex", "bytearray", "range", "slice"},

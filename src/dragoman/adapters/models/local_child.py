@@ -16,6 +16,7 @@ import orjson
 import structlog
 
 from dragoman.kit.errors import Unavailable
+from dragoman.kit.offline import VARIABLE
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ _SLOTS = 2
 # Nothing else of the parent's environment reaches the child: provider keys live there.
 _PASSED_ON = (
     "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CUDA_VISIBLE_DEVICES",
+    VARIABLE,
 )  # fmt: skip
 
 

@@ -13,12 +13,15 @@ import signal
 import sys
 from typing import Any
 
+from dragoman.kit.offline import put_up_as_told
+
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
     """Serves until the parent goes."""
     _die_with(int(sys.argv[1]))
+    put_up_as_told()
     # The native library writes to stdout as it likes; only our own line may go there.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

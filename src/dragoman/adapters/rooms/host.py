@@ -22,6 +22,7 @@ from dragoman.adapters.rooms.wire import Frame, Kind, numbered, packed, received
 from dragoman.domain.voice.ports import CallSetup, Ended, Mind, Output, SoundOut, Told
 from dragoman.domain.voice.spec import VoiceSpec
 from dragoman.kit.errors import DragomanError, InvalidInput, Unavailable
+from dragoman.kit.offline import VARIABLE
 from dragoman.kit.tasks import TaskOwner
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ _LONGEST_ANSWER = 20_000
 _LONGEST_PHRASE_BYTES = 24_000 * 2 * 180
 _PACKAGES = ("livekit.agents", "livekit.plugins.silero", "aiortc", "av")
 # Nothing else of the parent's environment reaches the child: provider keys live there.
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", VARIABLE)
 
 
 class EngineHost:

@@ -18,6 +18,7 @@ from dragoman.adapters.rooms.requests import Requests
 from dragoman.adapters.rooms.webrtc import Peer
 from dragoman.adapters.rooms.wire import Frame, Kind, packed, received
 from dragoman.domain.voice.spec import VoiceSpec
+from dragoman.kit.offline import put_up_as_told
 from dragoman.kit.tasks import TaskOwner
 
 _SPEC = TypeAdapter(VoiceSpec)
@@ -262,6 +263,7 @@ def main() -> None:
     if os.getppid() != int(sys.argv[1]):
         os._exit(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    put_up_as_told()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     asyncio.run(_run())
     os._exit(0)
