@@ -11,6 +11,7 @@ from dragoman.kit.ids import uuid7
 from dragoman.kit.origin import asked_from
 from dragoman.kit.peers import TrustedProxies
 from dragoman.kit.public_address import came_by
+from dragoman.kit.slip import Slip, with_slip
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +96,7 @@ class Front:
         self, name: str, application: Application, scope: Scope, receive: Receive, send: Send
     ) -> None:
         request_id = uuid7()
+        slip = Slip(request_id)
         status = 500
         started = time.perf_counter()
 
@@ -102,11 +104,12 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                own = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message.get("headers", ()), own, *slip.headers(status)]
             await send(message)
 
         bound = structlog.contextvars.bound_contextvars(request_id=request_id, dialect=name)
-        with bound, came_by(scope), asked_from(scope):
+        with bound, came_by(scope), asked_from(scope), with_slip(slip):
             try:
                 await application(scope, receive, sending)
             except Exception as error:

@@ -12,6 +12,9 @@ from dragoman.bootstrap.offline import Denials
 from dragoman.db.database import Database
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.inference.pricing import PriceTable
+from dragoman.domain.usage.budgets.desk import LimitDesk
+from dragoman.domain.usage.budgets.model import Calendar
+from dragoman.domain.usage.budgets.service import TOPIC
 from dragoman.domain.usage.journal import Journal
 from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.domain.usage.loader import JournalLoader
@@ -40,6 +43,7 @@ class Foundation:
     limits: LimitsService
     prices: PriceTable
     meter: Meter
+    desk: LimitDesk
     address: PublicAddress
 
 
@@ -56,9 +60,18 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
     accounts = AccountsService(database, root_key, signin=signin_bounds(settings))
     journal = await to_thread.run_sync(Journal, settings.data_dir / "journal")
     stack.push_async_callback(to_thread.run_sync, journal.close)
-    loader = JournalLoader(journal, database)
+    desk = LimitDesk(database, journal, Calendar(settings.limits.zone))
+    accounts.versions.subscribe(TOPIC, desk.reload)
+    loader = JournalLoader(journal, database, desk=desk)
     usage = UsageReports(database, loader)
     prices = price_table(settings)
+    meter = Meter(
+        journal,
+        price=prices.micro_usd,
+        price_of_use=prices.use_micro_usd,
+        desk=desk,
+        answer_tokens=settings.limits.answer_tokens,
+    )
     return Foundation(
         settings=settings,
         stack=stack,
@@ -71,8 +84,9 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         accounts=accounts,
         loader=loader,
         usage=usage,
-        limits=LimitsService(database, accounts.versions, usage),
+        limits=LimitsService(database, accounts.versions, usage, meter=meter),
         prices=prices,
-        meter=Meter(journal, price=prices.micro_usd),
+        meter=meter,
+        desk=desk,
         address=PublicAddress(settings.server.public_url, settings.server.host, settings.server.port),
     )

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from dragoman.bootstrap.acting import Acting, open_acting
+from dragoman.bootstrap.budgets import open_budgets
 from dragoman.bootstrap.channels import ChannelParts, open_channels
 from dragoman.bootstrap.chat import ChatParts, open_chat
 from dragoman.bootstrap.deep import open_deep
@@ -155,6 +156,7 @@ def _services(base: Foundation, knowing: Knowing, acting: Acting, conversing: _C
         ),
         **conversing.chat,
         **open_plugins(settings, conversing.beneath, stack),
+        **open_budgets(base),
         **open_kept(base.database, base.policy, base.limits, acting.agents.vault, stack),
     )
 
@@ -163,11 +165,13 @@ async def _begin(base: Foundation, workers: Workers, *, work: bool) -> None:
     """Reads what caches need, and starts what runs by itself."""
     await base.accounts.versions.check()
     await base.accounts.keys.reload()
+    await base.desk.reload()
     base.stack.push_async_callback(base.accounts.keys.flush_used)
     if work:
         await workers.start(base)
     base.stack.push_async_callback(base.loader.load)
     base.tasks.start(base.loader.run(), name="usage.loader")
+    base.tasks.start(base.desk.run(), name="limits.tidy")
 
 
 @asynccontextmanager

@@ -39,10 +39,13 @@ from dragoman.domain.tools.servers.source import RegisteredServers
 from dragoman.domain.tools.tables import TableEngine
 from dragoman.domain.tools.web import Web
 from dragoman.domain.usage.answers.service import AnswerLog
+from dragoman.domain.usage.budgets.service import BudgetsService
 from dragoman.domain.usage.conversations.service import ConversationLog
 from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.domain.usage.meter import Meter
+from dragoman.domain.usage.receipts.service import Receipts
 from dragoman.domain.usage.reports import UsageReports
+from dragoman.domain.usage.summaries import UsageSummaries
 from dragoman.domain.voice.calls import CallsService
 from dragoman.domain.voice.sessions import VoiceSessionsService
 from dragoman.kit.links import LinkChecker
@@ -96,5 +99,8 @@ class Services:
     sharing: SharingService
     agent_numbers: AgentNumbers
     limits: LimitsService
+    budgets: BudgetsService
+    receipts: Receipts
+    summaries: UsageSummaries
     links: LinkChecker
     voice_calls: CallsService

@@ -29,6 +29,7 @@ from dragoman.settings.groups import (
     ServerSettings,
     WeightsSettings,
 )
+from dragoman.settings.limits import LimitsSettings
 from dragoman.settings.machines import BlobsSettings, MachinesSettings
 from dragoman.settings.making import HostingSettings, ImagesSettings
 from dragoman.settings.mcp import McpSettings
@@ -78,6 +79,7 @@ class Settings(Group):
     speech: SpeechSettings = SpeechSettings()
     voice: VoiceSettings = VoiceSettings()
     prices: PricesSettings = PricesSettings()
+    limits: LimitsSettings = LimitsSettings()
     search: SearchSettings = SearchSettings()
     images: ImagesSettings = ImagesSettings()
     hosting: HostingSettings = HostingSettings()

@@ -16,6 +16,7 @@ from usage_samples import ANNA, BEN, CLEO, record
 
 from dragoman.db.database import Database
 from dragoman.domain.usage import repository
+from dragoman.domain.usage.budgets.model import Calendar
 from dragoman.domain.usage.journal import Journal, JournalLimits, UsageRecord
 from dragoman.domain.usage.loader import JournalLoader
 from dragoman.domain.usage.reports import UsageReports, month_of
@@ -231,9 +232,14 @@ async def test_nothing_is_lost_while_the_database_is_away(
 
 
 async def test_an_offset_that_moved_elsewhere_stops_the_load(database: Database) -> None:
-    await database.write(repository.load, "segment", [record()], loaded=0, end=100)
+    lines = repository.Lines([record()])
+    await database.write(
+        repository.load, "segment", lines, loaded=0, end=100, writer="w", calendar=Calendar()
+    )
     with pytest.raises(Conflict):
-        await database.write(repository.load, "segment", [record()], loaded=0, end=120)
+        await database.write(
+            repository.load, "segment", lines, loaded=0, end=120, writer="w", calendar=Calendar()
+        )
     assert len(await loaded(database)) == 1
 
 

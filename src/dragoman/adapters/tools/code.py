@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dragoman.adapters.tools.outcomes import shortened
 from dragoman.domain.messages.parts import ToolSpec
 from dragoman.domain.sandbox.ports import Isolate
-from dragoman.domain.tools.model import Risk, ServerTool, ToolResult, ToolScope
+from dragoman.domain.tools.model import Charging, Risk, ServerTool, ToolResult, ToolScope
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.jsontypes import JsonObject
 
@@ -24,6 +24,7 @@ class CodeTool:
 
     isolate: Isolate
     seconds: float
+    charge: Charging
 
     @property
     def spec(self) -> ToolSpec:
@@ -54,6 +55,7 @@ class CodeTool:
         code = arguments.get("code")
         if not isinstance(code, str) or not code.strip():
             raise InvalidInput("The argument 'code' is a script.", param="code")
+        self.charge("tools.code", 1, "script")
         found = await self.isolate.evaluate(code, timeout_seconds=self.seconds)
         console = f"\nConsole:\n{found.console}" if found.console else ""
         return ToolResult(shortened(found.value + console))
@@ -63,8 +65,11 @@ class CodeSource:
     """Gives the tool to agents that have the built-in function ``code``."""
 
     def __init__(self, isolate: Isolate, *, seconds: float) -> None:
-        self._tool = CodeTool(isolate, seconds)
+        self._isolate = isolate
+        self._seconds = seconds
 
     async def tools(self, scope: ToolScope) -> Sequence[ServerTool]:
         """See the port."""
-        return [self._tool] if _BUILTIN in (scope.tools.builtin or ()) else []
+        if _BUILTIN not in (scope.tools.builtin or ()):
+            return []
+        return [CodeTool(self._isolate, self._seconds, scope.charge)]

@@ -30,6 +30,7 @@ class RunWorkspace:
 
     async def run(self, program: Program, commands: Mapping[str, ShellCommand] | None = None) -> ToolResult:
         """Runs the program here; its result in words for a model."""
+        self._scope.charge("tools.sandbox", 1, "program in the sandbox")
         if self._workspace is None:
             options = self._scope.tools.shell_options
             persistent = options is not None and options.persistent

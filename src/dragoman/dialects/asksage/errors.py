@@ -20,6 +20,9 @@ def status_of(error: DragomanError, *, auth_error_status: int) -> int:
     published = {"dataset_name_too_long": 406, "cac_required": 407, "dataset_missing": 408}
     if error.code in published:
         return published[error.code]
+    if error.status == 402:
+        # Running out of anything has one status here.
+        return 429
     return error.status if error.status in (403, 404, 405, 413, 429, 500, 502, 503, 504) else 400
 
 

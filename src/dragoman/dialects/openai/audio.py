@@ -82,12 +82,13 @@ async def speech(request: Request) -> Response:
         form=wanted.response_format,
         model=wanted.model,
     )
-    sound = await first_then_rest(made)
     tokens = services.tokens.count(wanted.input, wanted.model)
     context = UsageContext(caller=caller, dialect="openai", kind="speech", started_at=started)
     usage = Usage(prompt_tokens=tokens.tokens, estimated=tokens.estimated)
-    # Recorded before the first byte: the work is the same whether or not the client stays to the end.
-    services.meter.record(context, model=wanted.model, usage=usage, status=200)
+    async with services.meter.reserved(context, model=wanted.model, usage=usage) as hold:
+        sound = await first_then_rest(made)
+        # Recorded before the first byte: the work is the same whether or not the client stays to the end.
+        services.meter.record(context, model=wanted.model, usage=usage, status=200, hold=hold)
     if wanted.stream_format == "sse":
         return StreamingResponse(_events(sound, usage), media_type="text/event-stream")
     return StreamingResponse(sound, media_type=_MEDIA_TYPES[wanted.response_format])

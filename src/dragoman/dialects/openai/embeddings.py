@@ -63,7 +63,6 @@ async def embeddings(request: Request) -> Response:
         raise InvalidInput(
             f"dimensions: this embedder makes vectors of {profile.dimensions} numbers.", param="dimensions"
         )
-    vectors = await services.embed.passages(texts)
     tokens = sum(services.tokens.count(text, profile.name).tokens for text in texts)
     context = UsageContext(
         caller=caller,
@@ -74,7 +73,10 @@ async def embeddings(request: Request) -> Response:
         kind="embedding",
         started_at=started,
     )
-    services.meter.record(context, model=profile.name, usage=Usage(prompt_tokens=tokens), status=200)
+    usage = Usage(prompt_tokens=tokens)
+    async with services.meter.reserved(context, model=profile.name, usage=usage) as hold:
+        vectors = await services.embed.passages(texts)
+        services.meter.record(context, model=profile.name, usage=usage, status=200, hold=hold)
     data = [
         {
             "object": "embedding",
@@ -85,5 +87,5 @@ async def embeddings(request: Request) -> Response:
         }
         for index, vector in enumerate(vectors)
     ]
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return JSONResponse({"object": "list", "data": data, "model": profile.name, "usage": usage})
+    used = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return JSONResponse({"object": "list", "data": data, "model": profile.name, "usage": used})

@@ -26,6 +26,7 @@ from dragoman.kit.errors import DragomanError, InvalidInput, TooLarge, Unauthent
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject
 from dragoman.kit.presence import ClientGone, Presence
+from dragoman.kit.slip import RECEIPT, WARNING
 from dragoman.kit.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
@@ -166,7 +167,11 @@ class HotRoute:
         )
         presence = Presence(receive, self._tasks, deadline_seconds=self._limits.deadline_seconds)
         with presence, pinger or contextlib.nullcontext():
+            call = await self._relay.reserve(call)
+            # What limits refuse has no receipt.
+            answer.used = True
             result = await self._relay.answer(call)
+            answer.warnings = result.warnings
             if isinstance(result, WholeAnswer):
                 await answer.whole(result.status, await _dressed(result, dress))
             else:
@@ -196,18 +201,25 @@ async def _pass_on(
 
 
 class _Answer:
-    """The way back to the client."""
+    """The way back to the client. ``used``: it has a receipt; ``warnings``: soft limits that are used up."""
 
     def __init__(self, send: Send) -> None:
         self.request_id = uuid7()
         self._send = send
         self._begun = False
         self._ended = False
+        self.used = False
+        self.warnings: tuple[str, ...] = ()
 
     async def begin(self, headers: list[tuple[bytes, bytes]], status: int = 200) -> None:
         self._begun = True
-        own = (b"x-request-id", self.request_id.encode("ascii"))
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own]})
+        request_id = self.request_id.encode("ascii")
+        own = [(b"x-request-id", request_id)]
+        if self.used:
+            own.append((RECEIPT, request_id))
+        if self.warnings:
+            own.append((WARNING, " ".join(self.warnings).encode("latin-1", "replace")))
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *own]})
 
     async def send_block(self, block: bytes) -> None:
         if not self._begun:

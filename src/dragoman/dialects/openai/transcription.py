@@ -12,12 +12,12 @@ from starlette.exceptions import HTTPException
 from dragoman.dialects.openai.auth import caller_of, services_of
 from dragoman.dialects.openai.errors import error_body
 from dragoman.dialects.openai.transcripts import srt, usage_of, verbose, vtt
-from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.speech.languages import is_language
 from dragoman.domain.inference.speech.ports import Recording, TranscribeOptions, Transcript
 from dragoman.domain.inference.speech.service import joined
 from dragoman.domain.messages.events import Usage
 from dragoman.domain.services import Services
+from dragoman.domain.usage.budgets.desk import Hold
 from dragoman.domain.usage.meter import UsageContext
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, InvalidInput, TooLarge
@@ -76,12 +76,20 @@ async def _answer(request: Request, task: str) -> Response:
     finally:
         await request.close()
     parts = services.speech.listen(wanted.recording, wanted.options, model=wanted.model)
-    if wanted.stream:
-        first = await anext(parts, None)
-        told = _events(services, caller, started, wanted, first, parts)
-        return StreamingResponse(told, media_type="text/event-stream")
-    transcript = joined([part async for part in parts])
-    _record(services, caller, started, wanted.model, transcript)
+    context = UsageContext(caller=caller, dialect="openai", kind="transcription", started_at=started)
+    # How long a recording is shows when it is heard.
+    hold = await services.meter.reserve(context, model=wanted.model, usage=Usage(prompt_tokens=1))
+    notes = _Notes(services, context, wanted.model, hold)
+    try:
+        if wanted.stream:
+            first = await anext(parts, None)
+            told = _events(notes, first, parts)
+            return StreamingResponse(told, media_type="text/event-stream")
+        transcript = joined([part async for part in parts])
+    except BaseException:
+        services.meter.release(hold)
+        raise
+    notes.record(transcript)
     if wanted.form in _PLAIN:
         return PlainTextResponse(_PLAIN[wanted.form](transcript))
     if wanted.form == "verbose_json":
@@ -187,10 +195,7 @@ def _temperature(form: FormData) -> float | None:
 
 
 async def _events(
-    services: Services,
-    caller: Caller,
-    started: int,
-    wanted: _Wanted,
+    notes: "_Notes",
     first: Transcript | None,
     rest: AsyncIterator[Transcript],
 ) -> AsyncIterator[bytes]:
@@ -205,8 +210,10 @@ async def _events(
     except DragomanError as error:
         yield _event({"type": "error", **error_body(error)})
         return
+    finally:
+        # What was heard is charged, also when it failed or nobody waits for it any more.
+        notes.record(joined(parts))
     transcript = joined(parts)
-    _record(services, caller, started, wanted.model, transcript)
     done = {"type": "transcript.text.done", "text": transcript.text.strip(), "usage": usage_of(transcript)}
     yield _event(done)
 
@@ -215,12 +222,21 @@ def _event(told: dict[str, object]) -> bytes:
     return b"data: " + orjson.dumps(told) + b"\n\n"
 
 
-def _record(services: Services, caller: Caller, started: int, model: str, transcript: Transcript) -> None:
-    written = services.tokens.count(transcript.text, model)
-    usage = Usage(
-        prompt_tokens=round(transcript.duration_seconds * _TOKENS_A_SECOND),
-        completion_tokens=written.tokens,
-        estimated=True,
-    )
-    context = UsageContext(caller=caller, dialect="openai", kind="transcription", started_at=started)
-    services.meter.record(context, model=model, usage=usage, status=200)
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """For whom something is transcribed, and what was reserved for it."""
+
+    services: Services
+    context: UsageContext
+    model: str
+    hold: Hold | None
+
+    def record(self, transcript: Transcript) -> None:
+        """Keeps what was heard and written."""
+        written = self.services.tokens.count(transcript.text, self.model)
+        usage = Usage(
+            prompt_tokens=round(transcript.duration_seconds * _TOKENS_A_SECOND),
+            completion_tokens=written.tokens,
+            estimated=True,
+        )
+        self.services.meter.record(self.context, model=self.model, usage=usage, status=200, hold=self.hold)

@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
+import orjson
+
 from dragoman.domain.agents.habits import shaped
 from dragoman.domain.agents.request import RunReport
 from dragoman.domain.inference.asking import Ask
@@ -13,11 +15,16 @@ from dragoman.domain.inference.ports import ChatModel, ChatRequest
 from dragoman.domain.inference.pricing import PriceTable
 from dragoman.domain.messages.events import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from dragoman.domain.messages.fold import Answer, fold_stream
+from dragoman.domain.messages.parts import TextPart
+from dragoman.domain.usage.budgets.desk import Hold
 from dragoman.domain.usage.meter import Meter, UsageContext
 from dragoman.kit.errors import DragomanError
+from dragoman.kit.slip import current_slip
 
 ANSWER_SECONDS = 600.0
 _CLIENT_GONE = 499
+_MESSAGE_TOKENS = 8
+_MEDIA_TOKENS = 1500
 
 
 class Ledger:
@@ -37,9 +44,10 @@ class Ledger:
         flags: tuple[str, ...],
         report: RunReport,
     ) -> None:
+        slip = current_slip()
         self._meter = meter
         self._prices = prices
-        self._context = context
+        self._context = replace(context, receipt_id=report.run_id if slip is None else slip.id)
         self._flags = flags
         self._report = report
 
@@ -69,27 +77,49 @@ class Ledger:
         """The model's answer as events; closing the iterator early meters what was produced.
 
         Raises:
+            PaymentRequired: a limit of tokens or money is used up.
+            QuotaExceeded: a limit of requests is.
             DragomanError: the model failed; it is metered.
         """
         call = shaped(self._flags, request)
         written: list[str] = []
         settled = False
+        hold = await self._reserved(model, call)
         try:
             async with aclosing(complete(model, call, deadline_seconds=deadline_seconds)) as events:
                 async for event in events:
                     _keep(event, written)
                     if isinstance(event, Finished):
                         settled = True
-                        self._record(model.name, event.usage, 200, item=item)
+                        self._record(model.name, event.usage, 200, item=item, hold=hold)
                     yield event
         except (GeneratorExit, asyncio.CancelledError):
             if not settled:
-                self._record(model.name, _produced(call, written), _CLIENT_GONE, item=item)
+                self._record(model.name, _produced(call, written), _CLIENT_GONE, item=item, hold=hold)
             raise
         except DragomanError as error:
             usage = _produced(call, written) if written else Usage(estimated=True)
-            self._record(model.name, usage, error.status, item=item)
+            self._record(model.name, usage, error.status, item=item, hold=hold)
             raise
+        finally:
+            self._meter.release(hold)
+
+    async def _reserved(self, model: ChatModel, call: ChatRequest) -> Hold | None:
+        if not self._meter.limited(self._context.caller):
+            return None
+        most = self._meter.answer_tokens
+        if model.profile.max_output_tokens is not None:
+            most = min(most, model.profile.max_output_tokens)
+        usage = Usage(
+            prompt_tokens=at_most_tokens(call),
+            completion_tokens=call.sampling.max_tokens or most,
+            estimated=True,
+        )
+        hold = await self._meter.reserve(self._context, model=model.name, usage=usage)
+        if hold is not None:
+            self._context = replace(self._context, counts=False)
+            self._report.warnings += [text for text in hold.warnings if text not in self._report.warnings]
+        return hold
 
     def embedded(self, embedder: str, tokens: int) -> None:
         """Notes that texts of so many tokens became vectors."""
@@ -97,7 +127,7 @@ class Ledger:
         self._report.charges.append(charge)
         if charge.amount:
             usage = Usage(prompt_tokens=tokens)
-            self._meter.record(self._context, model=embedder, usage=usage, status=200)
+            self._meter.record(replace(self._context, counts=False), model=embedder, usage=usage, status=200)
 
     def used(self, item: str, quantity: int, description: str) -> None:
         """Notes one use of something that is no model: a search, a picture."""
@@ -105,11 +135,16 @@ class Ledger:
         self._report.charges.append(charge)
         cost = round(charge.amount * 1_000_000)
         self._meter.record(
-            replace(self._context, kind="tool"), model=item, usage=Usage(), status=200, cost_micro_usd=cost
+            replace(self._context, kind="tool", counts=False),
+            model=item,
+            usage=Usage(),
+            status=200,
+            cost_micro_usd=cost,
         )
 
-    def _record(self, model: str, usage: Usage, status: int, *, item: str) -> None:
-        self._meter.record(self._context, model=model, usage=usage, status=status)
+    def _record(self, model: str, usage: Usage, status: int, *, item: str, hold: Hold | None) -> None:
+        self._meter.record(self._context, model=model, usage=usage, status=status, hold=hold)
+        self._context = replace(self._context, counts=False)
         if usage.total_tokens:
             self._report.charges.extend(self._prices.charges(item, model, usage))
 
@@ -119,6 +154,14 @@ def _keep(event: Event, written: list[str]) -> None:
         written.append(event.text)
     elif isinstance(event, ToolCallDelta):
         written.append((event.name or "") + event.arguments)
+
+
+def at_most_tokens(call: ChatRequest) -> int:
+    """More tokens than the question is likely to have; a model reads at most about one in three bytes of text."""
+    size = sum(len(message.text.encode("utf-8", "replace")) for message in call.messages)
+    media = sum(not isinstance(part, TextPart) for message in call.messages for part in message.parts)
+    tools = sum(len(orjson.dumps(tool.parameters)) + len(tool.description or "") for tool in call.tools)
+    return (size + tools) // 3 + _MESSAGE_TOKENS * len(call.messages) + _MEDIA_TOKENS * media
 
 
 def _produced(call: ChatRequest, written: list[str]) -> Usage:

@@ -54,6 +54,16 @@ def get(connection: Connection, caller: Caller, agent_id: str, kind: AgentKind) 
     return _row(row)
 
 
+def named_in(connection: Connection, organisation_id: str, name: str) -> str | None:
+    """The id of the organisation's agent of that id or slug, or of the only one of that name."""
+    mine = sa.select(agents.c.id).where(agents.c.organisation_id == organisation_id)
+    for rule in (agents.c.id == name, agents.c.slug == name, agents.c.name == name):
+        found = list(connection.execute(mine.where(rule).limit(2)).scalars())
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
 def select(connection: Connection, caller: Caller, kind: AgentKind) -> list[AgentSummary]:
     """All of the caller's agents of that kind, oldest first."""
     model, endpoint = (agents.c.spec[name].as_string() for name in ("model", "endpoint"))

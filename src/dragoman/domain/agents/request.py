@@ -64,7 +64,7 @@ class RunReport:
 
     ``run_id`` names the run's trace, ``ended`` how it came to its end. ``routed``: how difficult the request was found,
     where that chose the model. ``withheld``: the categories for which the request was not passed on. ``charges``: priced
-    lines of everything that was used.
+    lines of everything that was used. ``warnings``: what the caller ought to know of limits.
     """
 
     embedding_down: bool = False
@@ -76,3 +76,4 @@ class RunReport:
     ended: Ending = "failed"
     withheld: tuple[str, ...] = ()
     charges: list[Charge] = field(default_factory=list[Charge])
+    warnings: list[str] = field(default_factory=list[str])

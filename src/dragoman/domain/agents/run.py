@@ -42,6 +42,7 @@ from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.domain.usage.meter import Meter, UsageContext
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, Forbidden, InvalidInput
+from dragoman.kit.slip import open_slip
 from dragoman.kit.tasks import TaskOwner
 
 _TRACE_SECONDS = 0.5
@@ -88,6 +89,7 @@ class AgentRunner:
         Raises:
             NotFound: neither; ``code`` is ``model_not_found``.
         """
+        open_slip()
         agent = await self._agents.find(caller, name)
         if agent is not None:
             return agent
@@ -107,6 +109,7 @@ class AgentRunner:
             Unprocessable: the model gave no JSON of the wanted schema.
             QuotaExceeded: the caller may use no more this month.
         """
+        open_slip()
         report = report if report is not None else RunReport()
         _check(agent.spec, request)
         if self._limits is not None:

@@ -78,6 +78,10 @@ class PriceTable:
         """The line for so many uses of something that is no model."""
         return Charge(item, self._uses.get(item, 0.0), quantity, description)
 
+    def use_micro_usd(self, item: str, quantity: float) -> int:
+        """What so much of something that is no model costs, in millionths of a US dollar."""
+        return round(self._uses.get(item, 0.0) * quantity * _MILLION)
+
     def micro_usd(self, model: str, usage: Usage) -> int:
         """What an answer costs, in millionths of a US dollar."""
         return round(sum(charge.amount for charge in self.charges("", model, usage)) * _MILLION)

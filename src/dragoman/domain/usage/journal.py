@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +27,11 @@ _MODE = 0o600
 
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """What one answer used; the fields are those of the table ``usage_records``."""
+    """What one answer used; the fields are those of the table ``usage_records``.
+
+    ``requests`` is 1 in the first record of a request and 0 in those that follow. ``receipt_id`` names the receipt that
+    the record is a line of, None when that is its own id.
+    """
 
     id: str
     at: int
@@ -47,6 +51,8 @@ class UsageRecord:
     cost_micro_usd: int
     duration_ms: int
     status: int
+    requests: int = 1
+    receipt_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +112,38 @@ class Journal:
         """Whether lines wait in memory for the disk."""
         return self._stalled
 
+    @staticmethod
+    def writer_of(segment: Path) -> str:
+        """The ``name`` of the journal that a segment belongs to."""
+        return segment.name.rsplit("-", 1)[0]
+
     def owns(self, segment: Path) -> bool:
         """Whether the segment is one of this process's."""
         return segment.name.startswith(self._name)
 
+    @property
+    def name(self) -> str:
+        """What the names of this process's segments begin with; no other process ever has it."""
+        return self._name
+
     def append(self, record: UsageRecord) -> None:
         """Takes the record; never raises and does not wait for a stalled disk."""
-        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        self._append(record)
+
+    def hold(self, estimate: UsageRecord) -> None:
+        """Notes what is to be charged under the record's id when this process is killed before it is settled."""
+        self._append({"hold": estimate})
+
+    def release(self, hold_id: str) -> None:
+        """Notes that nothing is to be charged for a hold."""
+        self._append({"released": hold_id})
+
+    def receipt(self, receipt: Mapping[str, object]) -> None:
+        """Takes what a receipt tells beside its usage records."""
+        self._append({"receipt": receipt})
+
+    def _append(self, value: UsageRecord | Mapping[str, object]) -> None:
+        line = orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
         since = self._disk_call_since
         if since is not None and time.monotonic() - since > self._limits.stall_seconds:
             self._stall("the disk does not answer")

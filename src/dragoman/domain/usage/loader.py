@@ -3,7 +3,8 @@
 import asyncio
 import fcntl
 import os
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import orjson
@@ -11,6 +12,9 @@ import structlog
 
 from dragoman.db.database import Database
 from dragoman.domain.usage import repository
+from dragoman.domain.usage.budgets import repository as budgets
+from dragoman.domain.usage.budgets.desk import LimitDesk
+from dragoman.domain.usage.budgets.model import Calendar
 from dragoman.domain.usage.journal import SUFFIX, Journal, UsageRecord
 from dragoman.kit.errors import Conflict, DragomanError
 
@@ -19,13 +23,13 @@ log = structlog.get_logger(__name__)
 _BATCH_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
     """Whole lines of a segment up to ``end``. ``more``: the segment goes on behind them."""
 
-    records: list[UsageRecord]
     end: int
     more: bool
+    lines: repository.Lines = field(default_factory=repository.Lines)
 
 
 class JournalLoader:
@@ -35,10 +39,21 @@ class JournalLoader:
     repeats nothing. A database that cannot be reached delays loading; the lines stay in their files.
     """
 
-    def __init__(self, journal: Journal, database: Database, *, every_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        database: Database,
+        *,
+        desk: LimitDesk | None = None,
+        every_seconds: float = 1.0,
+    ) -> None:
         self._journal = journal
         self._database = database
         self._every_seconds = every_seconds
+        self._desk = desk
+        self._calendar = desk.calendar if desk is not None else Calendar()
+        # Reservations in the database, by the name of their journal.
+        self._held: dict[str, set[str]] = {}
         self._offsets: dict[str, int] = {}
         self._lock = asyncio.Lock()
         self._failing = False
@@ -88,6 +103,7 @@ class JournalLoader:
             return 0
         try:
             count = await self._load_segment(segment)
+            count += await self._bury(segment)
             await self._remove(segment)
             return count
         finally:
@@ -104,14 +120,48 @@ class JournalLoader:
             if batch.end == loaded:
                 return count
             try:
-                await self._database.write(repository.load, name, batch.records, loaded=loaded, end=batch.end)
+                await self._take_in(segment, batch, loaded)
             except Conflict:
                 del self._offsets[name]
                 raise
             self._offsets[name] = batch.end
-            count += len(batch.records)
+            count += len(batch.lines.records)
             if not batch.more:
                 return count
+
+    async def _take_in(self, segment: Path, batch: _Batch, loaded: int) -> None:
+        """One transaction: records, what they add to the limits, receipts, the offset."""
+        writer = self._journal.writer_of(segment)
+        if writer not in self._held:
+            self._held[writer] = await self._database.read(budgets.hold_ids, writer)
+        lines = batch.lines.without_settled(self._held[writer])
+        own = self._desk is not None and self._journal.owns(segment)
+        async with self._desk.loading() if self._desk is not None else nullcontext():
+            added = await self._database.write(
+                repository.load,
+                segment.name,
+                lines,
+                loaded=loaded,
+                end=batch.end,
+                writer=writer,
+                calendar=self._calendar,
+            )
+            if own and self._desk is not None:
+                self._desk.loaded(added)
+        self._held[writer] -= set(lines.settled)
+        self._held[writer] |= {hold.id for hold in lines.holds}
+
+    async def _bury(self, segment: Path) -> int:
+        """After the last segment of a dead process, what it had reserved and not settled is charged."""
+        writer = self._journal.writer_of(segment)
+        others = await asyncio.to_thread(_segments, self._journal.folder)
+        if any(other != segment and self._journal.writer_of(other) == writer for other in others):
+            return 0
+        count = await self._database.write(repository.bury, writer, calendar=self._calendar)
+        self._held.pop(writer, None)
+        if count:
+            log.warning("usage.unsettled_charged", answers=count, writer=writer)
+        return count
 
     async def _remove(self, segment: Path) -> None:
         """The file goes first: were it the last to go, a crash in between would load it again."""
@@ -147,20 +197,27 @@ def _read(segment: Path, start: int) -> _Batch:
     size = block.rfind(b"\n") + 1
     if not size and full:
         log.error("usage.journal_unreadable", segment=segment.name, offset=start, bytes=len(block))
-        return _Batch([], start + len(block), True)
-    records: list[UsageRecord] = []
+        return _Batch(start + len(block), True)
+    batch = _Batch(start + size, full)
     for line in block[:size].splitlines():
-        record = _decode(line)
-        if record is not None:
-            records.append(record)
-        elif line:
+        if line and not _decode(line, batch.lines):
             # A line is torn when the disk was full in its midst; its record was then written again behind it.
             log.error("usage.journal_unreadable", segment=segment.name, offset=start, bytes=len(line))
-    return _Batch(records, start + size, full)
+    return batch
 
 
-def _decode(line: bytes) -> UsageRecord | None:
+def _decode(line: bytes, into: repository.Lines) -> bool:
+    """Whether the line could be read."""
     try:
-        return UsageRecord(**orjson.loads(line))
-    except (orjson.JSONDecodeError, TypeError):
-        return None
+        value = orjson.loads(line)
+        if "id" in value:
+            into.records.append(UsageRecord(**value))
+        elif "hold" in value:
+            into.holds.append(UsageRecord(**value["hold"]))
+        elif "receipt" in value:
+            into.receipts.append(value["receipt"])
+        else:
+            into.settled.append(value["released"])
+    except (orjson.JSONDecodeError, TypeError, KeyError):
+        return False
+    return True

@@ -1,7 +1,7 @@
 """All SQL of usage: taking in journal lines, sums, the latest records."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -11,15 +11,21 @@ from sqlalchemy import Connection, Dialect
 
 from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.usage.budgets import repository as budgets
+from dragoman.domain.usage.budgets.model import Bucket, Calendar
 from dragoman.domain.usage.journal import UsageRecord
+from dragoman.domain.usage.receipts import repository as receipts
 from dragoman.domain.usage.tables import journal_offsets, usage_records
 from dragoman.kit.errors import Conflict
+from dragoman.kit.jsontypes import JsonObject
 
+QUARTER_MS = 900_000
 _LISTED = 1000
 _SLICES = 50_000
 _DAY_MS = 86_400_000
 _REFUSED = 400
-_FIELDS = tuple(field.name for field in fields(UsageRecord))
+_SUMMED = ("prompt_tokens", "completion_tokens", "cached_tokens", "cost_micro_usd")
+_FIELDS = tuple(each.name for each in fields(UsageRecord))
 _row_of = attrgetter(*_FIELDS)
 
 
@@ -77,18 +83,51 @@ def offset(connection: Connection, segment: str) -> int:
     return connection.execute(statement).scalar_one_or_none() or 0
 
 
+@dataclass(slots=True)
+class Lines:
+    """What a stretch of the journal holds. ``settled``: ids of holds that are done with."""
+
+    records: list[UsageRecord] = field(default_factory=list[UsageRecord])
+    holds: list[UsageRecord] = field(default_factory=list[UsageRecord])
+    settled: list[str] = field(default_factory=list[str])
+    receipts: list[JsonObject] = field(default_factory=list[JsonObject])
+
+    def without_settled(self, held: set[str]) -> "Lines":
+        """Only those holds that are not settled in the same stretch; of the settled ones those in ``held``."""
+        if not self.holds and not held:
+            return Lines(self.records, [], [], self.receipts)
+        done = {record.id for record in self.records} | set(self.settled)
+        return Lines(
+            self.records,
+            [hold for hold in self.holds if hold.id not in done],
+            sorted(done & held),
+            self.receipts,
+        )
+
+
 def load(
-    connection: Connection, segment: str, records: Sequence[UsageRecord], *, loaded: int, end: int
-) -> None:
-    """Takes in a segment's records between the two offsets; one that is there already changes nothing.
+    connection: Connection,
+    segment: str,
+    lines: Lines,
+    *,
+    loaded: int,
+    end: int,
+    writer: str,
+    calendar: Calendar,
+) -> dict[Bucket, int]:
+    """Takes in a segment's lines between the two offsets, and gives what they added to the buckets of limits.
+
+    A record that is there already changes nothing.
 
     Raises:
         Conflict: the segment has been loaded to another offset than ``loaded``.
     """
     if offset(connection, segment) != loaded:
         raise Conflict(f"Journal segment {segment} is being loaded by somebody else.")
-    if records:
-        _insert_new(connection, records)
+    added = _take_in(connection, writer, lines.records, calendar)
+    budgets.keep_holds(connection, writer, lines.holds)
+    budgets.drop_holds(connection, lines.settled)
+    receipts.insert(connection, lines.receipts)
     moved = connection.execute(
         sa.update(journal_offsets)
         .where(journal_offsets.c.segment == segment, journal_offsets.c.offset == loaded)
@@ -97,6 +136,31 @@ def load(
     if moved.rowcount == 0:
         # A second loader of a new segment fails here on the primary key.
         connection.execute(sa.insert(journal_offsets).values(segment=segment, offset=end))
+    return added
+
+
+def _take_in(
+    connection: Connection, writer: str, records: Sequence[UsageRecord], calendar: Calendar
+) -> dict[Bucket, int]:
+    if not records:
+        return {}
+    limits = budgets.limits_now(connection)
+    added: dict[Bucket, int] = {}
+    if limits:
+        records = budgets.new_ones(connection, records)
+        added = budgets.charged(limits, calendar, records)
+    if records:
+        _insert_new(connection, records)
+    budgets.charge(connection, writer, added)
+    return added
+
+
+def bury(connection: Connection, writer: str, *, calendar: Calendar) -> int:
+    """Charges what a killed process had reserved and not settled, and gives back what it held; how many answers."""
+    left = budgets.left_by(connection, writer)
+    _take_in(connection, writer, left, calendar)
+    budgets.bury(connection, writer)
+    return len(left)
 
 
 def _insert_new(connection: Connection, records: Sequence[UsageRecord]) -> None:
@@ -172,6 +236,35 @@ def latest(connection: Connection, caller: Caller, wanted: UsageFilter, count: i
         .limit(min(count, _LISTED))
     )
     return [_record(row) for row in connection.execute(statement).mappings()]
+
+
+def sums(
+    connection: Connection,
+    organisation_id: str | None,
+    user_id: str | None,
+    *,
+    by: str,
+    since: int | None,
+    until: int | None,
+) -> list[sa.RowMapping]:
+    """What was used in an organisation, or in all, grouped by a column; by ``at``, in quarters of an hour."""
+    columns = usage_records.c
+    # Every time zone's midnight is at the beginning of a quarter.
+    key = columns.at // sa.literal_column(str(QUARTER_MS)) if by == "at" else columns[by]
+    statement = sa.select(
+        columns.organisation_id,
+        key.label("key"),
+        sa.func.sum(columns.requests).label("requests"),
+        *(sa.func.sum(columns[name]).label(name) for name in _SUMMED),
+    ).group_by(columns.organisation_id, key)
+    for column, value in ((columns.organisation_id, organisation_id), (columns.user_id, user_id)):
+        if value is not None:
+            statement = statement.where(column == value)
+    if since is not None:
+        statement = statement.where(columns.at >= since)
+    if until is not None:
+        statement = statement.where(columns.at < until)
+    return list(connection.execute(statement).mappings())
 
 
 def _conditions(caller: Caller, wanted: UsageFilter) -> list[sa.ColumnElement[bool]]:

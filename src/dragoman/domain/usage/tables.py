@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from dragoman.db.schema import EpochMs, RowKey, metadata
 
 # ``kind``: chat, embedding, ingest (teaching tokens), tool (``model`` is then the item), speech, transcription.
-# ``status`` is the HTTP status answered, 499 when the client hung up.
+# ``status`` is the HTTP status answered, 499 when the client hung up, 500 when the server was killed amid the answer.
 usage_records = sa.Table(
     "usage_records",
     metadata,
@@ -28,6 +28,14 @@ usage_records = sa.Table(
     sa.Column("cost_micro_usd", sa.BigInteger, nullable=False, default=0),
     sa.Column("duration_ms", sa.Integer, nullable=False),
     sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("requests", sa.SmallInteger, nullable=False, server_default="1"),
+    sa.Column("receipt_id", sa.String(36)),
+    sa.Index(
+        "ix_usage_records_receipt_id",
+        "receipt_id",
+        sqlite_where=sa.text("receipt_id is not null"),
+        postgresql_where=sa.text("receipt_id is not null"),
+    ),
     sa.Index("ix_usage_records_user_id_at", "user_id", "at"),
     sa.Index("ix_usage_records_organisation_id_at", "organisation_id", "at"),
 )

@@ -162,6 +162,14 @@ class SessionMind:
         spoken = Usage(prompt_tokens=-(-self._spoken_characters // _CHARACTERS_PER_TOKEN), estimated=True)
         heard = Usage(prompt_tokens=round(self._heard_seconds * _TOKENS_A_SECOND), estimated=True)
         session = self._session
+        call = UsageContext(
+            caller=session.caller,
+            dialect=self._dialect,
+            kind="tool",
+            started_at=self._begun,
+            end_user=session.participant.identity,
+        )
+        self._parts.meter.use(call, item="voice.minute", quantity=(now_ms() - self._begun) / 60_000)
         for kind, engine, usage in (
             ("speech", self._speaker.name, spoken),
             ("transcription", self._listener.name, heard),

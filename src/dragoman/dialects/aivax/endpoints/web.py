@@ -63,29 +63,24 @@ async def search_web(request: Request, caller: PrivateCaller) -> Response:
     """
     values: dict[str, Any] = await read_body(request, SEARCH)
     services = services_of(request)
-    hits = await services.web.search(
-        SearchQuery(
-            values["query"],
-            values["topn"],
-            language=values.get("language"),
-            country=values.get("country"),
-            domains=tuple(values.get("includeDomains") or ()),
-        )
+    wanted = SearchQuery(
+        values["query"],
+        values["topn"],
+        language=values.get("language"),
+        country=values.get("country"),
+        domains=tuple(values.get("includeDomains") or ()),
     )
-    _used(services, caller)
+    meter = services.meter
+    cost = meter.price_of_use(_SEARCH_ITEM, 1)
+    context = UsageContext(caller=caller, dialect="aivax", kind="tool", started_at=now_ms())
+    async with meter.reserved(context, model=_SEARCH_ITEM, usage=Usage(), cost_micro_usd=cost) as hold:
+        hits = await services.web.search(wanted)
+        meter.use(context, item=_SEARCH_ITEM, quantity=1, hold=hold)
     results: list[JsonValue] = [
         {"index": place, "title": hit.title, "url": hit.url, "description": hit.description}
         for place, hit in enumerate(hits)
     ]
     return answer(request, {"query": values["query"], "results": results})
-
-
-def _used(services: Services, caller: Caller) -> None:
-    price = services.settings.prices.uses.get(_SEARCH_ITEM, 0.0)
-    context = UsageContext(caller=caller, dialect="aivax", kind="tool", started_at=now_ms())
-    services.meter.record(
-        context, model=_SEARCH_ITEM, usage=Usage(), status=200, cost_micro_usd=round(price * 1_000_000)
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from starlette.responses import Response, StreamingResponse
 
 from dragoman.dialects.asksage.decode import Field
-from dragoman.dialects.asksage.metering import record
+from dragoman.dialects.asksage.metering import record, reserved
 from dragoman.dialects.asksage.operation import CHANGE, Call, operation
 from dragoman.domain.inference.speech.ports import SpeechRequest
 from dragoman.domain.inference.speech.service import first_then_rest
@@ -35,10 +35,12 @@ async def text_to_speech(call: Call) -> Response:
     if not text.strip() or len(text) > _LONGEST_TEXT:
         raise InvalidInput(f"'text' needs 1 to {_LONGEST_TEXT} characters.", param="text")
     services = call.services
-    sound = await first_then_rest(
-        services.speech.speak(SpeechRequest(text, voice=call.inputs.text("voice")), form="mp3")
-    )
     model = call.inputs.text("model")
     counted = await services.tokens.total([text], model)
-    await record(call, "speech", model, Usage(prompt_tokens=counted.tokens, estimated=counted.estimated))
+    usage = Usage(prompt_tokens=counted.tokens, estimated=counted.estimated)
+    async with reserved(call, "speech", model, usage) as hold:
+        sound = await first_then_rest(
+            services.speech.speak(SpeechRequest(text, voice=call.inputs.text("voice")), form="mp3")
+        )
+        await record(call, "speech", model, usage, hold)
     return StreamingResponse(sound, media_type="audio/mpeg")

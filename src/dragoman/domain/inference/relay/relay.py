@@ -1,13 +1,20 @@
 """Relaying one request to its provider."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dragoman.domain.inference.relay.refusal import broken, refusal
 from dragoman.domain.inference.relay.stream import RelayStream
 from dragoman.domain.inference.relay.target import RelayCall
-from dragoman.domain.inference.relay.usage import CountTokens, estimate_whole, find_usage
+from dragoman.domain.inference.relay.usage import (
+    CountTokens,
+    at_most_asked,
+    estimate_whole,
+    find_usage,
+    most_answered,
+)
 from dragoman.domain.messages.events import Usage
+from dragoman.domain.usage.budgets.desk import Hold
 from dragoman.domain.usage.meter import Meter
 from dragoman.kit.errors import DragomanError, ProviderError
 from dragoman.kit.http1 import Http1Client, HttpError, Response
@@ -19,11 +26,12 @@ _MAXIMUM_ANSWER_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class WholeAnswer:
-    """The provider's JSON as it came; its usage is recorded already."""
+    """The provider's JSON as it came; its usage is recorded already. ``warnings``: soft limits that are used up."""
 
     status: int
     body: bytes
     usage: Usage
+    warnings: tuple[str, ...] = ()
 
 
 class Relay:
@@ -50,6 +58,18 @@ class Relay:
         self._tasks = tasks
         self._count = count
 
+    async def reserve(self, call: RelayCall) -> RelayCall:
+        """The call with what it may use reserved; it must be answered then.
+
+        Raises:
+            PaymentRequired: a limit of tokens or money is used up.
+            QuotaExceeded: a limit of requests is.
+            Unavailable: the database cannot be reached.
+        """
+        if not self._meter.limited(call.context.caller):
+            return call
+        return replace(call, hold=await self._reserved(call))
+
     async def answer(self, call: RelayCall) -> WholeAnswer | RelayStream:
         """The provider's answer: whole, or at the beginning of its stream. Cancelling closes the exchange.
 
@@ -67,6 +87,14 @@ class Relay:
         except DragomanError as error:
             self._record(call, Usage(estimated=True), error.status)
             raise
+
+    async def _reserved(self, call: RelayCall) -> Hold | None:
+        usage = Usage(
+            prompt_tokens=at_most_asked(call.body),
+            completion_tokens=most_answered(call.body, call.target.extra) or self._meter.answer_tokens,
+            estimated=True,
+        )
+        return await self._meter.reserve(call.context, model=call.target.name, usage=usage)
 
     async def _send(self, call: RelayCall) -> Response:
         target = call.target
@@ -107,7 +135,7 @@ class Relay:
         if usage is None:
             usage = await asyncio.to_thread(estimate_whole, call.body, body, self._count)
         self._record(call, usage, 200)
-        return WholeAnswer(response.status, body, usage)
+        return WholeAnswer(response.status, body, usage, call.hold.warnings if call.hold else ())
 
     async def _settle_gone(self, call: RelayCall) -> None:
         try:
@@ -118,7 +146,7 @@ class Relay:
         self._record(call, usage, _CLIENT_GONE)
 
     def _record(self, call: RelayCall, usage: Usage, status: int) -> None:
-        self._meter.record(call.context, model=call.target.name, usage=usage, status=status)
+        self._meter.record(call.context, model=call.target.name, usage=usage, status=status, hold=call.hold)
 
 
 def _refuse_compressed(response: Response) -> None:

@@ -19,7 +19,7 @@ _DRAIN_SECONDS = 1.0
 class RelayStream:
     """Blocks of whole events as the provider sends them, ending with its terminator.
 
-    ``usage`` is there from the block with the terminator on.
+    ``usage`` is there from the block with the terminator on. ``warnings``: soft limits that are used up.
 
     The usage record is written before the block with the terminator is handed out, or before the error
     is raised.
@@ -38,6 +38,7 @@ class RelayStream:
         self._transcript = Transcript(call.body, count)
         self._settled = False
         self.usage: Usage | None = None
+        self.warnings = call.hold.warnings if call.hold is not None else ()
 
     async def next_block(self) -> bytes:
         """The next events, empty after the terminator.
@@ -117,4 +118,6 @@ class RelayStream:
             self._write(usage, status)
 
     def _write(self, usage: Usage, status: int) -> None:
-        self._meter.record(self._call.context, model=self._call.target.name, usage=usage, status=status)
+        self._meter.record(
+            self._call.context, model=self._call.target.name, usage=usage, status=status, hold=self._call.hold
+        )

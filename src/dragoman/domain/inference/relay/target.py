@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from dragoman.domain.usage.budgets.desk import Hold
 from dragoman.domain.usage.meter import UsageContext
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.http1 import prepare_headers
@@ -70,13 +71,14 @@ class RelayCall:
     """One request to relay. ``body`` is the client's, decoded.
 
     ``shows_usage``: a stream's chunks may say that there is no usage yet; the usage itself is withheld from all streams, for
-    whoever shows it to write in its own shape.
+    whoever shows it to write in its own shape. ``hold``: what was reserved for it.
     """
 
     target: RelayTarget
     body: JsonObject
     context: UsageContext
     shows_usage: bool = False
+    hold: Hold | None = None
 
     @property
     def streamed(self) -> bool:

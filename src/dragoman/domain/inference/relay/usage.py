@@ -15,6 +15,8 @@ CountTokens = Callable[[str], int]
 _COMPACT_BYTES = 512 * 1024
 _SHORT_BYTES = 8192
 _USAGE_BYTES = 4096
+_MESSAGE_TOKENS = 8
+_MEDIA_TOKENS = 1500
 _TEXT_FIELDS = ("content", "reasoning", "reasoning_content", "refusal")
 _decoder = json.JSONDecoder()
 
@@ -125,6 +127,30 @@ def _asked(body: JsonObject) -> str:
     if tools := body.get("tools"):
         parts.append(orjson.dumps(tools).decode())
     return "\n".join(parts)
+
+
+def at_most_asked(body: JsonObject) -> int:
+    """More tokens than the request is likely to have; a model reads at most about one in three bytes of text."""
+    messages = body.get("messages")
+    turns = messages if isinstance(messages, list) else ()
+    media = sum(
+        isinstance(part, Mapping) and part.get("type") not in (None, "text")
+        for turn in turns
+        if isinstance(turn, Mapping) and isinstance(content := turn.get("content"), list)
+        for part in content
+    )
+    size = len(_asked(body).encode("utf-8", "replace"))
+    return size // 3 + _MESSAGE_TOKENS * len(turns) + _MEDIA_TOKENS * media
+
+
+def most_answered(body: JsonObject, settings: JsonObject) -> int | None:
+    """How many tokens the answer may have, by the request or else by the settings sent with it."""
+    for given in (body, settings):
+        for name in ("max_completion_tokens", "max_tokens"):
+            most = given.get(name)
+            if isinstance(most, int) and most > 0:
+                return most
+    return None
 
 
 def _written(frames: Sequence[bytes]) -> str:

@@ -8,12 +8,14 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.versions import Versions
+from dragoman.domain.messages.events import Usage
 from dragoman.domain.usage.limits import repository
 from dragoman.domain.usage.limits.repository import INFERENCE, TEACHING
 from dragoman.domain.usage.limits.repository import LimitKind as LimitKind
 from dragoman.domain.usage.limits.repository import Limits as Limits
 from dragoman.domain.usage.limits.repository import Member as Member
 from dragoman.domain.usage.limits.repository import SortKey as SortKey
+from dragoman.domain.usage.meter import Meter, UsageContext
 from dragoman.domain.usage.reports import UsageReports, month_of
 from dragoman.domain.usage.repository import UsageFilter
 from dragoman.kit.clock import now_ms
@@ -30,7 +32,12 @@ _WORDS: dict[LimitKind, str] = {"monthly_tokens": "inference", "monthly_teach_to
 
 
 class LimitsService:
-    """Keeps every limit in memory, so that those without one pay nothing for it."""
+    """Keeps every limit in memory, so that those without one pay nothing for it.
+
+    Args:
+        meter: knows the limits of organisations, users and keys, which are asked before something is taught; before an
+            answer they are asked by whoever calls the model.
+    """
 
     def __init__(
         self,
@@ -38,11 +45,13 @@ class LimitsService:
         versions: Versions,
         reports: UsageReports,
         *,
+        meter: Meter | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._database = database
         self._versions = versions
         self._reports = reports
+        self._meter = meter
         self._clock_ms = clock_ms
         self._known: dict[str, Limits] = {}
         versions.subscribe(TOPIC, self.reload)
@@ -64,7 +73,14 @@ class LimitsService:
 
         Raises:
             QuotaExceeded: the month's tokens are used up.
+            PaymentRequired: a limit of tokens or money is.
         """
+        if kind == "monthly_teach_tokens" and self._meter is not None:
+            context = UsageContext(
+                caller=caller, dialect="", kind="ingest", started_at=now_ms(), counts=False
+            )
+            least = Usage(prompt_tokens=1)
+            self._meter.release(await self._meter.reserve(context, model="", usage=least, cost_micro_usd=1))
         limit = getattr(self.of(caller), kind)
         if limit is None:
             return

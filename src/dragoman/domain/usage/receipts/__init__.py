@@ -1,0 +1,1 @@
+"""Receipts: for each request what it used, what that cost, and how it came about."""
