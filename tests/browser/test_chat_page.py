@@ -185,6 +185,58 @@ async def test_a_failure_is_told_politely(page: Page, site: Site) -> None:
     assert await violations(page) == []
 
 
+async def test_a_person_who_answers_is_shown_at_once_and_the_agent_keeps_quiet(
+    page: Page, site: Site
+) -> None:
+    site.provider.plays.append(says("At nine."))
+    key = await opened(page, site)
+    await ask(page, "When do you open?")
+    await answer(page, "At nine.")
+    base = f"/api/v1/web-chat-client/{site.client_id}/sessions"
+    (session,) = site.world.client.get(base, params={"filter": key}).json()
+    place = f"{base}/{session['id']}"
+    assert site.world.client.post(f"{place}/takeover").status_code == 200
+    notice = "document.querySelector('.notice[role=status]')?.textContent"
+    assert await page.until(notice) == "Somebody from our team is answering you now."
+    await ask(page, "Really?")
+    await page.until(f"document.querySelectorAll('.log > li').length === 3 && {IDLE}")
+    assert site.world.client.post(f"{place}/messages", json={"text": "At ten, sorry."}).status_code == 200
+    await answer(page, "At ten, sorry.")
+    assert await page.run("document.querySelector('.who').textContent") == "Our team"
+    assert await page.run("document.querySelectorAll('.log > li').length") == 4
+    assert await violations(page) == []
+    assert site.world.client.post(f"{place}/release").status_code == 200
+    await page.until(f"({notice}) === undefined")
+    site.provider.plays.append(says("Welcome."))
+    await ask(page, "Thanks.")
+    await answer(page, "Welcome.")
+    assert await page.run("document.querySelectorAll('.log > li').length") == 6
+    assert await page.complaints() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "size", "told"),
+    [
+        ("notes.txt", "text/plain", 10, "Files of this kind are not taken here."),
+        ("large.png", "image/png", 20 * 1024 * 1024 + 1, "This file is too large."),
+    ],
+)
+async def test_a_file_that_cannot_be_sent_is_refused_politely(
+    page: Page, site: Site, name: str, kind: str, size: int, told: str
+) -> None:
+    site.dress(inputModes=["image"])
+    await opened(page, site)
+    await page.run(
+        "{const files = new DataTransfer();"
+        f"files.items.add(new File([new Uint8Array({size})], '{name}', {{type: '{kind}'}}));"
+        "const field = document.querySelector('input[type=file]');"
+        "field.files = files.files; field.dispatchEvent(new Event('change'))}; 0"
+    )
+    assert await page.until("document.querySelector('[role=alert]')?.textContent") == f"{name}: {told}"
+    assert await page.run("document.querySelector('.attached')") is None
+    assert await violations(page) == []
+
+
 async def test_what_a_model_writes_cannot_run(page: Page, site: Site) -> None:
     evil = (
         "<img src=x onerror=\"document.title='stolen'\"><script>document.title='stolen'</script>"

@@ -57,6 +57,13 @@ export class Session {
     onOpen();
     return follow(response, onEvent);
   }
+
+  // How the session stands, whenever that changes, until the connection ends or the signal says so.
+  async watch(onNews, signal) {
+    const response = await fetch(`${this.base}/updates`, { headers: { accept: "text/event-stream" }, signal });
+    if (!response.ok) throw await refusal(response);
+    await follow(response, onNews);
+  }
 }
 
 // True when the stream came to its end.

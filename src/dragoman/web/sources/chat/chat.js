@@ -3,8 +3,8 @@ import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { rendered } from "./markdown.js";
 import {
-  again, attach, attachments, busy, escape, info, messages, online, open, problem, reconnecting, send, spoken, stop, textOf,
-  transcript,
+  again, attach, attachments, busy, escape, held, info, messages, online, open, problem, reconnecting, send, spoken, stop,
+  textOf, transcript,
 } from "./state.js";
 import "@preact/signals";
 
@@ -51,6 +51,7 @@ function Log({ client }) {
       <div class="suggestions">
         ${client.suggestionButtons.map((one) => html`<button type="button" onClick=${() => send(one.prompt)}>${one.label}</button>`)}
       </div>`}
+    ${held.value && html`<p class="notice" role="status">${says("heldLabel")}</p>`}
     ${!online.value && html`<p class="notice" role="status">${says("offlineLabel")}</p>`}
     ${online.value && reconnecting.value && html`<p class="notice" role="status">${says("reconnectingLabel")}</p>`}
     ${problem.value && html`<p class="notice" role="alert">${problem.value}</p>`}
@@ -62,9 +63,10 @@ function Message({ message, last, client }) {
   const text = textOf(message);
   return html`
     <li class=${mine ? "mine" : "theirs"}>
-      <span class="unseen">${mine ? says("youLabel") : info.value.chatTitle}: </span>
+      <span class="unseen">${mine ? says("youLabel") : message.author ? says("personLabel") : info.value.chatTitle}: </span>
+      ${message.author && html`<p class="who" aria-hidden="true">${says("personLabel")}</p>`}
       ${message.tools.length > 0 && html`<${Tools} tools=${message.tools} />`}
-      ${client.debug && message.reasoning && html`<details class="tools"><summary>…</summary><p>${message.reasoning}</p></details>`}
+      ${client.debug && message.reasoning && html`<details class="tools"><summary>${says("thoughtsLabel")}</summary><p>${message.reasoning}</p></details>`}
       ${mine ? text && html`<p class="said">${text}</p>` : html`<${Answer} message=${message} text=${text} />`}
       ${message.parts.filter((part) => part.type !== "text").map((part) => html`<${Medium} part=${part} />`)}
       ${message.sources.length > 0 && html`<${Sources} sources=${message.sources} />`}
@@ -72,9 +74,9 @@ function Message({ message, last, client }) {
         <div class="actions">
           ${message.cancelled && html`<span>${says("cancelledLabel")}</span>`}
           ${text && html`<${Copy} text=${text} />`}
-          ${last && !busy.value && html`<button type="button" class="quiet" onClick=${again}>${says("retryButtonLabel")}</button>`}
+          ${last && !busy.value && !message.author && html`<button type="button" class="quiet" onClick=${again}>${says("retryButtonLabel")}</button>`}
         </div>`}
-      ${mine && last && !busy.value && html`
+      ${mine && last && !busy.value && !held.value && html`
         <div class="actions"><button type="button" class="quiet" onClick=${again}>${says("retryButtonLabel")}</button></div>`}
     </li>`;
 }
@@ -133,7 +135,7 @@ function scrollable(element) {
 }
 
 function Tools({ tools }) {
-  return html`<ul class="tools">${tools.map((tool) => html`
+  return html`<ul class="tools" aria-label=${says("toolsLabel")}>${tools.map((tool) => html`
     <li data-state=${tool.state}><b>${tool.name}</b> ${tool.explanation && tool.explanation.reason} <span>${tool.state}</span></li>`)}</ul>`;
 }
 
@@ -210,7 +212,7 @@ function Recorder() {
   const toggle = async () => {
     if (recorder) return recorder.stop();
     const sound = await navigator.mediaDevices.getUserMedia({ audio: true }).catch(() => null);
-    if (!sound) return;
+    if (!sound) return (problem.value = says("microphoneLabel"));
     const made = new MediaRecorder(sound);
     const pieces = [];
     made.ondataavailable = (event) => pieces.push(event.data);
@@ -222,7 +224,8 @@ function Recorder() {
     made.start();
     setRecorder(made);
   };
-  return html`<button type="button" class="round" aria-pressed=${Boolean(recorder)} aria-label=${says("recordLabel")} title=${says("recordLabel")}
+  const label = says(recorder ? "stopRecordingLabel" : "recordLabel");
+  return html`<button type="button" class="round record" aria-label=${label} title=${label}
     onClick=${toggle}>${recorder ? "■" : "●"}</button>`;
 }
 

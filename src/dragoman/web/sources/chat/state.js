@@ -11,6 +11,7 @@ export const problem = signal("");
 export const busy = signal(false);
 export const online = signal(navigator.onLine);
 export const reconnecting = signal(false);
+export const held = signal(false);
 export const spoken = signal("");
 export const attachments = signal([]);
 
@@ -26,10 +27,12 @@ export async function open() {
     const found = await session.info();
     batch(() => {
       info.value = found;
+      held.value = found.takenOver;
       messages.value = found.messages.map(shown);
     });
     told("ready", {});
     await goOn();
+    watch();
   } catch (error) {
     problem.value = error instanceof Refused ? document.documentElement.dataset.unavailable : String(error);
   }
@@ -39,6 +42,7 @@ function shown(message) {
   return {
     id: message.message_id,
     role: message.role,
+    author: message.author || "",
     parts: typeof message.content === "string" ? [{ type: "text", text: message.content }] : message.content || [],
     sources: message.annotations || [],
     tools: [],
@@ -46,6 +50,60 @@ function shown(message) {
     reasoning: "",
     pending: false,
   };
+}
+
+// What a person of the operator's writes comes without having been asked for, so that the page listens while it is looked at.
+async function watch() {
+  for (let tries = 0; ; tries++) {
+    const away = new AbortController();
+    const hidden = () => document.hidden && away.abort();
+    document.addEventListener("visibilitychange", hidden);
+    try {
+      await shownToSomebody();
+      await session.watch((news) => {
+        tries = 0;
+        return heard(news);
+      }, away.signal);
+    } catch (error) {
+      if (error instanceof Refused) return;
+    } finally {
+      document.removeEventListener("visibilitychange", hidden);
+    }
+    await new Promise((ready) => setTimeout(ready, Math.min(30000, 1000 * 2 ** Math.min(tries, 5))));
+  }
+}
+
+async function shownToSomebody() {
+  while (document.hidden) await new Promise((ready) => document.addEventListener("visibilitychange", ready, { once: true }));
+}
+
+let newest = null;
+async function heard(news) {
+  if (news.error) return;
+  held.value = news.takenOver;
+  newest = news.lastMessageId;
+  await catchUp();
+}
+
+// Takes over what was said without this page, unless an answer is being shown that will be followed by this again.
+async function catchUp() {
+  const known = messages.value.some((one) => one.id === newest || one.storedId === newest);
+  if (busy.value || !newest || known) return;
+  const found = await session.info().catch(() => null);
+  if (!found || busy.value) return;
+  messages.value = found.messages.map(asBefore);
+  const last = messages.value[messages.value.length - 1];
+  if (last && last.author && last.storedId === newest) {
+    spoken.value = textOf(last);
+    told("answer", { text: textOf(last) });
+  }
+}
+
+// What is shown already stays as it is, with the steps that only this page saw.
+function asBefore(message, place) {
+  const here = messages.value[place];
+  const stored = { ...shown(message), storedId: message.message_id };
+  return here && here.role === stored.role && textOf(here) === textOf(stored) ? { ...here, storedId: stored.storedId } : stored;
 }
 
 // An answer may be under way: the page was loaded anew in the middle of it.
@@ -91,6 +149,7 @@ async function answered(begin, maybeNone) {
   let seen = 0;
   let begun = false;
   const show = () => (messages.value = [...messages.value.filter((one) => one.id !== answer.id), { ...answer }]);
+  const drop = () => (messages.value = messages.value.filter((one) => one.id !== answer.id));
   const take = (chunk, number) => {
     if (number && number <= seen) return;
     seen = number || seen;
@@ -122,10 +181,13 @@ async function answered(begin, maybeNone) {
   } finally {
     answer.pending = false;
     reconnecting.value = false;
-    if (messages.value.some((one) => one.id === answer.id)) show();
+    // A person answers: the agent says nothing.
+    if (held.value && !answer.parts.some((part) => part.type !== "text" || part.text)) drop();
+    else if (messages.value.some((one) => one.id === answer.id)) show();
     busy.value = false;
     spoken.value = textOf(answer);
     if (textOf(answer)) told("answer", { text: textOf(answer) });
+    if (held.value) catchUp();
   }
   return true;
 }
@@ -170,6 +232,8 @@ function grow(answer, chunk) {
   if (delta.images) answer.parts = [...answer.parts, ...delta.images];
   if (delta.attachments) answer.parts = [...answer.parts, ...delta.attachments];
   if (delta.annotations) answer.sources = delta.annotations;
+  if (chunk.message_id) answer.storedId = chunk.message_id;
+  if (chunk.takenOver) held.value = true;
   if (chunk.cancelled) answer.cancelled = true;
 }
 
@@ -183,10 +247,12 @@ function failed(error) {
 
 export async function attach(files) {
   const modes = info.value.client.inputModes;
+  problem.value = "";
   for (const file of files) {
     const kind = file.type.startsWith("image/") ? "image" : file.type.startsWith("audio/") ? "audio" : "document";
     if (!modes.includes(kind) || file.size > MOST_BYTES) {
-      problem.value = words().errorLabel;
+      const reason = modes.includes(kind) ? words().tooLargeLabel : words().mistypedLabel;
+      problem.value = `${file.name}: ${reason}`;
       continue;
     }
     const url = await new Promise((done, lost) => {
