@@ -18,7 +18,11 @@ PAGES = (
     "/gateways",
     "/gateways/new",
     "/models",
+    "/personas",
     "/skills",
+    "/plugins",
+    "/tool-servers",
+    "/voice",
     "/memories",
     "/approvals",
     "/runs",
@@ -190,6 +194,27 @@ async def test_a_skill_is_written_and_changed(person: Person) -> None:
     await person.clicks("Change")
     await person.page.until("document.querySelector('[name=instructions]')?.value.includes('14 days')")
     assert await violations(person.page) == []
+
+
+async def test_personas_and_tool_servers_are_set_up(person: Person) -> None:
+    await person.goes_to("/personas")
+    await person.clicks("New persona")
+    await person.writes(name="Pirate", prompt="Answer as a pirate.")
+    await person.clicks("Save")
+    await person.sees("your own")
+    await person.clicks("Change")
+    await person.page.until("document.querySelector('[name=prompt]')?.value === 'Answer as a pirate.'")
+    assert await violations(person.page) == []
+    await person.goes_to("/tool-servers")
+    await person.clicks("New tool server")
+    await person.writes(server_name="Inside", server_url="http://169.254.169.254/mcp")
+    await person.clicks("Save")
+    await person.page.until("!!document.querySelector('dialog [role=alert]')")
+    await person.goes_to("/voice")
+    await person.clicks("New voice agent")
+    await person.writes(name="Phone", model="extractive", welcome="Good day")
+    await person.clicks("Save")
+    await person.page.until("!document.querySelector('dialog') && document.body.innerText.includes('Phone')")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

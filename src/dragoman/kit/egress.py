@@ -102,6 +102,29 @@ class EgressPolicy:
             return not self.offline or address.is_loopback
         return not self.offline and is_public(address)
 
+    def refuse_plainly_inner(self, url: str) -> None:
+        """Refuses what is no http(s) URL or spells an address that may not be called; no name is looked up, which the guard
+        does at each use.
+
+        Raises:
+            InvalidInput: it is one of these.
+        """
+        host = parse_url(url).host
+        if self.allow.has_name(host):
+            return
+        literal = parse_address(host)
+        if literal is not None:
+            permitted = self.allow.has_address(literal) or is_public(literal)
+        else:
+            permitted = not (
+                is_disguised_address(host) or (is_loopback_name(host) and not self.allow.networks)
+            )
+        if not permitted:
+            raise InvalidInput(
+                f"the address {host!r} may not be called from here; the operator can let it through in egress.allow.",
+                code="egress_refused",
+            )
+
     def needs_lookup(self, host: str) -> bool:
         """Whether a look-up of the name could lead to a permitted address; asking a name server is a call,
         too.

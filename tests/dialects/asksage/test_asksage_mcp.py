@@ -94,6 +94,8 @@ async def test_a_server_is_added_listed_changed_and_deleted(scripted: Scripted) 
         ({"server_name": "a/b", "server_url": "https://a.example"}, "server_name"),
         ({"server_name": "n" * 101, "server_url": "https://a.example"}, "server_name"),
         ({"server_name": "a", "server_url": "ftp://a.example"}, "server_url"),
+        ({"server_name": "a", "server_url": "http://169.254.169.254/mcp"}, "server_url"),
+        ({"server_name": "a", "server_url": "http://2852039166/mcp"}, "server_url"),
         ({"server_name": "a", "server_url": "https://a.example/" + "x" * 2048}, "server_url"),
         ({"server_name": "a", "server_url": "stdio:sh"}, "server_url"),
         ({"server_name": "a", "server_url": "https://a.example", "server_type": "t" * 51}, "server_type"),

@@ -2,8 +2,8 @@
 
 from dragoman.dialects.aivax.fields import at
 from dragoman.domain.skills.model import SkillSource
-from dragoman.kit.addresses import AllowList, is_disguised_address, is_loopback_name, is_public, parse_address
-from dragoman.kit.egress import parse_url
+from dragoman.kit.addresses import AllowList
+from dragoman.kit.egress import EgressPolicy
 from dragoman.kit.errors import InvalidInput
 
 
@@ -14,16 +14,9 @@ def refuse_inner(url: str, path: str, allow: AllowList) -> None:
         InvalidInput: ``param`` is ``path``.
     """
     try:
-        host = parse_url(url).host
+        EgressPolicy(allow).refuse_plainly_inner(url)
     except InvalidInput as error:
         raise InvalidInput(f"{path}: {error.detail}", param=path, code=error.code) from error
-    if not _may_be_called(host, allow):
-        raise InvalidInput(
-            f"{path}: the address {host!r} may not be called from here; "
-            "the operator can let it through in egress.allow.",
-            param=path,
-            code="egress_refused",
-        )
 
 
 def refuse_inner_sources(sources: tuple[SkillSource, ...], path: str, allow: AllowList) -> None:
@@ -34,12 +27,3 @@ def refuse_inner_sources(sources: tuple[SkillSource, ...], path: str, allow: All
     """
     for position, source in enumerate(sources):
         refuse_inner(source.url, at(f"{path}[{position}]", "url"), allow)
-
-
-def _may_be_called(host: str, allow: AllowList) -> bool:
-    if allow.has_name(host):
-        return True
-    literal = parse_address(host)
-    if literal is not None:
-        return allow.has_address(literal) or is_public(literal)
-    return not (is_disguised_address(host) or (is_loopback_name(host) and not allow.networks))

@@ -60,7 +60,7 @@ class McpClient:
         """Refuses a server that may never be called from here.
 
         Raises:
-            InvalidInput: the address is none, or not on the operator's list.
+            InvalidInput: the address is none, plainly leads inside, or is not on the operator's list.
         """
         if address.url.startswith(STDIO):
             self._command(address.url)
@@ -72,6 +72,7 @@ class McpClient:
                 f"This server calls only the MCP servers on its list: {', '.join(sorted(listed))}.",
                 code="mcp_not_whitelisted",
             )
+        self._policy.refuse_plainly_inner(address.url)
 
     async def tools(self, address: ServerAddress, *, anew: bool = False) -> Sequence[ListedTool]:
         """The server's tools.

@@ -15,13 +15,15 @@ import { Home } from "./pages/home.js";
 import { Collection, Collections, Document, Ingestion } from "./pages/knowledge.js";
 import { Models } from "./pages/models.js";
 import { Account, Keys, Users } from "./pages/people.js";
+import { Personas, Plugins, ToolServers, VoiceAgents } from "./pages/tools.js";
 import { Usage } from "./pages/usage.js";
 
 // Each group of the menu: its name, then path, name, page and, where not everybody may see it, the right it needs.
 const MENU = () => [
   ["", [["/", t("Home"), Home]]],
   [t("Agents"), [
-    ["/gateways", t("Gateways"), Gateways], ["/models", t("Models"), Models], ["/skills", t("Skills"), Skills], ["/memories", t("Memories"), Memories],
+    ["/gateways", t("Gateways"), Gateways], ["/models", t("Models"), Models], ["/personas", t("Personas"), Personas],
+    ["/skills", t("Skills"), Skills], ["/plugins", t("Plugins"), Plugins], ["/tool-servers", t("Tool servers"), ToolServers], ["/voice", t("Voice agents"), VoiceAgents], ["/memories", t("Memories"), Memories],
     ["/approvals", t("Approvals"), Approvals], ["/runs", t("Runs"), Runs],
   ]],
   [t("Customers"), [["/chats", t("Web chats"), Chats]]],
