@@ -43,8 +43,8 @@ def _http_client(policy: EgressPolicy, stack: AsyncExitStack) -> Http1Client:
     return client
 
 
-def _registry() -> CollectorRegistry:
-    registry = CollectorRegistry()
+def _registry(running: Running) -> CollectorRegistry:
+    registry = running.metrics.registry
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)
     return registry
@@ -69,7 +69,7 @@ def _operations(
 
 def build_health(running: Running, leaving: Callable[[], list[str]]) -> Application:
     """The application of a process that serves nobody but those who ask how it is."""
-    return _operations(running, leaving, _registry())
+    return _operations(running, leaving, _registry(running))
 
 
 def build_application(
@@ -81,7 +81,7 @@ def build_application(
         leaving: the reasons why no more requests should come, while the server is being stopped.
     """
     services = running.services
-    registry = _registry()
+    registry = _registry(running)
 
     asksage = create_asksage(services)
     mcp = create_mcp(services, running.tasks)

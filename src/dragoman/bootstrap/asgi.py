@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
+from dragoman.bootstrap.metrics import ANSWER_SECONDS, HTTP_REQUESTS, HTTP_SECONDS, counter, histogram
 from dragoman.kit.ids import uuid7
 from dragoman.kit.origin import asked_from
 from dragoman.kit.peers import TrustedProxies
@@ -26,12 +27,8 @@ class HttpMetrics:
     """Requests and their durations by dialect."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
-            "dragoman_http_requests_total", "Requests answered", ["dialect", "status"], registry=registry
-        )
-        self._seconds = Histogram(
-            "dragoman_http_request_seconds", "Time to the end of the answer", ["dialect"], registry=registry
-        )
+        self._requests = counter(HTTP_REQUESTS, registry)
+        self._seconds = histogram(HTTP_SECONDS, registry, ANSWER_SECONDS)
 
     def count(self, dialect: str, status: int, seconds: float) -> None:
         """Takes one answered request."""

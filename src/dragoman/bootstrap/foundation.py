@@ -8,6 +8,7 @@ from anyio import to_thread
 from dragoman.bootstrap.accounts import open_database_and_key, signin_bounds
 from dragoman.bootstrap.answering import price_table
 from dragoman.bootstrap.machines import check_shared
+from dragoman.bootstrap.metrics import Metrics
 from dragoman.bootstrap.offline import Denials
 from dragoman.db.database import Database
 from dragoman.domain.accounts.service import AccountsService
@@ -44,6 +45,7 @@ class Foundation:
     prices: PriceTable
     meter: Meter
     desk: LimitDesk
+    metrics: Metrics
     address: PublicAddress
 
 
@@ -55,7 +57,7 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
     """
     database, root_key = await stack.enter_async_context(open_database_and_key(settings))
     await check_shared(settings, database, root_key)
-    tasks = TaskOwner()
+    tasks, metrics = TaskOwner(), Metrics()
     stack.push_async_callback(tasks.close)
     accounts = AccountsService(database, root_key, signin=signin_bounds(settings))
     journal = await to_thread.run_sync(Journal, settings.data_dir / "journal")
@@ -71,6 +73,7 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         price_of_use=prices.use_micro_usd,
         desk=desk,
         answer_tokens=settings.limits.answer_tokens,
+        told=metrics.used,
     )
     return Foundation(
         settings=settings,
@@ -79,7 +82,7 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         root_key=root_key,
         tasks=tasks,
         policy=EgressPolicy.parse(
-            settings.egress.allow, offline=settings.offline, on_refused=Denials(settings, tasks).note
+            settings.egress.allow, offline=settings.offline, on_refused=Denials(settings, tasks, metrics).note
         ),
         accounts=accounts,
         loader=loader,
@@ -88,5 +91,6 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         prices=prices,
         meter=meter,
         desk=desk,
+        metrics=metrics,
         address=PublicAddress(settings.server.public_url, settings.server.host, settings.server.port),
     )

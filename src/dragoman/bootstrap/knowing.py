@@ -93,7 +93,11 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
         uploads=uploads,
         ingestion=ingestion,
         retriever=Retriever(
-            database=database, index=index, embed=embed, reranker=open_reranker(settings, stack)
+            database=database,
+            index=index,
+            embed=embed,
+            reranker=open_reranker(settings, stack),
+            told=base.metrics.stage,
         ),
         knowledge=KnowledgeService(
             database=database, indexing=indexing, ingestion=ingestion, blobs=blobs, limits=base.limits

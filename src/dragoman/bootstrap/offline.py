@@ -14,6 +14,7 @@ from anyio import to_thread
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from dragoman.bootstrap.metrics import Metrics
 from dragoman.kit.addresses import is_loopback_name, parse_address
 from dragoman.kit.egress import EgressPolicy, parse_url
 from dragoman.kit.errors import Unavailable
@@ -138,12 +139,14 @@ def loop_factory(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop]:
 class Denials:
     """Notes what the guard on callers' addresses refuses; offline, in the record of attempts, too."""
 
-    def __init__(self, settings: Settings, tasks: TaskOwner) -> None:
+    def __init__(self, settings: Settings, tasks: TaskOwner, metrics: Metrics) -> None:
         self._record = record_file(settings) if settings.offline else None
         self._tasks = tasks
+        self._metrics = metrics
 
     def note(self, host: str) -> None:
         """Takes one refused host."""
+        self._metrics.refused()
         log.info("egress.refused", host=host)
         if self._record is not None:
             attempt = attempted("refused", "guard", host, None)

@@ -105,6 +105,7 @@ async def _serve(settings: Settings) -> int:
         gc.freeze()
         services.accounts.versions.start(running.tasks)
         services.accounts.keys.start(running.tasks)
+        running.tasks.start(running.metrics.watch_queue(running.database), name="metrics.queue")
         if settings.machines.work:
             start_upkeep(running)
         running.tasks.start(running.sandboxed.backends.reports(), name="sandbox.choose")

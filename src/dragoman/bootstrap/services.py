@@ -12,6 +12,7 @@ from dragoman.bootstrap.deep import open_deep
 from dragoman.bootstrap.foundation import Foundation, open_foundation
 from dragoman.bootstrap.keeping import open_kept
 from dragoman.bootstrap.knowing import Knowing, open_knowing
+from dragoman.bootstrap.metrics import Metrics
 from dragoman.bootstrap.models import Models
 from dragoman.bootstrap.plugins import Beneath, open_plugins
 from dragoman.bootstrap.sandboxes import Sandboxed
@@ -47,6 +48,7 @@ class Running:
     runner: JobRunner
     address: PublicAddress
     sandboxed: Sandboxed
+    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             runner=workers.queue,
             address=base.address,
             sandboxed=acting.sandboxed,
+            metrics=base.metrics,
         )
 
 

@@ -30,6 +30,7 @@ async def _work(settings: Settings) -> int:
     async with open_running(settings, work=True) as running:
         running.services.accounts.versions.start(running.tasks)
         running.services.accounts.keys.start(running.tasks)
+        running.tasks.start(running.metrics.watch_queue(running.database), name="metrics.queue")
         start_upkeep(running)
         drain = Drain()
         server = make_server(

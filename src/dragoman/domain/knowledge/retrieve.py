@@ -1,8 +1,10 @@
 """Retrieval: from questions to the passages that answer them, only ever inside what the caller may see."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import structlog
 from sqlalchemy import Connection
@@ -21,6 +23,7 @@ from dragoman.kit.errors import DragomanError
 log = structlog.get_logger(__name__)
 
 RerankMode = Literal["none", "rrf", "lexical", "smart"]
+StageTold: TypeAlias = Callable[[str, float], None]
 _RERANK_DEPTH = 20
 _REFERENCE_CAP = 20
 
@@ -92,15 +95,26 @@ def citation_of(number: int, hit: Hit) -> Citation:
 
 
 class Retriever:
-    """Searches the collections of a caller."""
+    """Searches the collections of a caller.
+
+    Args:
+        told: is given each stage of a search and the seconds it took.
+    """
 
     def __init__(
-        self, *, database: Database, index: PassageIndex, embed: EmbedService, reranker: Reranker | None
+        self,
+        *,
+        database: Database,
+        index: PassageIndex,
+        embed: EmbedService,
+        reranker: Reranker | None,
+        told: StageTold | None = None,
     ) -> None:
         self._database = database
         self._index = index
         self._embed = embed
         self._reranker = reranker
+        self._told = told
 
     async def retrieve(self, caller: Caller, query: RetrievalQuery) -> Retrieval:
         """The best passages, best first.
@@ -108,17 +122,32 @@ class Retriever:
         Raises:
             NotFound: a named collection does not exist for this caller, and the query does not skip such.
         """
-        found = await self._database.read(self._collections, caller, query)
+        with self._timed("collections"):
+            found = await self._database.read(self._collections, caller, query)
         if not found or not any(term.strip() for term in query.terms):
             return Retrieval(())
         profile = self._embed.profile
         comparable = profile is not None and any(c.embedder == profile.fingerprint for c in found)
         stale = profile is not None and any(c.embedder not in (None, profile.fingerprint) for c in found)
-        vectors, embedding_down = await self._vectors(query.terms) if comparable else (None, False)
-        hits = await self._search(found, query, vectors)
+        vectors, embedding_down = None, False
+        if comparable:
+            with self._timed("embed"):
+                vectors, embedding_down = await self._vectors(query.terms)
+        with self._timed("search"):
+            hits = await self._search(found, query, vectors)
         if query.rerank == "smart":
-            hits = await self._reranked(query, hits)
+            with self._timed("rerank"):
+                hits = await self._reranked(query, hits)
         return Retrieval(tuple(hits[: query.limit]), embedding_down, stale)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Generator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            if self._told is not None:
+                self._told(stage, time.perf_counter() - started)
 
     async def siblings(self, caller: Caller, hit: Hit) -> list[tuple[Document, str]]:
         """Other documents of the hit's collection that share its reference, with their texts; at most 20."""

@@ -52,6 +52,7 @@ class Meter:
         price: prices tokens of models where no price is given.
         price_of_use: prices uses of anything else.
         desk: holds the limits; without it nothing is limited.
+        told: is given each record, too.
         answer_tokens: reckoned with for answers of which nobody says how long they may be.
     """
 
@@ -63,12 +64,14 @@ class Meter:
         price_of_use: PriceOfUse | None = None,
         desk: LimitDesk | None = None,
         answer_tokens: int = 4096,
+        told: Callable[[UsageRecord], None] | None = None,
     ) -> None:
         self._journal = journal
         self._price = price
         self._price_of_use = price_of_use
         self._desk = desk
         self.answer_tokens = answer_tokens
+        self._told = told
 
     def limited(self, caller: Caller) -> bool:
         """Whether any limit is set in the caller's organisation, so that estimates are worth their cost."""
@@ -149,6 +152,8 @@ class Meter:
             record = self._record(context, model, usage, status, cost_micro_usd, requests=requests)
             record = replace(record, id=hold.estimate.id, receipt_id=hold.estimate.receipt_id)
         self._journal.append(record)
+        if self._told is not None:
+            self._told(record)
         if self._desk is not None:
             self._desk.settle(hold, record)
 

@@ -1,1 +1,0 @@
-"""Giving collections vectors of another embedder while they are searched."""
