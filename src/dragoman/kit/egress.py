@@ -89,6 +89,10 @@ class EgressPolicy:
         """The same policy for addresses out of the server's own settings."""
         return replace(self, operator=True)
 
+    def for_child(self) -> "EgressPolicy":
+        """The same policy for a child process, where nobody is told of what is refused: it can be pickled."""
+        return replace(self, on_refused=None)
+
     @classmethod
     def this_machine(cls) -> "EgressPolicy":
         """Lets nothing be called but this machine, for the server's own child processes."""

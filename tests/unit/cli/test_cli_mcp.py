@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from test_cli_skills_and_memories import Run, run  # noqa: F401 - a fixture
 
 
@@ -36,7 +37,22 @@ def test_what_cannot_be_added_or_found_is_said(run: Run) -> None:  # noqa: F811
     assert (code, "no MCP server 'nothing'" in err) == (2, True)
 
 
-def test_a_dead_server_fails_the_test_with_its_reason(run: Run) -> None:  # noqa: F811
+def test_a_server_inside_the_network_is_not_added_unless_let_through(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code, _, err = run("mcp", "add", "inner", "http://127.0.0.1:9/mcp")
+    assert (code, "egress.allow" in err) == (2, True)
+    monkeypatch.setenv("DRAGOMAN_EGRESS__ALLOW", '["127.0.0.1"]')
+    assert run("mcp", "add", "inner", "http://127.0.0.1:9/mcp")[0] == 0
+
+
+def test_a_dead_server_fails_the_test_with_its_reason(
+    run: Run,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DRAGOMAN_EGRESS__ALLOW", '["127.0.0.1"]')
     assert run("mcp", "add", "inner", "http://127.0.0.1:9/mcp")[0] == 0
     code, _, err = run("mcp", "test", "inner")
-    assert (code, "egress.allow" in err) == (2, True)
+    assert code == 1, err
+    assert "no connection to the MCP server" in err

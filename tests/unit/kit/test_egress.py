@@ -1,4 +1,5 @@
 import asyncio
+import pickle
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -307,3 +308,11 @@ def test_the_real_transport_reaches_a_server_on_this_machine_when_let_through() 
             return response.text
 
     assert asyncio.run(call()).startswith("Host: inner.example:")
+
+
+def test_the_policy_for_a_child_can_be_pickled_and_refuses_the_same() -> None:
+    told: list[str] = []
+    policy = EgressPolicy.parse(["inner.example"], on_refused=lambda host: told.append(host))
+    sent = pickle.loads(pickle.dumps(policy.for_child()))
+    assert sent == policy
+    assert sent.on_refused is None

@@ -17,7 +17,7 @@ class DocumentPrinter:
 
     def __init__(self, pool: ChildPool, policy: EgressPolicy) -> None:
         self._pool = pool
-        self._policy = policy
+        self._policy = policy.for_child()
 
     async def pdf(self, html: str) -> bytes:
         """The document as PDF.
