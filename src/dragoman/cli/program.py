@@ -40,6 +40,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "users": ("dragoman.cli.users", "create, list, lock out and erase users"),
     "groups": ("dragoman.cli.groups", "put users of an organisation into groups"),
     "keys": ("dragoman.cli.keys", "create, list and revoke API keys"),
+    "limits": ("dragoman.cli.limits", "set, list and remove limits on requests, tokens and money"),
+    "usage": ("dragoman.cli.usage", "sum up what was used"),
     "audit": ("dragoman.cli.audit", "check, show, export and redact what was recorded"),
     "backup": ("dragoman.cli.backup", "save everything the server keeps in one file, while it runs"),
     "restore": ("dragoman.cli.restore", "make a data folder of a backup"),

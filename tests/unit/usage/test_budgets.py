@@ -54,7 +54,7 @@ class Process:
         self.service = BudgetsService(
             database,
             self.versions,
-            self.desk,
+            self.desk.calendar,
             refresh=self.loader.load,
             find_gateway=lambda connection, organisation, name: name,
         )

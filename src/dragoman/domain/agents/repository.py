@@ -64,6 +64,14 @@ def named_in(connection: Connection, organisation_id: str, name: str) -> str | N
     return None
 
 
+def names_in(connection: Connection, organisation_id: str | None) -> dict[str, str]:
+    """The names of an organisation's agents, or of all, by their ids."""
+    statement = sa.select(agents.c.id, agents.c.name)
+    if organisation_id is not None:
+        statement = statement.where(agents.c.organisation_id == organisation_id)
+    return {row.id: row.name for row in connection.execute(statement)}
+
+
 def select(connection: Connection, caller: Caller, kind: AgentKind) -> list[AgentSummary]:
     """All of the caller's agents of that kind, oldest first."""
     model, endpoint = (agents.c.spec[name].as_string() for name in ("model", "endpoint"))

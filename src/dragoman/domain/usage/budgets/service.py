@@ -10,8 +10,7 @@ from dragoman.domain.accounts.audit.record import record, record_by_operator
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.versions import Versions
 from dragoman.domain.usage.budgets import names, repository
-from dragoman.domain.usage.budgets.desk import LimitDesk
-from dragoman.domain.usage.budgets.model import Bucket, Level, Limit, Measure, Period, Scope
+from dragoman.domain.usage.budgets.model import Bucket, Calendar, Level, Limit, Measure, Period, Scope
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import Forbidden, InvalidInput, NotFound
 from dragoman.kit.ids import uuid7
@@ -53,7 +52,7 @@ class BudgetsService:
         self,
         database: Database,
         versions: Versions,
-        desk: LimitDesk,
+        calendar: Calendar,
         *,
         refresh: Callable[[], Awaitable[object]],
         find_gateway: FindGateway,
@@ -61,7 +60,7 @@ class BudgetsService:
     ) -> None:
         self._database = database
         self._versions = versions
-        self._desk = desk
+        self._calendar = calendar
         self._refresh = refresh
         self._find_gateway = find_gateway
         self._clock_ms = clock_ms
@@ -185,7 +184,7 @@ class BudgetsService:
         return levels
 
     async def _level(self, limit: Limit, subject: str) -> Level:
-        since, until = self._desk.calendar.window(limit.period, self._clock_ms())
+        since, until = self._calendar.window(limit.period, self._clock_ms())
         bucket = Bucket(limit.id, subject, since)
         spent, reserved = await self._database.read(repository.level, limit, bucket, until)
         return Level(limit, subject, since, until, spent, reserved)
