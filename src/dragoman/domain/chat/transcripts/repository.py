@@ -44,12 +44,6 @@ def titled(connection: Connection, caller: Caller, title: str) -> Transcript | N
     return None if row is None else Transcript(**row)
 
 
-def exists(connection: Connection, transcript_id: str) -> bool:
-    """Whether anybody has a transcript of that id."""
-    statement = sa.select(transcripts.c.id).where(transcripts.c.id == transcript_id)
-    return connection.execute(statement).first() is not None
-
-
 def count(connection: Connection, user_id: str) -> int:
     """How many transcripts a user has."""
     statement = sa.select(sa.func.count()).select_from(transcripts).where(transcripts.c.user_id == user_id)

@@ -54,7 +54,7 @@ class TranscriptsService:
         """Replaces title and turns, or makes one with this id.
 
         Raises:
-            InvalidInput: the title is too long, there are too many, or the id is not free.
+            InvalidInput: the title is too long, or there are too many.
             TooLarge: the turns are too much.
         """
         made = self._made(transcript_id, title, turns)
@@ -62,8 +62,6 @@ class TranscriptsService:
         def store(connection: Connection) -> None:
             if repository.get(connection, caller, transcript_id) is not None:
                 repository.update(connection, caller, made)
-            elif repository.exists(connection, transcript_id):
-                raise InvalidInput("This id cannot be used.", param="session_id")
             else:
                 _insert(connection, caller.user_id, made)
 

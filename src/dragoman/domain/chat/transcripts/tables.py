@@ -8,8 +8,9 @@ from dragoman.db.schema import EpochMs, Json, metadata
 transcripts = sa.Table(
     "transcripts",
     metadata,
+    # Callers may choose ids, so each has their own.
+    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), primary_key=True),
     sa.Column("id", sa.String(36), primary_key=True),
-    sa.Column("user_id", sa.String(36), sa.ForeignKey("users.id"), nullable=False),
     sa.Column("title", sa.String(200), nullable=False),
     sa.Column("turns", Json, nullable=False),
     sa.Column("created_at", EpochMs, nullable=False),
