@@ -15,7 +15,7 @@ from sqlalchemy import Connection, exc
 from dragoman.db import snapshot
 from dragoman.db.connect import postgres, postgres_url, sqlite_path
 from dragoman.db.migrations import HEAD
-from dragoman.db.sqlite_driver import DriverError, make_engine, open_connection, raw, translated
+from dragoman.db.sqlite_driver import DriverError, make_engine, open_plain, raw, translated
 from dragoman.kit.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ def _sqlite_revision(path: Path) -> str | None:
     """None when there is no schema yet."""
     if not path.exists():
         return None
-    with closing(open_connection(path)) as connection:
+    with closing(open_plain(path)) as connection:
         if (
             connection.execute("select 1 from sqlite_schema where name = 'alembic_version'").fetchone()
             is None

@@ -81,6 +81,14 @@ def open_connection(
     return connection
 
 
+def open_plain(path: Path) -> sqlite3.Connection:
+    """A connection for a look at a file that another process may be making: it changes no mode of the file, which would
+    need the file for itself and fail at once while it is in use.
+    """
+    connection = driver.connect(str(path), isolation_level=None, timeout=BUSY_SECONDS)
+    return cast("sqlite3.Connection", connection)
+
+
 def make_engine(path: Path, *, cache_kib: int = 4096, busy_seconds: float = BUSY_SECONDS) -> Engine:
     """An engine that opens a new connection each time; its users hold on to what they open."""
     creator = partial(open_connection, path, cache_kib=cache_kib, busy_seconds=busy_seconds)

@@ -1,5 +1,6 @@
 """Text as an MP3, and recordings as text."""
 
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ async def test_text_is_spoken_and_the_recording_is_read_as_a_file(speaking: InPr
         "/server/file", files={"file": ("memo.mp3", answer.content, "audio/mpeg")}
     )
     assert read.status_code == 200, read.text
-    assert "three months" in read.json()["ret"].lower()
+    assert re.search(r"(three|3) months", read.json()["ret"].lower())
     assert '"filename":"memo.mp3"' in read.json()["ret"]
 
 
