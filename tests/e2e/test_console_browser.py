@@ -33,6 +33,7 @@ PAGES = (
     "/users",
     "/keys",
     "/audit",
+    "/system",
     "/account",
 )
 _READY = (

@@ -13,6 +13,7 @@ from dragoman.bootstrap.asgi import Application, Front, HttpMetrics, Receive, Sc
 from dragoman.bootstrap.relaying import RelayPlan
 from dragoman.bootstrap.services import Running
 from dragoman.bootstrap.surfaces import add_compatible, compatible, readable
+from dragoman.bootstrap.system import System
 from dragoman.dialects.aivax.app import create_app as create_aivax
 from dragoman.dialects.asksage.app import create_app as create_asksage
 from dragoman.dialects.mcp.app import create_app as create_mcp
@@ -73,12 +74,17 @@ def build_health(running: Running, leaving: Callable[[], list[str]]) -> Applicat
 
 
 def build_application(
-    running: Running, stack: AsyncExitStack, *, leaving: Callable[[], list[str]] = list
+    running: Running,
+    stack: AsyncExitStack,
+    *,
+    leaving: Callable[[], list[str]] = list,
+    system: System | None = None,
 ) -> Front:
     """The application; what needs closing is given to the stack.
 
     Args:
         leaving: the reasons why no more requests should come, while the server is being stopped.
+        system: what the console tells of the server itself.
     """
     services = running.services
     registry = _registry(running)
@@ -106,7 +112,7 @@ def build_application(
     )
 
     if services.settings.console.enabled:
-        front.mount("/console", "console", whole(create_console(services, front.mounted)))
+        front.mount("/console", "console", whole(create_console(services, front.mounted, system=system)))
     hot = HotRoute(
         keys=services.accounts.keys,
         plan=RelayPlan(

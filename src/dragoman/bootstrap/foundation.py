@@ -38,6 +38,7 @@ class Foundation:
     root_key: RootKey
     tasks: TaskOwner
     policy: EgressPolicy
+    denials: Denials
     accounts: AccountsService
     loader: JournalLoader
     usage: UsageReports
@@ -58,8 +59,11 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
     database, root_key = await stack.enter_async_context(open_database_and_key(settings))
     await check_shared(settings, database, root_key)
     tasks, metrics = TaskOwner(), Metrics()
+    denials = Denials(settings, tasks, metrics)
     stack.push_async_callback(tasks.close)
-    accounts = AccountsService(database, root_key, signin=signin_bounds(settings))
+    accounts = AccountsService(
+        database, root_key, signin=signin_bounds(settings), operators=settings.console.operators
+    )
     journal = await to_thread.run_sync(Journal, settings.data_dir / "journal")
     stack.push_async_callback(to_thread.run_sync, journal.close)
     desk = LimitDesk(database, journal, Calendar(settings.limits.zone))
@@ -81,9 +85,8 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         database=database,
         root_key=root_key,
         tasks=tasks,
-        policy=EgressPolicy.parse(
-            settings.egress.allow, offline=settings.offline, on_refused=Denials(settings, tasks, metrics).note
-        ),
+        policy=EgressPolicy.parse(settings.egress.allow, offline=settings.offline, on_refused=denials.note),
+        denials=denials,
         accounts=accounts,
         loader=loader,
         usage=usage,

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 _PROBED = "192.0.2.1"  # kept for documentation; nobody has it
 _PROBE_SECONDS = 30
+_REMEMBERED = 200
 _PROBE = (
     "import json, socket\n"
     "from dragoman.kit.offline import put_up\n"
@@ -137,19 +139,24 @@ def loop_factory(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 class Denials:
-    """Notes what the guard on callers' addresses refuses; offline, in the record of attempts, too."""
+    """Notes what the guard on callers' addresses refuses; offline, in the record of attempts, too.
+
+    ``latest`` are the last refusals of this process.
+    """
 
     def __init__(self, settings: Settings, tasks: TaskOwner, metrics: Metrics) -> None:
         self._record = record_file(settings) if settings.offline else None
         self._tasks = tasks
         self._metrics = metrics
+        self.latest: deque[Attempt] = deque(maxlen=_REMEMBERED)
 
     def note(self, host: str) -> None:
         """Takes one refused host."""
         self._metrics.refused()
         log.info("egress.refused", host=host)
+        attempt = attempted("refused", "guard", host, None)
+        self.latest.append(attempt)
         if self._record is not None:
-            attempt = attempted("refused", "guard", host, None)
             self._tasks.start(to_thread.run_sync(append, self._record, attempt), name="egress.record")
 
 

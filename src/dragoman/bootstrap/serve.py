@@ -15,10 +15,12 @@ from dragoman.bootstrap.draining import Drain, make_server
 from dragoman.bootstrap.machines import drain_seconds
 from dragoman.bootstrap.offline import keep_offline, loop_factory
 from dragoman.bootstrap.services import Running, open_running
+from dragoman.bootstrap.system import System
 from dragoman.bootstrap.work import start_upkeep
 from dragoman.domain.accounts.admin import NewUser
 from dragoman.kit.errors import Conflict, Unavailable
-from dragoman.settings import Settings
+from dragoman.kit.recent import RecentLines
+from dragoman.settings import LoadedSettings
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +99,9 @@ def _say(running: Running, welcome: Welcome, address: str) -> None:
     print("\n".join(lines), flush=True)
 
 
-async def _serve(settings: Settings) -> int:
+async def _serve(loaded: LoadedSettings) -> int:
+    settings, recent = loaded.settings, RecentLines()
+    recent.watch()
     async with open_running(settings, work=settings.machines.work) as running, AsyncExitStack() as stack:
         welcome = await _first_account(running)
         services = running.services
@@ -111,7 +115,7 @@ async def _serve(settings: Settings) -> int:
         running.tasks.start(running.sandboxed.backends.reports(), name="sandbox.choose")
         drain = Drain()
         server = make_server(
-            build_application(running, stack, leaving=drain.reasons),
+            build_application(running, stack, leaving=drain.reasons, system=System(running, loaded, recent)),
             settings,
             drain,
             port=settings.server.port,
@@ -135,13 +139,13 @@ async def _serve(settings: Settings) -> int:
     return 0
 
 
-def serve(settings: Settings) -> int:
+def serve(loaded: LoadedSettings) -> int:
     """Runs the server until it is told to stop; gives the exit code.
 
     Raises:
         Unavailable: the data folder, the database or the port cannot be used.
         InvalidInput: the settings contradict themselves.
     """
-    keep_offline(settings)
-    with asyncio.Runner(loop_factory=loop_factory(settings)) as runner:
-        return runner.run(_serve(settings))
+    keep_offline(loaded.settings)
+    with asyncio.Runner(loop_factory=loop_factory(loaded.settings)) as runner:
+        return runner.run(_serve(loaded))

@@ -14,6 +14,7 @@ from dragoman.bootstrap.keeping import open_kept
 from dragoman.bootstrap.knowing import Knowing, open_knowing
 from dragoman.bootstrap.metrics import Metrics
 from dragoman.bootstrap.models import Models
+from dragoman.bootstrap.offline import Denials
 from dragoman.bootstrap.plugins import Beneath, open_plugins
 from dragoman.bootstrap.sandboxes import Sandboxed
 from dragoman.bootstrap.voice import open_voice, speech_endpoints
@@ -42,6 +43,7 @@ class Running:
     database: Database
     models: Models
     policy: EgressPolicy
+    denials: Denials
     tasks: TaskOwner
     ingestion: Ingestion
     leftovers: Leftovers
@@ -203,6 +205,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             database=base.database,
             models=knowing.models,
             policy=base.policy,
+            denials=base.denials,
             tasks=base.tasks,
             ingestion=knowing.ingestion,
             leftovers=Leftovers(database=base.database, blobs=knowing.blobs, scratch=knowing.uploads),

@@ -31,4 +31,4 @@ def _run(arguments: argparse.Namespace) -> int:
         "offline": arguments.offline,
         "machines.work": arguments.work,
     }
-    return serve(read_settings(arguments, flags, quiet=False).settings)
+    return serve(read_settings(arguments, flags, quiet=False))

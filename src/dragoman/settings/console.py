@@ -24,3 +24,8 @@ class ConsoleSettings(Group):
         le=7 * 24 * 60,
         description="Minutes for which a link holds that lets a user set a password.",
     )
+    operators: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Name or id of the organisation whose administrators look after the server itself; unset, the oldest.",
+    )

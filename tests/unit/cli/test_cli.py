@@ -16,8 +16,8 @@ import structlog
 
 from dragoman import __version__
 from dragoman.bootstrap.accounts import open_accounts
+from dragoman.bootstrap.extras import installed_extras
 from dragoman.cli import main
-from dragoman.cli.extras import installed_extras
 from dragoman.kit.weights import KNOWN
 from dragoman.settings import Settings
 

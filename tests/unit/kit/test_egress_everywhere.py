@@ -33,7 +33,7 @@ _ALLOWED = {
     "adapters/tools/mcp/egress.py": "is the guard in the form that the MCP library's client takes",
     "adapters/tools/mcp/engine.py": "makes its client with that guard as the transport",
     "cli/channels.py": "calls a server on this machine only, whose address it checks to be loopback",
-    "cli/doctor.py": "asks at the server's own address, out of the settings, whether a Dragoman listens there",
+    "bootstrap/doctor.py": "asks at the server's own address, out of the settings, whether a Dragoman listens there",
     "kit/egress.py": "is the guard",
     "kit/http1/pool.py": "connects to the addresses that its resolver gives, which is the guard's",
 }

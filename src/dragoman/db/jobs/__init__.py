@@ -1,7 +1,16 @@
 """Durable background jobs: rows of our own, put in with the change that needs the work."""
 
 from dragoman.db.jobs.owner import process_owner
-from dragoman.db.jobs.queue import Counts, JobRequest, counts, enqueue, enqueue_many
+from dragoman.db.jobs.queue import (
+    Counts,
+    JobRequest,
+    KindCounts,
+    counts,
+    counts_by_kind,
+    enqueue,
+    enqueue_many,
+    holders,
+)
 from dragoman.db.jobs.runner import FailedHook, JobHandler, JobRunner, JobTiming, RunLater
 
 __all__ = [
@@ -11,9 +20,12 @@ __all__ = [
     "JobRequest",
     "JobRunner",
     "JobTiming",
+    "KindCounts",
     "RunLater",
     "counts",
+    "counts_by_kind",
     "enqueue",
     "enqueue_many",
+    "holders",
     "process_owner",
 ]

@@ -243,3 +243,32 @@ def counts(connection: Connection, now: int) -> Counts:
     return Counts(
         found.get("queued", 0), found.get("running", 0), found.get("done", 0), found.get("failed", 0), oldest
     )
+
+
+@dataclass(frozen=True, slots=True)
+class KindCounts:
+    """How many jobs of a kind are in each state; ``oldest_due_at`` is when the longest waiting one was due."""
+
+    kind: str
+    states: Mapping[str, int]
+    oldest_due_at: int | None
+
+
+def counts_by_kind(connection: Connection, now: int) -> list[KindCounts]:
+    """How many jobs of each kind there are, by name of the kind; for operators."""
+    found: dict[str, dict[str, int]] = {}
+    statement = sa.select(jobs.c.kind, jobs.c.state, sa.func.count()).group_by(jobs.c.kind, jobs.c.state)
+    for kind, state, number in connection.execute(statement):
+        found.setdefault(kind, {})[state] = number
+    due = sa.select(jobs.c.kind, sa.func.min(jobs.c.run_at)).where(
+        jobs.c.state == "queued", jobs.c.run_at <= now
+    )
+    oldest: dict[str, int] = dict(connection.execute(due.group_by(jobs.c.kind)).all())
+    return [KindCounts(kind, states, oldest.get(kind)) for kind, states in sorted(found.items())]
+
+
+def holders(connection: Connection) -> list[tuple[str, int]]:
+    """Every runner that has jobs in hand, with how many."""
+    statement = sa.select(jobs.c.owner, sa.func.count()).where(jobs.c.state == "running")
+    grouped = statement.group_by(jobs.c.owner).order_by(jobs.c.owner)
+    return [(str(owner), number) for owner, number in connection.execute(grouped)]

@@ -16,6 +16,7 @@ from dragoman.domain.accounts.keytable import KeyTable, caller_of
 from dragoman.domain.accounts.members import MembersService
 from dragoman.domain.accounts.model import ApiKey, KeyKind, Login, User
 from dragoman.domain.accounts.nonce import Nonces
+from dragoman.domain.accounts.operators import Operators
 from dragoman.domain.accounts.signin.model import SignInBounds
 from dragoman.domain.accounts.signin.service import SignIn
 from dragoman.domain.accounts.switches import TOPIC as SWITCHES_TOPIC
@@ -41,7 +42,7 @@ class AccountsService:
     ``signin`` lets people in to the pages; ``members`` is what administrators of an organisation do with its users.
     ``audit`` has what was recorded, for the operator, too. ``keys`` answers who is calling, ``versions`` tells
     other parts when what they keep in memory has changed; ``tenants`` and ``groups`` are for who looks after an
-    organisation.
+    organisation; ``operators`` tells who looks after the server itself.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class AccountsService:
         *,
         clock_ms: Callable[[], int] = now_ms,
         signin: SignInBounds | None = None,
+        operators: str | None = None,
         per_address: RateLimit | None = None,
         per_account: RateLimit | None = None,
     ) -> None:
@@ -67,6 +69,7 @@ class AccountsService:
         self.audit = AuditLog(database, root_key.derive("audit"))
         self.admin = AccountsAdmin(database, self.versions, clock_ms=clock_ms)
         self.tenants = TenantsService(database, self.versions, clock_ms=clock_ms)
+        self.operators = Operators(database, operators)
         self.groups = GroupsService(database, clock_ms=clock_ms)
         self.signin = SignIn(database, self.keys, bounds=signin, clock_ms=clock_ms)
         self.members = MembersService(database, self.versions, self.signin, self.tenants, clock_ms=clock_ms)

@@ -10,11 +10,12 @@ from dragoman.domain.services import Services
 from dragoman.kit.errors import DragomanError
 from dragoman.web.assets import Assets
 from dragoman.web.console.answers import crashed, refused, unrouted
-from dragoman.web.console.endpoints import audit, gateways, home, knowledge, people, session, usage
+from dragoman.web.console.endpoints import audit, gateways, home, knowledge, people, session, system, usage
 from dragoman.web.console.forward import PREFIX, Application, Forward
 from dragoman.web.console.page import POLICY, console_page
+from dragoman.web.console.system import SystemReport
 
-ENDPOINTS = (session, home, people, usage, audit, gateways, knowledge)
+ENDPOINTS = (session, home, people, usage, audit, gateways, knowledge, system)
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -25,8 +26,8 @@ _HEADERS = {
 }
 
 
-def create_app(services: Services, dialects: Application) -> Starlette:
-    """The application; its paths are whole. ``dialects`` answers what is handed on."""
+def create_app(services: Services, dialects: Application, *, system: SystemReport | None = None) -> Starlette:
+    """The application; its paths are whole. ``dialects`` answers what is handed on, ``system`` tells of the server."""
     assets = Assets()
     page = console_page(script=assets.address("console.js"), style=assets.address("console.css"))
 
@@ -45,4 +46,5 @@ def create_app(services: Services, dialects: Application) -> Starlette:
     )
     app.router.redirect_slashes = False
     app.state.services = services
+    app.state.system = system
     return app

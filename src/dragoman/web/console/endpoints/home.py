@@ -20,7 +20,6 @@ _SHOWN = 10
 
 async def home(visit: Visit) -> Response:
     """Health, what was used today, what failed and what waits for somebody."""
-    services = visit.services
     return answer(
         {
             "version": __version__,
@@ -28,9 +27,14 @@ async def home(visit: Visit) -> Response:
             "today": await _today(visit),
             "counts": await _counts(visit),
             "failures": await _failures(visit),
-            "dataFolder": str(services.settings.data_dir) if may(visit.caller, "own") else None,
+            "dataFolder": await _data_folder(visit),
         }
     )
+
+
+async def _data_folder(visit: Visit) -> str | None:
+    seen = await visit.services.accounts.operators.include(visit.caller)
+    return str(visit.services.settings.data_dir) if seen else None
 
 
 def _health(visit: Visit) -> dict[str, JsonValue]:

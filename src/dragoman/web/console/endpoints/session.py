@@ -103,11 +103,19 @@ async def show(visit: Visit) -> Response:
             "role": user.role,
             "organisation": user.organisation,
         },
-        "rights": [right for right in _RIGHTS if may(visit.caller, right)],
+        "rights": await _rights(visit),
         "hasPassword": await visit.services.accounts.signin.has_password(visit.caller),
         "session": visit.session.id,
     }
     return answer(value)
+
+
+async def _rights(visit: Visit) -> list[JsonValue]:
+    """What the caller's role allows; ``operate`` and ``found`` are for those who look after the server itself."""
+    rights: list[JsonValue] = [right for right in _RIGHTS if may(visit.caller, right)]
+    if await visit.services.accounts.operators.include(visit.caller):
+        rights += ["operate", "found"] if may(visit.caller, "own") else ["operate"]
+    return rights
 
 
 async def log_out(visit: Visit) -> Response:

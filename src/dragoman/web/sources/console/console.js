@@ -15,6 +15,7 @@ import { Home } from "./pages/home.js";
 import { Collection, Collections, Document, Ingestion } from "./pages/knowledge.js";
 import { Models } from "./pages/models.js";
 import { Account, Keys, Users } from "./pages/people.js";
+import { System } from "./pages/system.js";
 import { Personas, Plugins, ToolServers, VoiceAgents } from "./pages/tools.js";
 import { Usage } from "./pages/usage.js";
 
@@ -29,7 +30,7 @@ const MENU = () => [
   [t("Customers"), [["/chats", t("Web chats"), Chats]]],
   [t("Knowledge"), [["/collections", t("Collections"), Collections], ["/ingestion", t("Ingestion"), Ingestion]]],
   [t("Administration"), [
-    ["/usage", t("Usage"), Usage], ["/users", t("Users"), Users, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"],
+    ["/usage", t("Usage"), Usage], ["/users", t("Users"), Users, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"], ["/system", t("System"), System, "operate"],
   ]],
 ];
 
