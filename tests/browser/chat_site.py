@@ -11,11 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests import samples
 from tests.dialects.openai.gateway_server import DIMENSIONS, KEY, MODELS, Provider, World
-from tests.e2e.server import Server
+from tests.e2e.server import API_KEY, Server
 
 CLIENTS = "/api/v1/web-chat-client"
 NOTICE = "The notice period for managers is three months."
+PARKING = "Visitors leave their bicycles in the courtyard behind the library."
+HANDBOOK = samples.pdf(
+    [
+        "# Welcome\nThis handbook tells where things are.",
+        f"# Arriving\nThe gate opens at seven.\n{PARKING}\nThe porter has spare keys.",
+    ]
+)
 _WAIT_SECONDS = 60
 
 
@@ -88,7 +96,7 @@ dimensions = {DIMENSIONS}
             "showToolCalls": True,
         }
         gateway = world.gateway(
-            knowledgeCollections=[_collection(client)],
+            knowledgeCollections=[_collection(client), _handbook(client)],
             knowledgeBaseMinimumScore=0.3,
             knowledgeBaseMaximumResults=1,
         )
@@ -112,6 +120,26 @@ def _collection(client: httpx.Client) -> str:
     files = {"documents": ("d.jsonl", line.encode())}
     sent = client.post(f"/api/v1/collections/{collection}/documents", files=files)
     assert sent.status_code == 200, sent.text
+    return _taken_in(client, collection)
+
+
+def _handbook(client: httpx.Client) -> str:
+    headers = {"x-access-tokens": API_KEY}
+    made = client.post("/server/add-dataset", json={"dataset": "handbook"}, headers=headers)
+    assert made.status_code == 200, made.text
+    sent = client.post(
+        "/server/train-with-file",
+        files={"file": ("handbook.pdf", HANDBOOK)},
+        data={"dataset": "handbook"},
+        headers=headers,
+    )
+    assert sent.status_code == 200, sent.text
+    listed = client.get("/api/v1/collections").json()
+    return _taken_in(client, next(str(one["id"]) for one in listed if "handbook" in one["name"]))
+
+
+def _taken_in(client: httpx.Client, collection: str) -> str:
+    """The collection, once all its documents can be found."""
     pause = threading.Event()
     for _ in range(_WAIT_SECONDS * 10):
         if not client.get(f"/api/v1/collections/{collection}").json()["state"]["queued"]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.browser.axe import violations
-from tests.browser.chat_site import NOTICE, Site, Wire
+from tests.browser.chat_site import NOTICE, PARKING, Site, Wire
 from tests.browser.chromium import Page, chromium
 from tests.dialects.openai.gateway_server import Play, says
 
@@ -165,15 +165,58 @@ async def test_a_page_loaded_anew_in_the_middle_goes_on(page: Page, site: Site) 
     await answer(page, "first second")
 
 
-async def test_citations_and_tools_are_shown_and_lead_to_the_passage(page: Page, site: Site) -> None:
+async def test_a_citation_opens_its_passage_and_gives_the_focus_back(page: Page, site: Site) -> None:
     site.provider.plays.append(says("Three months [1]."))
     await opened(page, site)
     await ask(page, "How long is the notice period for managers?")
     await answer(page, "Three months [1].")
-    await page.run("document.querySelector('.answer a[data-source]').click(); 0")
-    await page.until(f"document.activeElement.textContent.includes({json.dumps(NOTICE)})")
+    await page.run("document.querySelector('.answer a[data-source]').focus(); 0")
+    await page.press("Enter", code=ENTER)
+    assert await page.until("document.querySelector('dialog[open] mark')?.textContent") == NOTICE
+    assert await page.run("document.activeElement.closest('dialog') !== null")
     assert await violations(page) == []
+    await page.press("Escape", code=ESCAPE)
+    await page.until("document.querySelector('dialog') === null")
+    assert await page.run("document.activeElement.dataset.source") == "1"
+    await page.run(
+        "document.querySelector('.sources').open = true; document.querySelector('.source').click(); 0"
+    )
+    await page.until("document.querySelector('dialog[open] mark') !== null")
+    await page.run("document.querySelector('dialog button').click(); 0")
+    await page.until("document.querySelector('dialog') === null")
     assert await page.complaints() == []
+
+
+async def test_a_passage_of_a_pdf_is_shown_on_the_picture_of_its_page(
+    page: Page, site: Site, tmp_path: Path
+) -> None:
+    site.provider.plays.append(says("In the courtyard [1]."))
+    key = await opened(page, site)
+    await ask(page, "Where do visitors leave their bicycles, in which courtyard behind the library?")
+    await answer(page, "In the courtyard [1].")
+    await page.open(f"{site.base}/chat/{key}")
+    await page.until("document.querySelector('.answer a[data-source]') !== null")
+    await page.run("document.querySelector('.answer a[data-source]').click(); 0")
+    await page.until("document.querySelector('dialog img.page')?.naturalWidth > 500")
+    assert PARKING in await page.run("document.querySelector('dialog mark').textContent")
+    assert "handbook.pdf, Page 2" in await page.run("document.querySelector('dialog h2').textContent")
+    assert await violations(page) == []
+    await page.picture(tmp_path / "passage.png")
+    assert await page.complaints() == []
+
+
+async def test_without_scripts_a_citation_leads_to_a_page_with_its_passage(page: Page, site: Site) -> None:
+    site.provider.plays.append(says("In the courtyard [1]."))
+    key = await opened(page, site)
+    await ask(page, "Where do visitors leave their bicycles, in which courtyard behind the library?")
+    await answer(page, "In the courtyard [1].")
+    await page.ask("Emulation.setScriptExecutionDisabled", value=True)
+    await page.open(f"{site.base}/chat/{key}")
+    await page.run("document.querySelector('.plain a').click(); 0")
+    assert PARKING in await page.until("document.querySelector('mark')?.textContent")
+    await page.until("document.querySelector('img.page').naturalWidth > 500")
+    await page.ask("Emulation.setScriptExecutionDisabled", value=False)
+    assert await violations(page) == []
 
 
 async def test_a_failure_is_told_politely(page: Page, site: Site) -> None:

@@ -6,6 +6,7 @@ from typing import TypedDict
 from dragoman.db.database import Database
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.chat.channels.repository import contact_in
+from dragoman.domain.chat.cited import CitedPassages
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import ContextReader, context_client
 from dragoman.domain.chat.following.service import TurnTeller
@@ -14,6 +15,8 @@ from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
 from dragoman.domain.chat.takeover import SessionTakeover
+from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.knowledge.viewing import DocumentViewer
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
@@ -36,6 +39,7 @@ class ChatParts(TypedDict):
     chat_sessions: ChatSessionsService
     chat: ChatService
     chat_news: NewsDesk
+    chat_cited: CitedPassages
     chat_takeover: SessionTakeover
     schedules: SchedulesService
 
@@ -47,6 +51,8 @@ async def open_chat(
     root_key: RootKey,
     runner: AgentRunner,
     skills: SkillsService,
+    knowledge: KnowledgeService,
+    viewer: DocumentViewer,
     sandbox: SandboxService,
     policy: EgressPolicy,
     tasks: TaskOwner,
@@ -57,23 +63,25 @@ async def open_chat(
     stack.push_async_callback(contexts.aclose)
     sealer = root_key.sealer("chat")
     news = NewsDesk(database)
+    chat = ChatService(
+        database=database,
+        runner=runner,
+        contexts=ContextReader(contexts),
+        tasks=tasks,
+        news=news,
+        limits=visitor_limits(settings.pages),
+        # A SQLite file belongs to one server, which need not tell itself.
+        teller=TurnTeller(database) if settings.database_url is not None else None,
+    )
     return ChatParts(
         skills=skills,
         memories=MemoriesService(database),
         sandbox=sandbox,
         chat_clients=ChatClientsService(database, sealer),
         chat_sessions=ChatSessionsService(database, sealer, keep_days=settings.chat.keep_expired_days),
-        chat=ChatService(
-            database=database,
-            runner=runner,
-            contexts=ContextReader(contexts),
-            tasks=tasks,
-            news=news,
-            limits=visitor_limits(settings.pages),
-            # A SQLite file belongs to one server, which need not tell itself.
-            teller=TurnTeller(database) if settings.database_url is not None else None,
-        ),
+        chat=chat,
         chat_news=news,
+        chat_cited=CitedPassages(database, chat, knowledge, viewer),
         chat_takeover=SessionTakeover(
             database, news, held_ms=settings.channels.takeover_seconds * 1000, contact_in=contact_in
         ),

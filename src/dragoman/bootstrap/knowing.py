@@ -13,7 +13,7 @@ from dragoman.adapters.tokenizers.loader import TokenizerLoader
 from dragoman.bootstrap.foundation import Foundation
 from dragoman.bootstrap.machines import open_blobs
 from dragoman.bootstrap.models import Models, open_catalogue
-from dragoman.bootstrap.retrieval import open_embedder, open_parser, open_reranker, passage_index
+from dragoman.bootstrap.retrieval import open_embedder, open_pages, open_parser, open_reranker, passage_index
 from dragoman.bootstrap.speech import open_speech
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
@@ -26,6 +26,7 @@ from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
 from dragoman.domain.knowledge.recordings import RecordingParser
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.knowledge.viewing import DocumentViewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Knowing:
     knowledge: KnowledgeService
     attached: AttachedFiles
     copies: DocumentCopies
+    viewer: DocumentViewer
 
 
 async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing:
@@ -111,4 +113,5 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
             blobs=blobs,
             scratch=uploads,
         ),
+        viewer=DocumentViewer(blobs=blobs, drawer=open_pages(settings, stack), scratch=uploads),
     )

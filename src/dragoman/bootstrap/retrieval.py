@@ -8,6 +8,7 @@ from dragoman.adapters.embedders.local import LocalEmbedder
 from dragoman.adapters.embedders.openai import OpenAIEmbedder, OpenAIEmbedderSpec
 from dragoman.adapters.parsers.file import FileParser
 from dragoman.adapters.parsers.limits import ParserLimits
+from dragoman.adapters.parsers.pages import PdfPages, can_draw
 from dragoman.adapters.rerankers.local import LocalReranker
 from dragoman.adapters.vectors.postgres import PostgresIndex
 from dragoman.adapters.vectors.sqlite import SqliteIndex
@@ -25,6 +26,7 @@ _EMBED_IDLE_SECONDS = 60.0
 _PARSE_IDLE_SECONDS = 30.0
 _EMBED_SECONDS = 60.0
 _EMBED_BYTES = 64 * 1024 * 1024
+_DRAW_SECONDS = 20.0
 _DEFAULT_DIMENSIONS = 1536
 
 
@@ -53,6 +55,21 @@ def open_parser(settings: Settings, stack: AsyncExitStack) -> FileParser:
     )
     stack.push_async_callback(pool.close)
     return FileParser(limits, pool)
+
+
+def open_pages(settings: Settings, stack: AsyncExitStack) -> PdfPages | None:
+    """What draws pages of documents, with its child process; None where it is not installed."""
+    if not can_draw():
+        return None
+    pool = ChildPool(
+        size=1,
+        memory_mb=settings.knowledge.parse_memory_mb,
+        idle_seconds=_PARSE_IDLE_SECONDS,
+        name="pages",
+        env=None,
+    )
+    stack.push_async_callback(pool.close)
+    return PdfPages(pool, timeout_seconds=_DRAW_SECONDS)
 
 
 def open_embedder(

@@ -70,6 +70,8 @@ async def _open_conversing(base: Foundation, knowing: Knowing, acting: Acting, w
         root_key=base.root_key,
         runner=acting.runner,
         skills=acting.working.skills,
+        knowledge=knowing.knowledge,
+        viewer=knowing.viewer,
         sandbox=acting.sandboxed.workspaces,
         policy=base.policy,
         tasks=base.tasks,

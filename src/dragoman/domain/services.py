@@ -13,6 +13,7 @@ from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.traces.service import TraceLog
 from dragoman.domain.chat.channels.inbound import InboundMessages
 from dragoman.domain.chat.channels.service import ChannelsService
+from dragoman.domain.chat.cited import CitedPassages
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.replies.service import ReplyStore
@@ -82,6 +83,7 @@ class Services:
     chat_sessions: ChatSessionsService
     chat: ChatService
     chat_news: NewsDesk
+    chat_cited: CitedPassages
     chat_takeover: SessionTakeover
     schedules: SchedulesService
     web: Web

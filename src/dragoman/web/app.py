@@ -3,7 +3,7 @@
 import asyncio
 import math
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -58,6 +58,7 @@ class Pages:
                 Route("/chat/{key}", self.chat),
                 Route("/chat/{key}", self.written, methods=["POST"]),
                 Route("/chat/{key}/scripts", self.scripts),
+                Route("/chat/{key}/passages/{message}/{number:int}", self.passage),
                 Route("/embed.js", self.loader),
                 Route("/embed/{client}", self.frame),
                 Route("/embed/{client}/session", self.session, methods=["POST"]),
@@ -114,6 +115,27 @@ class Pages:
         except DragomanError as error:
             return self._refusal(words, error)
         return RedirectResponse(f"/chat/{key}", 303)
+
+    async def passage(self, request: Request) -> Response:
+        """A passage that an answer cites, as a page of its own for browsers without scripts."""
+        at, accepted = request.path_params, request.headers.get("accept-language")
+        words = words_in(None, accepted)
+        try:
+            live = await self._services.chat.find(at["key"])
+            spec = live.client.draft.spec
+            words = words_in(spec.language, accepted)
+            found = await self._services.chat_cited.passage(at["key"], at["message"], at["number"])
+        except DragomanError as error:
+            return self._refusal(words, error)
+        public = f"/api/v1/public/chat-clients/{quote(at['key'])}/messages/{at['message']}"
+        page = html.passage_page(
+            found,
+            words=words,
+            style=self._assets.address("chat.css"),
+            back=f"/chat/{quote(at['key'])}",
+            picture=f"{public}/citations/{found.number}/page.png",
+        )
+        return HTMLResponse(page, headers=_guarded(html.plain_policy(spec.frame_origins)))
 
     async def scripts(self, request: Request) -> Response:
         """The operator's own scripts, in a frame of an origin of their own."""

@@ -1,8 +1,10 @@
 """The pages as HTML. Whatever comes from people is escaped; nothing on a page runs but our own files."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from dragoman.domain.chat.cited import CitedPassage
 from dragoman.domain.chat.model import ChatMessage
 from dragoman.domain.chat.words import Words
 from dragoman.domain.messages.parts import TextPart
@@ -10,6 +12,8 @@ from dragoman.domain.messages.parts import TextPart
 _SCRIPT_FREE = (
     "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; base-uri 'none'"
 )
+
+_MARK = re.compile(r"\[(\d{1,3})\]")
 
 
 def chat_policy(frame_origins: Sequence[str]) -> str:
@@ -27,9 +31,10 @@ def scripts_policy() -> str:
     return "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' https:; connect-src https:; img-src https: data:"
 
 
-def plain_policy() -> str:
-    """The policy of a page without scripts."""
-    return _SCRIPT_FREE + "; frame-ancestors *"
+def plain_policy(frame_origins: Sequence[str] = ("*",)) -> str:
+    """The policy of a page without scripts; without origins only this server may frame it."""
+    ancestors = " ".join(frame_origins) if frame_origins else "'self'"
+    return f"{_SCRIPT_FREE}; frame-ancestors {ancestors}"
 
 
 def chat_page(
@@ -54,20 +59,65 @@ def chat_page(
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="referrer" content="no-referrer">\n<meta name="robots" content="noindex">\n<title>{escape(title)}</title>\n'
         f'<link rel="stylesheet" href="{escape(style)}">\n<script src="{escape(script)}" defer></script>\n</head>\n<body>\n'
-        f'<div id="chat"><header><h1>{escape(title)}</h1></header><main>{_said(messages, words, greeting)}</main>'
+        f'<div id="chat"><header><h1>{escape(title)}</h1></header><main>{_said(messages, words, greeting, form)}</main>'
         f'<noscript><form class="composer" method="post" action="{escape(form)}"><div class="row">'
         f'<textarea name="text" rows="3" required aria-label="{escape(words["inputPlaceholder"])}"></textarea>'
         f'<button class="send">{escape(words["sendButtonLabel"])}</button></div></form></noscript></div>\n{frame}</body>\n</html>\n'
     )
 
 
-def _said(messages: Sequence[ChatMessage], words: Words, greeting: str | None) -> str:
+def _said(messages: Sequence[ChatMessage], words: Words, greeting: str | None, base: str) -> str:
     lines = [f"<p>{escape(greeting)}</p>"] if greeting and not messages else []
     for message in messages:
         text = "\n".join(part.text for part in message.parts if isinstance(part, TextPart))
         who = words["youLabel"] if message.role == "user" else words["answerLabel"]
-        lines.append(f"<li><b>{escape(who)}:</b> {escape(text)}</li>")
+        passages = f"{base}/passages/{message.id}"
+        lines.append(
+            f"<li><b>{escape(who)}:</b> {_linked(escape(text), message, passages)}{_sources(message, words, passages)}</li>"
+        )
     return f'<noscript><ol class="plain">{"".join(lines)}</ol></noscript>'
+
+
+def _linked(escaped: str, message: ChatMessage, passages: str) -> str:
+    """The text with its marks of passages as links."""
+    known = {str(one.get("number")) for one in message.citations}
+    if not known:
+        return escaped
+    return _MARK.sub(
+        lambda mark: f'<a href="{escape(passages)}/{mark[1]}">{mark[0]}</a>' if mark[1] in known else mark[0],
+        escaped,
+    )
+
+
+def _sources(message: ChatMessage, words: Words, passages: str) -> str:
+    if not message.citations:
+        return ""
+    entries = [
+        f'<li><a href="{escape(passages)}/{one.get("number")}">[{one.get("number")}] {escape(_source(one, words))}</a></li>'
+        for one in message.citations
+    ]
+    return f'<p>{escape(words["sourcesLabel"])}</p><ul class="sources">{"".join(entries)}</ul>'
+
+
+def _source(cited: Mapping[str, object], words: Words) -> str:
+    page = cited.get("page")
+    name = str(cited.get("document_name") or "")
+    return name if page is None else f"{name}, {words['pageLabel']} {page}"
+
+
+def passage_page(found: CitedPassage, *, words: Words, style: str, back: str, picture: str) -> str:
+    """A passage that an answer cites, marked in its surroundings; ``picture`` is where its page is drawn."""
+    title = f"[{found.number}] {_source({'document_name': found.document_name, 'page': found.page}, words)}"
+    headings = f"<p>{escape(' › '.join(found.headings))}</p>" if found.headings else ""
+    drawn = f'<img class="page" src="{escape(picture)}" alt="{escape(title)}">' if found.drawn else ""
+    return (
+        f'<!doctype html>\n<html lang="{escape(words.language)}" dir="{words.direction}">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="robots" content="noindex">\n'
+        f'<title>{escape(title)}</title>\n<link rel="stylesheet" href="{escape(style)}">\n</head>\n<body><main class="passage">'
+        f'<p><a href="{escape(back)}">{escape(words["conversationLabel"])}</a></p><h1>{escape(title)}</h1>{headings}'
+        f'<p class="text">{escape(found.before)}<mark>{escape(found.text)}</mark>{escape(found.after)}</p>{drawn}'
+        "</main></body>\n</html>\n"
+    )
 
 
 def notice_page(*, title: str, text: str, words: Words, style: str) -> str:

@@ -17,6 +17,9 @@ def write_citations(citations: Sequence[Citation]) -> list[dict[str, JsonValue]]
             "document_id": citation.document_id,
             "document_name": citation.document_name,
             "page": citation.page,
+            "headings": list(citation.heading_path),
+            "char_start": citation.char_start,
+            "char_end": citation.char_end,
             "score": round(citation.score, 4),
             "text": citation.text[:_SHOWN_CHARACTERS],
         }

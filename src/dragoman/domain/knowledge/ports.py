@@ -29,6 +29,23 @@ class Parser(Protocol):
         ...
 
 
+class PageDrawer(Protocol):
+    """Draws pages of files, in a process of its own with bounds on time and memory."""
+
+    @property
+    def media_types(self) -> frozenset[str]:
+        """The kinds of files it can draw."""
+        ...
+
+    async def draw(self, path: Path, page: int, *, marked: str) -> bytes:
+        """A page, counted from 1, as PNG; what stands on it of the marked text is made to stand out.
+
+        Raises:
+            NotFound: the file has no such page, or it cannot be drawn.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
     """One passage as the index stores it. ``passage_key`` is the integer primary key of the passage's row."""

@@ -40,6 +40,15 @@ def select(connection: Connection, session_key: int) -> list[ChatMessage]:
     return [_message(row) for row in connection.execute(statement.order_by(chat_messages.c.key)).mappings()]
 
 
+def by_id(connection: Connection, session_key: int, message_id: str) -> ChatMessage | None:
+    """What was said under that id, None when the session has no such thing."""
+    statement = sa.select(chat_messages).where(
+        chat_messages.c.session_key == session_key, chat_messages.c.id == message_id
+    )
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else _message(row)
+
+
 def count(connection: Connection, session_key: int) -> int:
     """How much was said."""
     statement = sa.select(sa.func.count()).where(chat_messages.c.session_key == session_key)

@@ -34,6 +34,13 @@ export class Session {
     if (!response.ok) throw await refusal(response);
   }
 
+  // The passage that a mark in an answer stands for.
+  async passage(messageId, number) {
+    const response = await fetch(`${this.base}/messages/${encodeURIComponent(messageId)}/citations/${number}`);
+    if (!response.ok) throw await refusal(response);
+    return response.json();
+  }
+
   get transcript() {
     return `${this.base}/transcript.json`;
   }

@@ -2,8 +2,9 @@ import { html } from "htm/preact";
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { rendered } from "./markdown.js";
+import { Passage, sourceName } from "./passage.js";
 import {
-  again, attach, attachments, busy, escape, held, info, messages, online, open, problem, reconnecting, send, spoken, stop,
+  again, attach, attachments, busy, escape, held, info, messages, online, open, openPassage, problem, reconnecting, send, spoken, stop,
   textOf, transcript,
 } from "./state.js";
 import "@preact/signals";
@@ -24,6 +25,7 @@ function Chat() {
       <${Log} client=${client} />
     </main>
     <${Composer} client=${client} />
+    <${Passage} says=${says} />
     <div class="unseen" aria-live="polite">${spoken.value}</div>`;
 }
 
@@ -69,7 +71,7 @@ function Message({ message, last, client }) {
       ${client.debug && message.reasoning && html`<details class="tools"><summary>${says("thoughtsLabel")}</summary><p>${message.reasoning}</p></details>`}
       ${mine ? text && html`<p class="said">${text}</p>` : html`<${Answer} message=${message} text=${text} />`}
       ${message.parts.filter((part) => part.type !== "text").map((part) => html`<${Medium} part=${part} />`)}
-      ${message.sources.length > 0 && html`<${Sources} sources=${message.sources} />`}
+      ${message.sources.length > 0 && html`<${Sources} message=${message} />`}
       ${!mine && !message.pending && html`
         <div class="actions">
           ${message.cancelled && html`<span>${says("cancelledLabel")}</span>`}
@@ -89,14 +91,13 @@ function Answer({ message, text }) {
     scrollable(place.current);
     typeset(place.current);
     for (const link of place.current.querySelectorAll("a[data-source]")) {
+      const source = message.sources.find((one) => String(one.number) === link.dataset.source);
       link.removeAttribute("target");
+      link.setAttribute("aria-haspopup", "dialog");
+      link.setAttribute("aria-label", `[${source.number}] ${says("passageLabel")}: ${sourceName(source, says)}`);
       link.addEventListener("click", (event) => {
         event.preventDefault();
-        const source = place.current.closest("li").querySelector(`[data-number="${link.dataset.source}"]`);
-        if (source) {
-          source.closest("details").open = true;
-          source.focus();
-        }
+        openPassage(message, source);
       });
     }
   }, [text, message.sources.length]);
@@ -139,11 +140,12 @@ function Tools({ tools }) {
     <li data-state=${tool.state}><b>${tool.name}</b> ${tool.explanation && tool.explanation.reason} <span>${tool.state}</span></li>`)}</ul>`;
 }
 
-function Sources({ sources }) {
+function Sources({ message }) {
+  const { sources } = message;
   return html`<details class="sources"><summary>${says("sourcesLabel")} (${sources.length})</summary><ol>
     ${sources.map((one) => html`
-      <li tabindex="-1" data-number=${one.number}>[${one.number}] ${one.document_name || one.name}${one.page ? `, ${one.page}` : ""}
-        ${one.text && html`<blockquote>${one.text}</blockquote>`}</li>`)}</ol></details>`;
+      <li><button type="button" class="source" aria-haspopup="dialog" title=${says("passageLabel")} onClick=${() => openPassage(message, one)}>
+        <b>[${one.number}] ${sourceName(one, says)}</b> <span>${(one.text || "").slice(0, 160)}</span></button></li>`)}</ol></details>`;
 }
 
 function Medium({ part }) {

@@ -14,6 +14,8 @@ export const reconnecting = signal(false);
 export const held = signal(false);
 export const spoken = signal("");
 export const attachments = signal([]);
+// The cited passage that is looked at: its source as the answer has it, and what was found of it.
+export const passage = signal(null);
 
 const session = new Session(document.documentElement.dataset.key);
 export const transcript = session.transcript;
@@ -235,6 +237,14 @@ function grow(answer, chunk) {
   if (chunk.message_id) answer.storedId = chunk.message_id;
   if (chunk.takenOver) held.value = true;
   if (chunk.cancelled) answer.cancelled = true;
+}
+
+// Opens a passage at once with what the answer has of it; what stands around it follows.
+export async function openPassage(message, source) {
+  const looked = { source, found: null };
+  passage.value = looked;
+  const found = await session.passage(message.storedId || message.id, source.number).catch(() => null);
+  if (passage.value === looked && found) passage.value = { source, found };
 }
 
 function failed(error) {
