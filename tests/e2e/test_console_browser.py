@@ -34,6 +34,10 @@ PAGES = (
     "/keys",
     "/audit",
     "/system",
+    "/groups",
+    "/organisations",
+    "/sharing",
+    "/files",
     "/account",
 )
 _READY = (

@@ -101,7 +101,7 @@ def _set_role(arguments: argparse.Namespace) -> int:
 async def _changed_role(settings: Settings, email: str, role: Role) -> User:
     async with open_accounts(settings) as accounts:
         organisation_id = (await accounts.admin.caller(email)).organisation_id
-        return await accounts.tenants.set_role(Steward(organisation_id), email, role)
+        return await accounts.members.set_role(Steward(organisation_id), email, role)
 
 
 def _setup_link(arguments: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ from dragoman.domain.accounts.caller import Caller, Role
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.accounts.signin.model import SetupLink, Visitor
 from dragoman.domain.accounts.signin.service import SignIn
+from dragoman.domain.accounts.steward import Steward
 from dragoman.kit.errors import Conflict, Forbidden, InvalidInput, NotFound, QuotaExceeded, Unauthenticated
 from dragoman.kit.gcra import RateLimit
 
@@ -165,33 +166,33 @@ async def test_an_administrator_invites_changes_and_locks_out_but_never_an_owner
     accounts: AccountsService,
 ) -> None:
     owner, adam = await user(accounts, ANA), await user(accounts, "adam@example.org", "admin")
-    made, link = await accounts.members.invite(adam, "Ed@example.org", "viewer", name="Ed")
+    made, link = await accounts.members.invite(Steward.of(adam), "Ed@example.org", "viewer", name="Ed")
     signed = await accounts.signin.set_up(link.token, PASSWORD, HERE)
     assert signed.caller.role == "viewer"
-    await accounts.members.set_role(adam, made.id, "editor")
+    await accounts.members.set_role(Steward.of(adam), made.id, "editor")
     assert (await accounts.signin.find(signed.secret))[1].role == "editor"
-    await accounts.members.set_disabled(adam, made.id, True)
+    await accounts.members.set_disabled(Steward.of(adam), made.id, True)
     with pytest.raises(Unauthenticated):
         await accounts.signin.find(signed.secret)
     with pytest.raises(Unauthenticated):
         await accounts.signin.by_password("ed@example.org", PASSWORD, HERE)
-    shown = {one.user.email: one for one in await accounts.members.select(adam)}
+    shown = {one.user.email: one for one in await accounts.members.select(Steward.of(adam))}
     assert (shown["ed@example.org"].has_password, shown[ANA].has_password) == (True, False)
     for attempt in (
-        accounts.members.setup_link(adam, owner.user_id),
-        accounts.members.set_role(adam, owner.user_id, "viewer"),
-        accounts.members.set_disabled(adam, owner.user_id, True),
-        accounts.members.invite(adam, "boss@example.org", "owner"),
-        accounts.members.set_role(adam, made.id, "owner"),
+        accounts.members.setup_link(Steward.of(adam), owner.user_id),
+        accounts.members.set_role(Steward.of(adam), owner.user_id, "viewer"),
+        accounts.members.set_disabled(Steward.of(adam), owner.user_id, True),
+        accounts.members.invite(Steward.of(adam), "boss@example.org", "owner"),
+        accounts.members.set_role(Steward.of(adam), made.id, "owner"),
     ):
         with pytest.raises(Forbidden):
             await attempt
     with pytest.raises(Conflict):
-        await accounts.members.set_role(owner, owner.user_id, "admin")
+        await accounts.members.set_role(Steward.of(owner), owner.user_id, "admin")
     with pytest.raises(Conflict):
-        await accounts.members.set_disabled(owner, owner.user_id, True)
+        await accounts.members.set_disabled(Steward.of(owner), owner.user_id, True)
     with pytest.raises(Conflict):
-        await accounts.members.invite(adam, ANA, "viewer")
+        await accounts.members.invite(Steward.of(adam), ANA, "viewer")
 
 
 async def test_another_organisations_users_and_keys_do_not_exist(accounts: AccountsService) -> None:
@@ -199,13 +200,13 @@ async def test_another_organisations_users_and_keys_do_not_exist(accounts: Accou
     await accounts.admin.create_user(NewUser("eve@elsewhere.org", "Elsewhere"))
     eve = await accounts.admin.caller("eve@elsewhere.org")
     key_id, _ = await accounts.create_key(ana, "mine")
-    assert [one.user.email for one in await accounts.members.select(eve)] == ["eve@elsewhere.org"]
-    assert await accounts.members.keys(eve) == []
+    assert [one.user.email for one in await accounts.members.select(Steward.of(eve))] == ["eve@elsewhere.org"]
+    assert await accounts.members.keys(Steward.of(eve)) == []
     attempts: list[object] = [
-        accounts.members.setup_link(eve, ana.user_id),
-        accounts.members.set_role(eve, ana.user_id, "viewer"),
-        accounts.members.set_disabled(eve, ana.user_id, True),
-        accounts.members.revoke_key(eve, key_id),
+        accounts.members.setup_link(Steward.of(eve), ana.user_id),
+        accounts.members.set_role(Steward.of(eve), ana.user_id, "viewer"),
+        accounts.members.set_disabled(Steward.of(eve), ana.user_id, True),
+        accounts.members.revoke_key(Steward.of(eve), key_id),
     ]
     for attempt in attempts:
         with pytest.raises(NotFound):
@@ -217,7 +218,7 @@ async def test_who_is_no_administrator_sees_no_users(accounts: AccountsService, 
     await user(accounts, ANA)
     ed = await user(accounts, "ed@example.org", role)
     with pytest.raises(Forbidden):
-        await accounts.members.select(ed)
+        await accounts.members.select(Steward.of(ed))
     with pytest.raises(Forbidden):
         await accounts.audit.search(ed, EventFilter())
 

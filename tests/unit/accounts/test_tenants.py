@@ -17,7 +17,7 @@ async def _acme(accounts: AccountsService) -> Steward:
 
 async def test_the_first_user_of_an_empty_organisation_owns_it(accounts: AccountsService) -> None:
     steward = await _acme(accounts)
-    members = await accounts.tenants.members(steward)
+    members = [one.user for one in await accounts.members.select(steward)]
     assert [(user.email, user.role) for user in members] == [
         ("ann@example.org", "owner"),
         ("bob@example.org", "editor"),
@@ -42,7 +42,7 @@ async def test_a_new_role_holds_for_the_keys_there_are(accounts: AccountsService
     steward = await _acme(accounts)
     _, key = await accounts.admin.create_key("bob@example.org", "laptop")
     assert accounts.keys.authenticate(key).role == "editor"
-    await accounts.tenants.set_role(steward, "bob@example.org", "viewer")
+    await accounts.members.set_role(steward, "bob@example.org", "viewer")
     assert accounts.keys.authenticate(key).role == "viewer"
     actions = [event.action for event in await accounts.audit.tail("Acme", 5)]
     assert actions[-1] == "user.role_changed"
@@ -51,18 +51,18 @@ async def test_a_new_role_holds_for_the_keys_there_are(accounts: AccountsService
 async def test_an_organisation_is_never_left_without_an_owner(accounts: AccountsService) -> None:
     steward = await _acme(accounts)
     with pytest.raises(Conflict):
-        await accounts.tenants.set_role(steward, "ann@example.org", "editor")
-    await accounts.tenants.set_role(steward, "bob@example.org", "owner")
-    assert (await accounts.tenants.set_role(steward, "ann@example.org", "editor")).role == "editor"
+        await accounts.members.set_role(steward, "ann@example.org", "editor")
+    await accounts.members.set_role(steward, "bob@example.org", "owner")
+    assert (await accounts.members.set_role(steward, "ann@example.org", "editor")).role == "editor"
 
 
 async def test_an_administrator_neither_makes_nor_touches_owners(accounts: AccountsService) -> None:
     steward = await _acme(accounts)
-    await accounts.tenants.set_role(steward, "bob@example.org", "admin")
+    await accounts.members.set_role(steward, "bob@example.org", "admin")
     bob = Steward.of(await accounts.admin.caller("bob@example.org"))
     for email, role in (("bob@example.org", "owner"), ("ann@example.org", "viewer")):
         with pytest.raises(Forbidden):
-            await accounts.tenants.set_role(bob, email, role)  # pyright: ignore[reportArgumentType]
+            await accounts.members.set_role(bob, email, role)  # pyright: ignore[reportArgumentType]
 
 
 async def test_nobody_of_another_organisation_is_found(accounts: AccountsService) -> None:
@@ -70,7 +70,7 @@ async def test_nobody_of_another_organisation_is_found(accounts: AccountsService
     await accounts.admin.create_user(NewUser("eve@example.org"))
     await accounts.groups.create(steward, "Sales")
     with pytest.raises(NotFound):
-        await accounts.tenants.set_role(steward, "eve@example.org", "viewer")
+        await accounts.members.set_role(steward, "eve@example.org", "viewer")
     with pytest.raises(NotFound):
         await accounts.groups.add(steward, "Sales", "eve@example.org")
     eve = Steward.of(await accounts.admin.caller("eve@example.org"))

@@ -173,12 +173,12 @@ def all_keys(connection: Connection, email: str | None) -> list[ApiKey]:
     return [ApiKey(**row) for row in connection.execute(statement.order_by(api_keys.c.id)).mappings()]
 
 
-def keys_of_organisation(connection: Connection, caller: Caller) -> list[ApiKey]:
-    """The keys of everybody in the caller's organisation that are not revoked, oldest first."""
+def keys_of_organisation(connection: Connection, organisation_id: str) -> list[ApiKey]:
+    """The keys of everybody in the organisation that are not revoked, oldest first."""
     statement = (
         sa.select(*_KEY_COLUMNS)
         .join(users, users.c.id == api_keys.c.user_id)
-        .where(users.c.organisation_id == caller.organisation_id, api_keys.c.revoked_at.is_(None))
+        .where(users.c.organisation_id == organisation_id, api_keys.c.revoked_at.is_(None))
         .order_by(api_keys.c.created_at, api_keys.c.id)
     )
     return [ApiKey(**row) for row in connection.execute(statement).mappings()]

@@ -68,11 +68,11 @@ class AccountsService:
         self.keys = KeyTable(database, self.versions, self._signer, clock_ms=clock_ms)
         self.audit = AuditLog(database, root_key.derive("audit"))
         self.admin = AccountsAdmin(database, self.versions, clock_ms=clock_ms)
-        self.tenants = TenantsService(database, self.versions, clock_ms=clock_ms)
+        self.tenants = TenantsService(database, clock_ms=clock_ms)
         self.operators = Operators(database, operators)
         self.groups = GroupsService(database, clock_ms=clock_ms)
         self.signin = SignIn(database, self.keys, bounds=signin, clock_ms=clock_ms)
-        self.members = MembersService(database, self.versions, self.signin, self.tenants, clock_ms=clock_ms)
+        self.members = MembersService(database, self.versions, self.signin, clock_ms=clock_ms)
 
     async def user(self, caller: Caller) -> User:
         """The caller's own user.

@@ -13,10 +13,14 @@ from dragoman.kit.jsontypes import JsonValue
 
 @dataclass(frozen=True, slots=True)
 class Steward:
-    """For whose organisation something is done, and by whom; ``caller`` None is the operator."""
+    """For whose organisation something is done, and by whom.
+
+    ``caller`` None is the operator: at the command line, or the person whose e-mail is ``operator``.
+    """
 
     organisation_id: str
     caller: Caller | None = None
+    operator: str | None = None
 
     @classmethod
     def of(cls, caller: Caller, right: Right = "manage") -> "Steward":
@@ -30,9 +34,17 @@ class Steward:
         require(caller, right)
         return cls(caller.organisation_id, caller)
 
+    @property
+    def is_owner(self) -> bool:
+        """Whether owners may be made and changed."""
+        return self.caller is None or self.caller.role == "owner"
+
     def note(self, connection: Connection, action: str, target: str, **details: JsonValue) -> None:
         """Writes down what was done; the last thing in a transaction."""
         if self.caller is None:
-            audit.record_by_operator(connection, self.organisation_id, action, target, **details)
+            person: dict[str, JsonValue] = {} if self.operator is None else {"operator": self.operator}
+            audit.record_by_operator(
+                connection, self.organisation_id, action, target, **{**details, **person}
+            )
         else:
             audit.record(connection, self.caller, action, target, outcome="done", **details)

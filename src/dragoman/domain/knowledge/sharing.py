@@ -1,6 +1,7 @@
 """Sharing collections: with single colleagues, with groups, or with everybody of the organisation."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -20,6 +21,16 @@ from dragoman.kit.errors import Forbidden, InvalidInput, NotFound
 _RANKS: dict[str, int] = {"read": 1, "edit": 2, "admin": 3, "owner": 4}
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A collection with what the caller may do there; ``users`` and ``groups`` are empty for who may not share it."""
+
+    collection: Collection
+    permission: Permission
+    users: tuple[Grant, ...] = ()
+    groups: tuple[GroupGrant, ...] = ()
+
+
 class SharingService:
     """Who may use whose collections. Only its owner and those granted ``admin`` share a collection."""
 
@@ -36,6 +47,30 @@ class SharingService:
                 (found, _permission(caller, found, granted))
                 for found in collections.visible(connection, caller)
             ]
+
+        return await self._database.read(load)
+
+    async def overview(self, caller: Caller) -> list[Shared]:
+        """Every collection the caller may search, and with whom it is shared where the caller may share it."""
+
+        def load(connection: Connection) -> list[Shared]:
+            granted = grants.permissions(connection, caller)
+            found = collections.visible(connection, caller)
+            return [_shared(connection, one, _permission(caller, one, granted)) for one in found]
+
+        return await self._database.read(load)
+
+    async def shared(self, caller: Caller, collection_id: str) -> Shared:
+        """A collection the caller may search, and with whom it is shared where the caller may share it.
+
+        Raises:
+            NotFound: no such collection for this caller.
+        """
+
+        def load(connection: Connection) -> Shared:
+            found = collections.get(connection, caller, collection_id)
+            held = _permission(caller, found, grants.permissions(connection, caller))
+            return _shared(connection, found, held)
 
         return await self._database.read(load)
 
@@ -187,6 +222,13 @@ class SharingService:
 def at_least(held: str, wanted: str) -> bool:
     """Whether one permission includes another."""
     return _RANKS[held] >= _RANKS[wanted]
+
+
+def _shared(connection: Connection, found: Collection, held: Permission) -> Shared:
+    if not at_least(held, "admin"):
+        return Shared(found, held)
+    users, groups = grants.of_collection(connection, found), grants.groups_of_collection(connection, found)
+    return Shared(found, held, tuple(users), tuple(groups))
 
 
 def _permission(caller: Caller, found: Collection, granted: dict[int, str]) -> Permission:

@@ -68,7 +68,7 @@ class ProgramRunner:
             InvalidInput: the person's name cannot be had.
         """
         if persistent and person:
-            path = self._service.root(caller, person)
+            path = await self._service.begun(caller, person)
             await to_thread.run_sync(lambda: path.mkdir(parents=True, exist_ok=True))
             return Workspace(path)
         path = await self._service.temporary(caller)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.sandbox import repository, tree
+from dragoman.domain.sandbox import names, repository, tree
 from dragoman.domain.sandbox.model import Bounds, Entry, FileDetails
 from dragoman.domain.sandbox.paths import parse_path
 from dragoman.domain.sandbox.walk import remove_tree
@@ -83,6 +83,20 @@ class SandboxService:
         """
         return self._folder / caller.user_id / _workspace(user)
 
+    async def begun(self, caller: Caller, user: str) -> Path:
+        """The folder of a user's workspace, whose name is known from now on.
+
+        Raises:
+            InvalidInput: no such name can be had.
+        """
+        root = self.root(caller, user)
+        await to_thread.run_sync(names.remember, root.parent, root.name, user)
+        return root
+
+    async def workspaces(self, caller: Caller) -> list[names.WorkspaceUse]:
+        """The caller's workspaces with what they take, the one changed last first; counts every file."""
+        return await to_thread.run_sync(names.workspaces, self._folder / caller.user_id)
+
     async def temporary(self, caller: Caller) -> Path:
         """A fresh folder that no user's workspace is; whoever asked removes it."""
         path = self._folder / caller.user_id / _TEMPORARY / uuid7()
@@ -125,13 +139,14 @@ class SandboxService:
             TooLarge: the file or the workspace would be too large.
             Unavailable: the disk is full.
         """
-        root, names = self.root(caller, user), parse_path(path)
+        parts = parse_path(path)
+        root = await self.begun(caller, user)
         coming = await to_thread.run_sync(self._receive, caller)
         try:
             await self._write(coming, pieces)
             await to_thread.run_sync(_finish, coming)
             await to_thread.run_sync(
-                lambda: tree.put(root, names, Path(coming.name), workspace_bytes=self._bounds.workspace_bytes)
+                lambda: tree.put(root, parts, Path(coming.name), workspace_bytes=self._bounds.workspace_bytes)
             )
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -149,9 +164,9 @@ class SandboxService:
             Conflict: a file is there.
             TooLarge: the workspace is full.
         """
-        root, names = self.root(caller, user), parse_path(path)
-        room = self._bounds.workspace_bytes
-        await to_thread.run_sync(lambda: tree.make_folder(root, names, workspace_bytes=room))
+        parts, room = parse_path(path), self._bounds.workspace_bytes
+        root = await self.begun(caller, user)
+        await to_thread.run_sync(lambda: tree.make_folder(root, parts, workspace_bytes=room))
 
     async def delete_file(self, caller: Caller, user: str, path: str) -> None:
         """Removes a file.
@@ -178,8 +193,8 @@ class SandboxService:
             InvalidInput: the path leads above the root.
             NotFound: no such file.
         """
-        names = parse_path(path)
-        details = await to_thread.run_sync(tree.describe, self.root(caller, user), names)
+        parts = parse_path(path)
+        details = await to_thread.run_sync(tree.describe, self.root(caller, user), parts)
         token, now = secrets.token_urlsafe(32), self._clock_ms()
 
         def store(connection: Connection) -> None:
@@ -189,10 +204,10 @@ class SandboxService:
                 caller,
                 text_digest(token),
                 workspace=_workspace(user),
-                path="/".join(names),
+                path="/".join(parts),
                 expires_at=now + _LINK_MS,
             )
-            audit.record(connection, caller, "file.shared", "/".join(names), workspace=_workspace(user))
+            audit.record(connection, caller, "file.shared", "/".join(parts), workspace=_workspace(user))
 
         await self._database.write(store)
         return details, token

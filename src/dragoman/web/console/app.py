@@ -10,12 +10,24 @@ from dragoman.domain.services import Services
 from dragoman.kit.errors import DragomanError
 from dragoman.web.assets import Assets
 from dragoman.web.console.answers import crashed, refused, unrouted
-from dragoman.web.console.endpoints import audit, gateways, home, knowledge, people, session, system, usage
+from dragoman.web.console.endpoints import (
+    audit,
+    files,
+    gateways,
+    home,
+    knowledge,
+    organisations,
+    people,
+    session,
+    sharing,
+    system,
+    usage,
+)
 from dragoman.web.console.forward import PREFIX, Application, Forward
 from dragoman.web.console.page import POLICY, console_page
 from dragoman.web.console.system import SystemReport
 
-ENDPOINTS = (session, home, people, usage, audit, gateways, knowledge, system)
+ENDPOINTS = (session, home, people, organisations, sharing, usage, audit, gateways, knowledge, files, system)
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from dragoman.db.database import Database
 from dragoman.domain.accounts import repository as accounts
+from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.groups import repository
 from dragoman.domain.accounts.groups.repository import Group as Group
 from dragoman.domain.accounts.steward import Steward
@@ -26,6 +27,11 @@ class GroupsService:
     async def select(self, steward: Steward) -> list[Group]:
         """The organisation's groups with their members, by name."""
         return await self._database.read(repository.select, steward.organisation_id)
+
+    async def names(self, caller: Caller) -> list[str]:
+        """The names of the groups in the caller's organisation, for whoever shares with them."""
+        found = await self._database.read(repository.select, caller.organisation_id)
+        return [one.name for one in found]
 
     async def create(self, steward: Steward, name: str) -> Group:
         """A new group without members.

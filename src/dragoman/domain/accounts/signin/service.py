@@ -256,6 +256,15 @@ class SignIn:
 
         await self._database.write(remove)
 
+    async def end_all(self, caller: Caller) -> None:
+        """Ends every session of the caller's."""
+
+        def remove(connection: Connection) -> None:
+            repository.delete_sessions(connection, caller.user_id)
+            audit.record(connection, caller, "session.all_closed", caller.user_id)
+
+        await self._database.write(remove)
+
     async def change_password(self, caller: Caller, session: Session, *, old: str, new: str) -> None:
         """Sets another password; all other sessions end. Who has none yet comes by a setup link.
 

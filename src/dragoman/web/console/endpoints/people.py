@@ -10,10 +10,12 @@ from dragoman.domain.accounts.members import Member
 from dragoman.domain.accounts.model import ApiKey
 from dragoman.domain.accounts.roles import may
 from dragoman.domain.accounts.signin.model import SetupLink
+from dragoman.domain.accounts.steward import Steward
 from dragoman.kit.clock import iso
 from dragoman.kit.jsontypes import JsonValue
 from dragoman.web.console.answers import Body, answer, done, read
 from dragoman.web.console.gate import Visit, signed_in
+from dragoman.web.console.stewards import steward_of
 
 
 class InviteBody(Body):
@@ -39,7 +41,7 @@ class KeyBody(Body):
     kind: Literal["private", "public"] = "private"
 
 
-def _member(member: Member) -> dict[str, JsonValue]:
+def member_shown(member: Member) -> dict[str, JsonValue]:
     user = member.user
     return {
         "id": user.id,
@@ -52,7 +54,7 @@ def _member(member: Member) -> dict[str, JsonValue]:
     }
 
 
-def _link(visit: Visit, link: SetupLink) -> dict[str, JsonValue]:
+def link_shown(visit: Visit, link: SetupLink) -> dict[str, JsonValue]:
     return {
         "email": link.email,
         "url": f"{_base(visit)}/console/setup#{link.token}",
@@ -81,40 +83,50 @@ def _key(key: ApiKey, own: str) -> dict[str, JsonValue]:
 
 async def users(visit: Visit) -> Response:
     """Everybody in the organisation."""
-    return answer([_member(one) for one in await visit.services.accounts.members.select(visit.caller)])
+    return answer(
+        [member_shown(one) for one in await visit.services.accounts.members.select(await steward_of(visit))]
+    )
 
 
 async def invite(visit: Visit) -> Response:
     """A new user, and the link by which they set a password."""
-    given = await read(visit.request, InviteBody)
+    steward, given = await steward_of(visit), await read(visit.request, InviteBody)
     user, link = await visit.services.accounts.members.invite(
-        visit.caller, given.email, given.role, name=given.name or None
+        steward, given.email, given.role, name=given.name or None
     )
-    return answer({"id": user.id, "link": _link(visit, link)}, 201)
+    return answer({"id": user.id, "link": link_shown(visit, link)}, 201)
 
 
 async def change(visit: Visit) -> Response:
     """Another role for a user, or locks them out or lets them in."""
-    given = await read(visit.request, UserBody)
+    steward, given = await steward_of(visit), await read(visit.request, UserBody)
     members, user_id = visit.services.accounts.members, visit.request.path_params["user"]
     if given.role is not None:
-        await members.set_role(visit.caller, user_id, given.role)
+        await members.set_role(steward, user_id, given.role)
     if given.disabled is not None:
-        await members.set_disabled(visit.caller, user_id, given.disabled)
+        await members.set_disabled(steward, user_id, given.disabled)
     return done()
 
 
 async def setup_link(visit: Visit) -> Response:
     """Another link for a user to set a password."""
-    link = await visit.services.accounts.members.setup_link(visit.caller, visit.request.path_params["user"])
-    return answer(_link(visit, link), 201)
+    steward, user = await steward_of(visit), visit.request.path_params["user"]
+    link = await visit.services.accounts.members.setup_link(steward, user)
+    return answer(link_shown(visit, link), 201)
+
+
+async def end_sessions(visit: Visit) -> Response:
+    """Signs a user out of all pages."""
+    steward, user = await steward_of(visit), visit.request.path_params["user"]
+    await visit.services.accounts.members.end_sessions(steward, user)
+    return done()
 
 
 async def keys(visit: Visit) -> Response:
     """The keys of everybody for an administrator, else one's own."""
     accounts = visit.services.accounts
     if may(visit.caller, "manage"):
-        found = await accounts.members.keys(visit.caller)
+        found = await accounts.members.keys(Steward.of(visit.caller))
     else:
         found = await accounts.list_keys(visit.caller)
     return answer([_key(one, visit.caller.user_id) for one in found])
@@ -133,7 +145,7 @@ async def revoke_key(visit: Visit) -> Response:
     """Ends a key: of anybody for an administrator, else one's own."""
     accounts, key_id = visit.services.accounts, visit.request.path_params["key"]
     if may(visit.caller, "manage"):
-        await accounts.members.revoke_key(visit.caller, key_id)
+        await accounts.members.revoke_key(Steward.of(visit.caller), key_id)
     else:
         await accounts.revoke_key(visit.caller, key_id)
     return done()
@@ -144,6 +156,7 @@ ROUTES = [
     Route("/users", signed_in(invite), methods=["POST"]),
     Route("/users/{user}", signed_in(change), methods=["PATCH"]),
     Route("/users/{user}/setup-link", signed_in(setup_link), methods=["POST"]),
+    Route("/users/{user}/sessions", signed_in(end_sessions), methods=["DELETE"]),
     Route("/keys", signed_in(keys), methods=["GET"]),
     Route("/keys", signed_in(create_key), methods=["POST"]),
     Route("/keys/{key}", signed_in(revoke_key), methods=["DELETE"]),

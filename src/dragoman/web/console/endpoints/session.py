@@ -139,6 +139,12 @@ async def sessions(visit: Visit) -> Response:
     return answer([_session(one, visit.session.id) for one in found])
 
 
+async def end_all(visit: Visit) -> Response:
+    """Ends all of the user's sessions, this one too."""
+    await visit.services.accounts.signin.end_all(visit.caller)
+    return let_out(done())
+
+
 async def end_session(visit: Visit) -> Response:
     """Ends one of the user's sessions."""
     await visit.services.accounts.signin.end(visit.caller, visit.request.path_params["session"])
@@ -165,6 +171,7 @@ ROUTES = [
     Route("/setup/look", look_at_link, methods=["POST"]),
     Route("/setup", set_up, methods=["POST"]),
     Route("/password", signed_in(change_password), methods=["PUT"]),
-    Route("/sessions", signed_in(sessions)),
+    Route("/sessions", signed_in(sessions), methods=["GET"]),
+    Route("/sessions", signed_in(end_all), methods=["DELETE"]),
     Route("/sessions/{session}", signed_in(end_session), methods=["DELETE"]),
 ]

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dragoman.domain.accounts.roles import may
+from dragoman.domain.accounts.steward import Steward
 from dragoman.domain.usage.repository import UsageFilter, UsageSlice
 from dragoman.kit.clock import iso, now_ms
 from dragoman.kit.jsontypes import JsonValue
@@ -42,8 +43,8 @@ async def _names(visit: Visit) -> tuple[Mapping[str, str], Mapping[str, str]]:
     """E-mails by user and labels by key, as far as the caller may know them."""
     accounts, caller = visit.services.accounts, visit.caller
     if may(caller, "manage"):
-        users = {one.user.id: one.user.email for one in await accounts.members.select(caller)}
-        keys = await accounts.members.keys(caller)
+        users = {one.user.id: one.user.email for one in await accounts.members.select(Steward.of(caller))}
+        keys = await accounts.members.keys(Steward.of(caller))
     else:
         users, keys = {caller.user_id: caller.email}, await accounts.list_keys(caller)
     return users, {key.id: f"{key.label} …{key.last_six}" for key in keys}

@@ -11,10 +11,13 @@ import { Audit } from "./pages/audit.js";
 import { Chat, Chats } from "./pages/chats.js";
 import { Login, Setup } from "./pages/entry.js";
 import { Gateway, Gateways, NewGateway } from "./pages/gateways.js";
+import { Files } from "./pages/files.js";
 import { Home } from "./pages/home.js";
 import { Collection, Collections, Document, Ingestion } from "./pages/knowledge.js";
 import { Models } from "./pages/models.js";
+import { Groups, Organisation, Organisations } from "./pages/organisations.js";
 import { Account, Keys, Users } from "./pages/people.js";
+import { Sharing } from "./pages/sharing.js";
 import { System } from "./pages/system.js";
 import { Personas, Plugins, ToolServers, VoiceAgents } from "./pages/tools.js";
 import { Usage } from "./pages/usage.js";
@@ -25,12 +28,12 @@ const MENU = () => [
   [t("Agents"), [
     ["/gateways", t("Gateways"), Gateways], ["/models", t("Models"), Models], ["/personas", t("Personas"), Personas],
     ["/skills", t("Skills"), Skills], ["/plugins", t("Plugins"), Plugins], ["/tool-servers", t("Tool servers"), ToolServers], ["/voice", t("Voice agents"), VoiceAgents], ["/memories", t("Memories"), Memories],
-    ["/approvals", t("Approvals"), Approvals], ["/runs", t("Runs"), Runs],
+    ["/approvals", t("Approvals"), Approvals], ["/runs", t("Runs"), Runs], ["/files", t("Sandbox files"), Files],
   ]],
   [t("Customers"), [["/chats", t("Web chats"), Chats]]],
-  [t("Knowledge"), [["/collections", t("Collections"), Collections], ["/ingestion", t("Ingestion"), Ingestion]]],
+  [t("Knowledge"), [["/collections", t("Collections"), Collections], ["/ingestion", t("Ingestion"), Ingestion], ["/sharing", t("Sharing"), Sharing]]],
   [t("Administration"), [
-    ["/usage", t("Usage"), Usage], ["/users", t("Users"), Users, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"], ["/system", t("System"), System, "operate"],
+    ["/usage", t("Usage"), Usage], ["/users", t("Users"), Users, "manage"], ["/groups", t("Groups"), Groups, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"], ["/organisations", t("Organisations"), Organisations, "found"], ["/system", t("System"), System, "operate"],
   ]],
 ];
 
@@ -38,17 +41,17 @@ const MENU = () => [
 const INNER = [
   ["/gateways/new", NewGateway], ["/gateways/:id", Gateway],
   ["/collections/:id", Collection], ["/collections/:collection/documents/:id", Document],
-  ["/chats/:id", Chat], ["/runs/:id", Run], ["/account", Account],
+  ["/chats/:id", Chat], ["/runs/:id", Run], ["/account", Account], ["/organisations/:id", Organisation, "found"],
 ];
 
 function found(path) {
   for (const [, pages] of MENU()) for (const [at, , page, right] of pages) if (at === path) return !right || may(right) ? [page, {}] : [Refused, {}];
-  for (const [pattern, page] of INNER) {
+  for (const [pattern, page, right] of INNER) {
     const wanted = pattern.split("/");
     const given = path.split("/");
     if (wanted.length !== given.length) continue;
     const values = {};
-    if (wanted.every((word, at) => (word[0] === ":" ? given[at] && (values[word.slice(1)] = decodeURIComponent(given[at])) : word === given[at]))) return [page, values];
+    if (wanted.every((word, at) => (word[0] === ":" ? given[at] && (values[word.slice(1)] = decodeURIComponent(given[at])) : word === given[at]))) return !right || may(right) ? [page, values] : [Refused, {}];
   }
   return [Missing, {}];
 }

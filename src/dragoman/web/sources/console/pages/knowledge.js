@@ -4,6 +4,7 @@ import { may, own, upload, via, viaAddress } from "../api.js";
 import { Act, Badge, Dialog, Facts, Form, List, Loaded, Page, Sure, Tabs, Time, say, useLoad } from "../parts.js";
 import { go, href } from "../route.js";
 import { bytes, count, t } from "../texts.js";
+import { Shares } from "./sharing.js";
 
 const tagsOf = (text) => text.split(",").map((tag) => tag.trim()).filter(Boolean);
 const FIELDS = () => [
@@ -47,12 +48,13 @@ export function Collection({ id }) {
   const [tab, setTab] = useState("documents");
   const collection = useLoad(() => via("GET", `/api/v1/collections/${id}`), [id]);
   const found = collection.data;
-  const tabs = [["documents", t("Documents")], ["lab", t("Query lab")], ["settings", t("Settings")]];
+  const tabs = [["documents", t("Documents")], ["lab", t("Query lab")], ["sharing", t("Sharing")], ["settings", t("Settings")]];
   return html`<${Page} title=${found ? found.name : t("Collection")} above=${html`<a href=${href("/collections")}>${t("Collections")}</a>`}>
     <${Loaded} of=${collection}>${(one) => html`
       <${Tabs} label=${t("Parts of the collection")} tabs=${tabs} at=${tab} choose=${setTab} />
       ${tab === "documents" && html`<${Documents} id=${id} changed=${collection.reload} />`}
       ${tab === "lab" && html`<${Lab} id=${id} />`}
+      ${tab === "sharing" && html`<${Shares} id=${id} />`}
       ${tab === "settings" && html`<${Settings} one=${one} reload=${collection.reload} />`}`}<//><//>`;
 }
 

@@ -10,45 +10,56 @@ const roles = () => ROLES().filter(([role]) => role !== "owner" || me.value.user
 const Link = ({ link, close }) => html`<${Once} title=${t("Setup link")} text=${link.url} close=${close}
   note=${t("Give this link to {email}. It lets them set a password, once, for a short time; it is not shown again.", { email: link.email })} />`;
 
-export function Users() {
-  const users = useLoad(() => own("GET", "/users"), []);
+export const Users = () => html`<${Page} title=${t("Users")}><${People} /><//>`;
+
+// The users of one's own organisation, or for who runs the server those of another.
+export function People({ organisation }) {
+  const mine = (row) => row.id === me.value.user.id;
+  const at = (rest = "") => `/users${rest}${organisation ? `?organisation=${encodeURIComponent(organisation)}` : ""}`;
+  const users = useLoad(() => own("GET", at()), [organisation]);
   const [inviting, setInviting] = useState(false);
   const [changing, setChanging] = useState(null);
   const [link, setLink] = useState(null);
   const invite = async (values) => {
-    const made = await own("POST", "/users", { email: values.email, role: values.role, name: values.name || null });
+    const made = await own("POST", at(), { email: values.email, role: values.role, name: values.name || null });
     setInviting(false);
     setLink(made.link);
     await users.reload();
   };
   const change = async (values) => {
-    await own("PATCH", `/users/${changing.id}`, { role: values.role });
+    await own("PATCH", at(`/${changing.id}`), { role: values.role });
     setChanging(null);
     say(t("Saved"));
+    if (mine(changing)) await enter();
     await users.reload();
-    if (changing.id === me.value.user.id) await enter();
   };
-  const mine = (row) => row.id === me.value.user.id;
+  const patch = (row, values) => async () => {
+    await own("PATCH", at(`/${row.id}`), values);
+    await users.reload();
+  };
   const above = (row) => row.role === "owner" && me.value.user.role !== "owner";
-  return html`<${Page} title=${t("Users")} actions=${html`<button type="button" class="main" onClick=${() => setInviting(true)}>${t("Invite somebody")}</button>`}>
+  return html`
     ${link && html`<${Link} link=${link} close=${() => setLink(null)} />`}
     ${inviting && html`<${Dialog} title=${t("Invite somebody")} close=${() => setInviting(false)}><${Form} values=${{ role: "editor" }} save=${invite} label=${t("Make the user and a setup link")} cancel=${() => setInviting(false)} fields=${[
       { name: "email", label: t("E-mail"), type: "email", required: true }, { name: "name", label: t("Name"), maxlength: 200 }, { name: "role", label: t("Role"), type: "select", options: roles() },
     ]} /><//>`}
     ${changing && html`<${Dialog} title=${t("Role of {email}", { email: changing.email })} close=${() => setChanging(null)}><${Form} values=${{ role: changing.role }} save=${change} cancel=${() => setChanging(null)}
       fields=${[{ name: "role", label: t("Role"), type: "select", options: roles() }]} /><//>`}
-    <${Loaded} of=${users}>${(rows) => html`<${List} label=${t("Users")} rows=${rows} columns=${[
+    <${Loaded} of=${users}>${(rows) => html`<${List} label=${t("Users")} rows=${rows} empty=${t("Nobody yet.")} columns=${[
       { name: t("E-mail"), show: (row) => html`${row.email}${mine(row) ? ` (${t("you")})` : ""}`, text: (row) => row.email },
       { name: t("Name"), show: (row) => row.name || "–" },
       { name: t("Role"), show: (row) => row.role },
-      { name: t("State"), show: (row) => (row.disabled ? html`<${Badge} kind="bad">${t("locked out")}<//>` : row.hasPassword ? html`<${Badge} kind="good">${t("has a password")}<//>` : html`<${Badge} kind="warn">${t("no password yet")}<//>`), text: (row) => (row.disabled ? "locked out" : "") },
+      { name: t("State"), show: (row) => (row.disabled ? html`<${Badge} kind="bad">${t("locked out")}<//>` : row.hasPassword ? html`<${Badge} kind="good">${t("has a password")}<//>` : html`<${Badge} kind="warn">${t("no password yet")}<//>`), text: (row) => (row.disabled ? t("locked out") : row.hasPassword ? t("has a password") : t("no password yet")) },
       { name: t("Since"), show: (row) => html`<${Time} at=${row.createdAt} />`, text: (row) => row.createdAt },
     ]} actions=${(row) => !above(row) && html`
       <button type="button" aria-label=${t("Change the role of {email}", { email: row.email })} onClick=${() => setChanging(row)}>${t("Role")}</button>
-      <${Act} label=${t("Make a setup link for {email}", { email: row.email })} does=${async () => setLink(await own("POST", `/users/${row.id}/setup-link`))}>${t("Setup link")}<//>
+      <${Act} label=${t("Make a setup link for {email}", { email: row.email })} does=${async () => setLink(await own("POST", at(`/${row.id}/setup-link`)))}>${t("Setup link")}<//>
+      ${!mine(row) && html`<${Sure} label=${t("Sign {email} out everywhere", { email: row.email })} ask=${t("All sessions of {email} end; keys still hold.", { email: row.email })} done=${t("All their sessions have ended.")}
+        does=${() => own("DELETE", at(`/${row.id}/sessions`))}>${t("Sign out")}<//>`}
       ${!mine(row) && (row.disabled
-        ? html`<${Act} label=${t("Let {email} in again", { email: row.email })} does=${async () => { await own("PATCH", `/users/${row.id}`, { disabled: false }); await users.reload(); }}>${t("Let in")}<//>`
-        : html`<${Sure} label=${t("Lock {email} out", { email: row.email })} ask=${t("Keys and sessions of {email} hold no more.", { email: row.email })} does=${async () => { await own("PATCH", `/users/${row.id}`, { disabled: true }); await users.reload(); }}>${t("Lock out")}<//>`)}`} />`}<//><//>`;
+        ? html`<${Act} label=${t("Let {email} in again", { email: row.email })} does=${patch(row, { disabled: false })}>${t("Let in")}<//>`
+        : html`<${Sure} label=${t("Lock {email} out", { email: row.email })} ask=${t("Keys and sessions of {email} hold no more.", { email: row.email })} does=${patch(row, { disabled: true })}>${t("Lock out")}<//>`)}`}>
+      <button type="button" class="main" onClick=${() => setInviting(true)}>${t("Invite somebody")}</button><//>`}<//>`;
 }
 
 export function Keys() {
@@ -98,11 +109,13 @@ export function Account() {
       { name: "again", label: t("The same again"), type: "password", required: true, autocomplete: "new-password" },
     ]} />` : html`<p>${t("You have none; an administrator can make you a setup link.")}</p>`}
     <h2>${t("Sessions")}</h2>
+    <p class="dim">${t("Browsers in which you are signed in.")}</p>
     <${Loaded} of=${sessions}>${(rows) => html`<${List} label=${t("Sessions")} rows=${rows} filterable=${false} columns=${[
       { name: t("Browser"), show: (row) => html`${row.program || "–"}${row.own && html` <${Badge} kind="good">${t("this one")}<//>`}` },
       { name: t("Address"), show: (row) => row.address },
       { name: t("Signed in"), show: (row) => html`<${Time} at=${row.createdAt} />` },
       { name: t("Used last"), show: (row) => html`<${Time} at=${row.seenAt} />` },
     ]} actions=${(row) => !row.own && html`<${Sure} label=${t("End the session of {program}", { program: row.program })} ask=${t("It has to sign in again.")}
-      does=${async () => { await own("DELETE", `/sessions/${row.id}`); await sessions.reload(); }}>${t("End")}<//>`} />`}<//><//>`;
+      does=${async () => { await own("DELETE", `/sessions/${row.id}`); await sessions.reload(); }}>${t("End")}<//>`} />
+      <div class="buttons"><${Sure} ask=${t("All your sessions end, this one too. Keys still hold.")} does=${async () => { await own("DELETE", "/sessions"); me.value = null; }}>${t("Sign out everywhere")}<//></div>`}<//><//>`;
 }
