@@ -1,10 +1,8 @@
 """When speech is known to have ended, counted in samples, whatever the machine is busy with."""
 
-import asyncio
 import statistics
 
 import pytest
-from livekit import rtc
 from voice_people import FRAME, HZ, quiet
 
 from dragoman.adapters.rooms.vad import CallVad, Ears
@@ -19,12 +17,11 @@ async def ends(sound: bytes, detection: Detection) -> list[float]:
         told.append(place / 2 / HZ)
 
     ears.ended = ended
-    stream = CallVad(detection, ears).stream()
+    detector = CallVad(detection, ears)
+    stream = detector.stream()
     for start in range(0, len(sound) - FRAME + 1, FRAME):
         place = start + FRAME
-        stream.push_frame(rtc.AudioFrame(sound[start:place], HZ, 1, FRAME // 2))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        detector.hear(sound[start:place])
     await stream.aclose()
     return told
 
@@ -46,3 +43,16 @@ async def test_silence_and_a_click_are_no_speech() -> None:
     click = quiet(0.5) + b"\xff\x7f" * 80 + quiet(0.5)
     assert await ends(quiet(1.0), Detection()) == []
     assert await ends(click, Detection()) == []
+
+
+async def test_what_is_said_before_anybody_listens_is_heard_then(sentences: dict[str, bytes]) -> None:
+    ears, heard = Ears(), list[bytes]()
+    ears.ended = heard.append
+    detector = CallVad(Detection(), ears)
+    detector.hear(quiet(0.5) + sentences["office"])
+    stream = detector.stream()
+    detector.hear(quiet(1.5))
+    await stream.aclose()
+    assert len(heard) == 1
+    assert len(heard[0]) > 0.9 * len(sentences["office"])
+    detector.hear(b"\xff\x7f" * HZ * 10)

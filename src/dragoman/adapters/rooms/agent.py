@@ -1,13 +1,14 @@
 """The agent of a conversation: each of its senses is a request to the server."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from livekit import rtc
 from livekit.agents import Agent, ModelSettings, StopResponse, llm, stt, tts
 
+from dragoman.adapters.rooms.ahead import Ahead
 from dragoman.adapters.rooms.listening import Transcripts
 from dragoman.adapters.rooms.playing import OUTPUT_HZ
 from dragoman.adapters.rooms.requests import AskedInVainError, Requests
@@ -38,6 +39,7 @@ class VoiceAgent(Agent):
     def __init__(self, voice: Voice) -> None:
         super().__init__(instructions="")
         self._voice = voice
+        self._ahead = Ahead(voice.requests)
 
     async def stt_node(
         self, audio: AsyncIterable[rtc.AudioFrame], model_settings: ModelSettings
@@ -52,15 +54,19 @@ class VoiceAgent(Agent):
         if not self._voice.answers:
             self._voice.tell({"type": "turn_completed", "text": new_message.text_content or ""})
             raise StopResponse
+        if self._ahead.ask([*_messages(turn_ctx), *_messages_of([new_message])]):
+            self._voice.mark("asked")
 
     async def llm_node(
         self, chat_ctx: llm.ChatContext, tools: list[llm.Tool], model_settings: ModelSettings
     ) -> AsyncIterator[str]:
         """The answer's text; an apology when there is none."""
-        self._voice.mark("asked")
+        asked, certain = self._ahead.thoughts(_messages(chat_ctx))
+        if not certain:
+            self._voice.mark("asked")
         answered = called = False
         try:
-            async for piece in self._voice.requests.think(_messages(chat_ctx)):
+            async for piece in self._voice.requests.think(asked):
                 called = called or piece.get("called", False)
                 if piece.get("citations"):
                     self._voice.tell({"type": "citations", "citations": piece["citations"]})
@@ -70,6 +76,8 @@ class VoiceAgent(Agent):
                     if not answered:
                         self._voice.mark("first_token")
                     answered = True
+                    if certain:
+                        self._ahead.write(text)
                     yield text
             if not answered and not called:
                 raise AskedInVainError("The model gave no answer.")
@@ -110,7 +118,7 @@ class VoiceAgent(Agent):
         if not words:
             return
         first = True
-        async for sound in self._voice.requests.speak(words):
+        async for sound in self._voice.requests.speak(self._ahead.speech(words)):
             if sound:
                 userdata = {"phrase": phrase} if first else {}
                 yield rtc.AudioFrame(sound, OUTPUT_HZ, 1, len(sound) // 2, userdata=userdata)
@@ -119,9 +127,13 @@ class VoiceAgent(Agent):
 
 def _messages(chat_ctx: llm.ChatContext) -> list[dict[str, str]]:
     """What was said so far, as the person heard it."""
+    return _messages_of(chat_ctx.items)
+
+
+def _messages_of(items: Sequence[llm.ChatItem]) -> list[dict[str, str]]:
     return [
         {"role": item.role, "text": item.text_content.strip()}
-        for item in chat_ctx.items
+        for item in items
         if item.type == "message" and item.role in _ROLES and item.text_content
     ]
 

@@ -104,7 +104,10 @@ class Call:
     def sound(self, pcm: bytes) -> None:
         """Takes the person's sound at 16 kHz."""
         if pcm:
-            self._microphone.push(pcm)
+            self._vad.hear(pcm)
+            if self._spec.turns.detect_end:
+                # Only the judge of ended thoughts listens there.
+                self._microphone.push(pcm)
 
     def text(self, text: str) -> None:
         """Takes what the person writes instead of saying it."""

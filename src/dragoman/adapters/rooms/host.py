@@ -1,44 +1,34 @@
 """The server's side of the process that holds conversations: started on first use, let go when idle."""
 
 import asyncio
-import contextlib
 import importlib.util
 import itertools
-import os
-import signal
 import struct
-import sys
-import tempfile
-from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import asdict
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import structlog
 
-from dragoman.adapters.rooms.wire import Frame, Kind, numbered, packed, received
+from dragoman.adapters.rooms.process import EngineProcess
+from dragoman.adapters.rooms.wire import Frame, Kind, numbered
 from dragoman.domain.voice.ports import CallSetup, Ended, Mind, Output, SoundOut, Told
 from dragoman.domain.voice.spec import VoiceSpec
 from dragoman.kit.errors import DragomanError, InvalidInput, Unavailable
-from dragoman.kit.offline import VARIABLE
 from dragoman.kit.tasks import TaskOwner
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
-_START_SECONDS = 60.0
 _ANSWER_SECONDS = 20.0
-_REPORT_BYTES = 2000
 _HEAR = struct.Struct(">B")
 # Longer answers are cut: nobody listens for half an hour, and a model that does not stop must not fill the memory.
 _LONGEST_ANSWER = 20_000
 _LONGEST_PHRASE_BYTES = 24_000 * 2 * 180
 _PACKAGES = ("livekit.agents", "livekit.plugins.silero", "aiortc", "av")
-# Nothing else of the parent's environment reaches the child: provider keys live there.
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV", VARIABLE)
 
 
 class EngineHost:
@@ -52,7 +42,7 @@ class EngineHost:
         self._idle_seconds = idle_seconds
         self._starting = asyncio.Lock()
         self._tasks = TaskOwner()
-        self._process: _Process | None = None
+        self._process: EngineProcess | None = None
         self._numbers = itertools.count(1)
         self._calls: dict[int, _Call] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -110,7 +100,7 @@ class EngineHost:
             process, self._process = self._process, None
             self._tasks.start(process.stop(), name="voice.let_go")
 
-    async def _running(self) -> "_Process":
+    async def _running(self) -> EngineProcess:
         _require()
         if self._timer is not None:
             self._timer.cancel()
@@ -118,11 +108,11 @@ class EngineHost:
             if self._closed:
                 raise Unavailable("The server is shutting down.")
             if self._process is None or not self._process.alive:
-                self._process = await _Process.start()
+                self._process = await EngineProcess.start()
                 self._tasks.start(self._read(self._process), name="voice.read")
             return self._process
 
-    async def _read(self, process: "_Process") -> None:
+    async def _read(self, process: EngineProcess) -> None:
         await process.messages(self._handle)
         await process.stop()
         for call in [call for call in self._calls.values() if call.process is process]:
@@ -140,7 +130,7 @@ class _Call:
     def __init__(
         self,
         host: EngineHost,
-        process: "_Process",
+        process: EngineProcess,
         number: int,
         mind: Mind,
         told: Callable[[Output], None],
@@ -308,93 +298,6 @@ class _Call:
 
     def _send(self, kind: Kind, body: bytes) -> None:
         self.process.send(self._number, kind, body)
-
-
-class _Process:
-    """The child with its pipes."""
-
-    def __init__(self, process: Process, report: IO[bytes]) -> None:
-        self._process = process
-        self._report = report
-
-    @classmethod
-    async def start(cls) -> "_Process":
-        """A child that is ready.
-
-        Raises:
-            Unavailable: it did not become ready.
-        """
-        report = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in sys.path if entry)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "dragoman.adapters.rooms.worker", str(os.getpid())),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=report,
-                env=environment,
-                start_new_session=True,
-            )
-        except BaseException:
-            report.close()
-            raise
-        child = cls(process, report)
-        try:
-            async with asyncio.timeout(_START_SECONDS):
-                await child._ready()
-        except BaseException as error:
-            words = await asyncio.to_thread(child._last_words)
-            await child.stop()
-            if isinstance(error, TimeoutError | asyncio.IncompleteReadError):
-                log.warning("voice.not_started", report=words)
-                raise Unavailable(
-                    "The process for conversations did not start.", code="voice_unavailable"
-                ) from error
-            raise
-        log.info("voice.started", process=process.pid)
-        return child
-
-    @property
-    def alive(self) -> bool:
-        return self._process.returncode is None
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    async def _ready(self) -> None:
-        reader = self._process.stdout
-        assert reader is not None
-        header = await reader.readexactly(struct.calcsize(">IIB"))
-        await reader.readexactly(struct.unpack(">IIB", header)[0])
-
-    async def messages(self, handle: Callable[[Frame], None]) -> None:
-        assert self._process.stdout is not None
-        await received(self._process.stdout, handle)
-
-    def send(self, call: int, kind: Kind, body: bytes) -> None:
-        writer = self._process.stdin
-        if writer is not None and not writer.is_closing() and self.alive:
-            writer.write(packed(call, kind, body))
-
-    def _last_words(self) -> str:
-        if self._report.closed:
-            return ""
-        size = self._report.seek(0, os.SEEK_END)
-        self._report.seek(max(0, size - _REPORT_BYTES))
-        return self._report.read().decode("utf-8", "replace").strip()
-
-    async def stop(self) -> None:
-        if self._process.returncode is not None and not self._report.closed:
-            words = await asyncio.to_thread(self._last_words)
-            log.warning("voice.process_ended", code=self._process.returncode, report=words)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        await self._process.wait()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._report.close()
 
 
 async def _closable(pieces: AsyncIterator[T]) -> AsyncGenerator[T]:

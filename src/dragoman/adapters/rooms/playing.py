@@ -98,7 +98,7 @@ class PacedOutput(io.AudioOutput):
         self._segment: _Segment | None = None
         self._ambience = _room_sound() if ambience else None
         self._ambience_at = 0
-        self._paused = False
+        self._paused = self._beginning = False
         self._wake = asyncio.Event()
         if ambience:
             self._wake.set()
@@ -189,12 +189,20 @@ class PacedOutput(io.AudioOutput):
             frame = self._next()
             if frame is not None:
                 self._emit_frame(frame)
+                self._tell_beginning()
                 due += FRAME_SECONDS
                 continue
             self._wake.clear()
             await self._ended(due)
             if self._ambience is not None:
                 self._wake.set()
+
+    def _tell_beginning(self) -> None:
+        """After the first frame: nobody should have to wait for it."""
+        if self._beginning:
+            self._beginning = False
+            self.on_playback_started(created_at=time.time())
+            self._started()
 
     async def _ended(self, due: float) -> None:
         """After the last frame, once it has been heard."""
@@ -216,9 +224,7 @@ class PacedOutput(io.AudioOutput):
         if segment is not None and ready and not self._paused:
             speech = bytes(self._buffer[:_FRAME_BYTES])
             del self._buffer[:_FRAME_BYTES]
-            if segment.sent == 0.0:
-                self.on_playback_started(created_at=time.time())
-                self._started()
+            self._beginning = segment.sent == 0.0
             segment.sent += len(speech) / 2 / OUTPUT_HZ
             speech = speech.ljust(_FRAME_BYTES, b"\0")
         if self._ambience is None:

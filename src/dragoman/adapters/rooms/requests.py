@@ -17,6 +17,42 @@ class AskedInVainError(Exception):
     """The server could not do it; the text may be shown."""
 
 
+class Asked:
+    """A request under way. What comes waits here until it is fetched; ``stop`` gives it up."""
+
+    def __init__(self, patience: float, stop: Callable[[bool], None]) -> None:
+        self._patience, self._stop = patience, stop
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._stopped = False
+        self.ended = False
+
+    def put(self, answer: Any) -> None:
+        """Takes a piece of the answer. The server bounds every answer, so nothing has to be dropped here."""
+        self._queue.put_nowait(answer)
+
+    async def next(self) -> Any:
+        """The next piece.
+
+        Raises:
+            AskedInVainError: it did not come in time.
+        """
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._queue.get()
+        except TimeoutError as error:
+            raise AskedInVainError("The answer did not come in time.") from error
+
+    def ready(self) -> list[Any]:
+        """The further pieces that have come already."""
+        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+
+    def stop(self) -> None:
+        """Nobody waits for it any more; unless it has ended, the server stops, too."""
+        if not self._stopped:
+            self._stopped = True
+            self._stop(self.ended)
+
+
 class Requests:
     """Numbers the requests of one conversation and hands each its answers.
 
@@ -29,7 +65,7 @@ class Requests:
         self._send = send
         self._patience = patience
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, asyncio.Queue[Any]] = {}
+        self._waiting: dict[int, Asked] = {}
 
     def take(self, frame: Frame) -> None:
         """An answer from the server; one that nobody waits for any more is dropped."""
@@ -39,82 +75,75 @@ class Requests:
         else:
             answer = frame.json()
             number = answer["id"]
-        queue = self._waiting.get(number)
-        # The server bounds every answer, so nothing has to be dropped here.
-        if queue is not None:
-            queue.put_nowait(answer)
+        asked = self._waiting.get(number)
+        if asked is not None:
+            asked.put(answer)
 
-    async def think(self, messages: list[dict[str, str]]) -> AsyncIterator[dict[str, Any]]:
-        """The answer piece by piece; leaving early stops it."""
-        number, queue = self._opened()
+    def ask_thoughts(self, messages: list[dict[str, str]]) -> Asked:
+        """Asks for an answer now, whoever reads it; give it to ``think`` or stop it."""
+        number, asked = self._opened(Kind.THINK_STOP)
         self._send(Kind.THINK, orjson.dumps({"id": number, "messages": messages}))
-        done = False
+        return asked
+
+    def ask_speech(self, text: str) -> Asked:
+        """Asks for a spoken text now; give it to ``speak`` or stop it."""
+        number, asked = self._opened(Kind.SPEAK_STOP)
+        self._send(Kind.SPEAK, orjson.dumps({"id": number, "text": text}))
+        return asked
+
+    async def think(self, asked: Asked) -> AsyncIterator[dict[str, Any]]:
+        """The answer piece by piece; leaving early stops it."""
         try:
             while True:
-                for piece in _joined([await self._next(queue), *_ready(queue)]):
-                    done = bool(piece.get("error") or piece.get("done"))
+                for piece in _joined([await asked.next(), *asked.ready()]):
+                    asked.ended = bool(piece.get("error") or piece.get("done"))
                     if piece.get("error"):
                         raise AskedInVainError(piece["error"])
-                    if done:
+                    if asked.ended:
                         return
                     yield piece
         finally:
-            self._closed(number, None if done else Kind.THINK_STOP)
+            asked.stop()
 
     async def hear(self, sound: bytes, *, final: bool) -> dict[str, Any]:
         """The transcript of 16 kHz samples."""
-        number, queue = self._opened()
-        done = False
+        number, asked = self._opened(Kind.HEAR_STOP)
         try:
             self._send(Kind.HEAR, numbered(number, _HEAR.pack(final) + sound))
-            answer = await self._next(queue)
-            done = True
+            answer = await asked.next()
+            asked.ended = True
         finally:
-            self._closed(number, None if done else Kind.HEAR_STOP)
+            asked.stop()
         if answer.get("error"):
             raise AskedInVainError(answer["error"])
         return answer
 
-    async def speak(self, text: str) -> AsyncIterator[bytes]:
+    async def speak(self, asked: Asked) -> AsyncIterator[bytes]:
         """The spoken text as 24 kHz samples; leaving early stops it."""
-        number, queue = self._opened()
-        self._send(Kind.SPEAK, orjson.dumps({"id": number, "text": text}))
-        done = False
         try:
             while True:
-                piece = await self._next(queue)
+                piece = await asked.next()
                 if isinstance(piece, bytes):
                     yield piece
                     continue
-                done = True
+                asked.ended = True
                 if piece.get("error"):
                     raise AskedInVainError(piece["error"])
                 return
         finally:
-            self._closed(number, None if done else Kind.SPEAK_STOP)
+            asked.stop()
 
-    def _opened(self) -> tuple[int, asyncio.Queue[Any]]:
+    def _opened(self, stop: Kind) -> tuple[int, Asked]:
         number = next(self._numbers)
-        queue: asyncio.Queue[Any] = asyncio.Queue()
-        self._waiting[number] = queue
-        return number, queue
 
-    def _closed(self, number: int, stop: Kind | None) -> None:
-        del self._waiting[number]
-        if stop is not None:
-            self._send(stop, orjson.dumps({"id": number}))
+        def stopped(ended: bool) -> None:
+            del self._waiting[number]
+            if not ended:
+                self._send(stop, orjson.dumps({"id": number}))
 
-    async def _next(self, queue: asyncio.Queue[Any]) -> Any:
-        try:
-            async with asyncio.timeout(self._patience):
-                return await queue.get()
-        except TimeoutError as error:
-            raise AskedInVainError("The answer did not come in time.") from error
-
-
-def _ready(queue: asyncio.Queue[Any]) -> list[Any]:
-    """What has come already."""
-    return [queue.get_nowait() for _ in range(queue.qsize())]
+        asked = Asked(self._patience, stopped)
+        self._waiting[number] = asked
+        return number, asked
 
 
 def _joined(pieces: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

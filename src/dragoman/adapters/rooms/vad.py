@@ -17,9 +17,10 @@ INPUT_HZ = 16_000
 _HYSTERESIS = 0.15
 _LEAST_RELEASE = 0.01
 _SAMPLE = 2
+_MOST_EARLY_BYTES = 5 * INPUT_HZ * _SAMPLE
 # A window is only known at its end, and the model lets go late, at the lower rate later still: so much silence
 # has gone by when the first silent window is seen.
-_HEAD_START_SECONDS = {16_000: 0.048, 8000: 0.096}
+_HEAD_START_SECONDS = {16_000: 0.048, 8000: 0.112}
 
 
 @lru_cache(maxsize=1)
@@ -55,6 +56,8 @@ class CallVad(vad.VAD):
         super().__init__(capabilities=vad.VADCapabilities(update_interval=0.032))
         self.detection = detection
         self.ears = ears
+        self._stream: _Stream | None = None
+        self._early = bytearray()
 
     @property
     def model(self) -> str:
@@ -73,10 +76,22 @@ class CallVad(vad.VAD):
 
     def stream(self) -> vad.VADStream:
         """A stream of events."""
-        return _Stream(self)
+        self._stream = _Stream(self)
+        early, self._early = bytes(self._early), bytearray()
+        self._stream.hear(early)
+        return self._stream
+
+    def hear(self, data: bytes) -> None:
+        """Takes the person's sound as it comes; the session's own way to the detector has a queue for every step."""
+        if self._stream is not None and not self._stream.closed:
+            self._stream.hear(data)
+        elif len(self._early) < _MOST_EARLY_BYTES:
+            self._early += data
 
 
 class _Stream(vad.VADStream):
+    """Hears what ``CallVad.hear`` gives it, and not the frames of the session."""
+
     def __init__(self, owner: CallVad) -> None:
         self._detection, self._ears = owner.detection, owner.ears
         rate = owner.detection.rate_hz
@@ -93,26 +108,38 @@ class _Stream(vad.VADStream):
 
     def _reset(self) -> None:
         self._model.reset()
-        self._speaking = self._hushed = False
+        self._speaking = self._hushed = self._stirred = False
         self._speech = self._silence = self._spoken = self._total = 0.0
         self._waiting = bytearray()
         self._held = bytearray()
         self._ears.buffer.clear()
 
+    def push_frame(self, frame: rtc.AudioFrame) -> None:
+        """Nothing: the sound has been heard already."""
+
+    def flush(self) -> None:
+        """The next sound begins anew."""
+        self._reset()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody waits for its events any more."""
+        return self._event_ch.closed
+
     async def _main_task(self) -> None:
-        async for frame in self._input_ch:
-            if not isinstance(frame, rtc.AudioFrame):
-                self._reset()
-                continue
-            data = bytes(frame.data)
-            self._held += data
-            self._waiting += self._resampler.push(data)
-            while len(self._waiting) >= self._window * _SAMPLE:
-                window = bytes(self._waiting[: self._window * _SAMPLE])
-                del self._waiting[: self._window * _SAMPLE]
-                source = bytes(self._held[: self._step])
-                del self._held[: self._step]
-                self._take(window, source)
+        async for _ in self._input_ch:
+            pass
+
+    def hear(self, data: bytes) -> None:
+        """Takes the next sound."""
+        self._held += data
+        self._waiting += self._resampler.push(data)
+        while len(self._waiting) >= self._window * _SAMPLE:
+            window = bytes(self._waiting[: self._window * _SAMPLE])
+            del self._waiting[: self._window * _SAMPLE]
+            source = bytes(self._held[: self._step])
+            del self._held[: self._step]
+            self._take(window, source)
 
     def _take(self, window: bytes, source: bytes) -> None:
         values = samples(window).astype(np.float32) / 32768.0
@@ -127,7 +154,10 @@ class _Stream(vad.VADStream):
             self._silence, self._speech = self._silence + self._seconds, 0.0
         if self._speaking:
             self._spoken += self._seconds
-        self._send(vad.VADEventType.INFERENCE_DONE, probability, source)
+        stirring = self._speaking or self._speech > 0.0
+        if stirring or self._stirred:
+            self._send(vad.VADEventType.INFERENCE_DONE, probability, source)
+        self._stirred = stirring
         if loud and not self._speaking and self._speech >= self._detection.min_speech:
             self._begin(probability)
         elif loud and self._speaking and self._hushed:

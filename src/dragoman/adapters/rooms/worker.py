@@ -2,10 +2,12 @@
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,8 +18,8 @@ from dragoman.adapters.rooms.formats import Incoming, Outgoing
 from dragoman.adapters.rooms.livekit_room import LiveKitRoom
 from dragoman.adapters.rooms.requests import Requests
 from dragoman.adapters.rooms.webrtc import Peer
-from dragoman.adapters.rooms.wire import Frame, Kind, packed, received
-from dragoman.domain.voice.spec import VoiceSpec
+from dragoman.adapters.rooms.wire import Frame, Kind, Packer, PipeReader, Unpacker
+from dragoman.domain.voice.spec import TurnTaking, VoiceSpec
 from dragoman.kit.offline import put_up_as_told
 from dragoman.kit.tasks import TaskOwner
 
@@ -25,6 +27,7 @@ _SPEC = TypeAdapter(VoiceSpec)
 _PR_SET_PDEATHSIG = 1
 _WHEN_BEGUN = (Kind.TEXT, Kind.SAY, Kind.INTERRUPT, Kind.REPLY, Kind.RETUNE)
 _MOST_EARLY = 50
+_REHEARSED_SAMPLES = 8000
 _ANSWERS = (Kind.THOUGHT, Kind.HEARD, Kind.SPOKEN, Kind.SPOKEN_END)
 
 
@@ -136,14 +139,10 @@ class _Conversation:
 class Worker:
     """All conversations of the process."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self.send = Packer(write)
         self._calls: dict[int, _Conversation] = {}
         self._tasks = TaskOwner()
-
-    def send(self, number: int, kind: Kind, body: bytes) -> None:
-        """Puts a message on the pipe."""
-        self._writer.write(packed(number, kind, body))
 
     def handle(self, frame: Frame) -> None:
         """Takes a message of the parent's."""
@@ -244,15 +243,37 @@ class Worker:
 
 async def _run() -> None:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1 << 22)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(os.dup(0), "rb"))
     pipe = os.fdopen(os.dup(1), "wb")
     # What a library prints must not get between the messages.
     os.dup2(2, 1)
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, pipe)
-    worker = Worker(asyncio.StreamWriter(transport, protocol, None, loop))
+    transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, pipe)
+    worker = Worker(transport.write)
+    await rehearse()
     worker.send(0, Kind.EVENT, orjson.dumps({"type": "ready"}))
-    await received(reader, worker.handle)
+    source = os.fdopen(os.dup(0), "rb")
+    _, reader = await loop.connect_read_pipe(lambda: PipeReader(Unpacker(worker.handle)), source)
+    await reader.over
+
+
+async def rehearse() -> None:
+    """Holds a conversation with nobody, so that the first real one finds everything loaded and does not wait.
+
+    What is loaded by then stays, so the collector need not look at it again: going through it stops every conversation
+    for a tenth of a second.
+    """
+    call = Call(
+        VoiceSpec(agent_id="", turns=TurnTaking(detect_end=False)),
+        Requests(lambda kind, body: None),
+        tell=lambda event: None,
+        emit=lambda frame: None,
+        clear=lambda: None,
+    )
+    await call.start()
+    call.sound(bytes(2 * _REHEARSED_SAMPLES))
+    await asyncio.sleep(0)
+    await call.close()
+    gc.collect()
+    gc.freeze()
 
 
 def main() -> None:
