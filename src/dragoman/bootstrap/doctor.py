@@ -16,6 +16,7 @@ from typing import Literal
 
 from dragoman.bootstrap.accounts import database_report, has_database, open_accounts, sqlite_report
 from dragoman.bootstrap.extras import installed_extras
+from dragoman.bootstrap.retrieval import embedder_report
 from dragoman.bootstrap.sandboxes import sandbox_reports
 from dragoman.kit.addresses import is_loopback_name, parse_address
 from dragoman.kit.crypto import load_or_create_key
@@ -231,6 +232,28 @@ def _egress(settings: Settings) -> list[Check]:
     return checks
 
 
+def _embedders(settings: Settings) -> list[Check]:
+    if not has_database(settings):
+        return []
+    try:
+        under_way, gone = asyncio.run(embedder_report(settings))
+    except DragomanError as error:
+        return [Check("embedder", "broken", error.detail)]
+    checks = [
+        Check(
+            "embedder",
+            "warning",
+            f"{count} collections have vectors of {name}, which is not here: words alone are searched there",
+            "name it under embedding.others, or wait until another has taken over",
+        )
+        for name, count in gone.items()
+    ]
+    if under_way:
+        detail = f"{under_way} collections are on their way to another one: dragoman collections embedders"
+        checks.append(Check("embedder", "ok", detail))
+    return checks or [Check("embedder", "ok", "all vectors can be compared with questions")]
+
+
 def _sandbox(settings: Settings) -> list[Check]:
     if not settings.data_dir.is_dir():
         return [Check("sandbox", "ok", "will be chosen at the first start")]
@@ -256,5 +279,6 @@ CHECKS: tuple[Callable[[Settings], list[Check]], ...] = (
     _extras,
     _weights,
     _egress,
+    _embedders,
     _sandbox,
 )

@@ -13,7 +13,14 @@ from dragoman.adapters.tokenizers.loader import TokenizerLoader
 from dragoman.bootstrap.foundation import Foundation
 from dragoman.bootstrap.machines import open_blobs
 from dragoman.bootstrap.models import Models, open_catalogue
-from dragoman.bootstrap.retrieval import open_embedder, open_pages, open_parser, open_reranker, passage_index
+from dragoman.bootstrap.retrieval import (
+    open_embedder,
+    open_pages,
+    open_parser,
+    open_reranker,
+    other_embedders,
+    passage_index,
+)
 from dragoman.bootstrap.speech import open_speech
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
@@ -24,6 +31,7 @@ from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
 from dragoman.domain.knowledge.recordings import RecordingParser
+from dragoman.domain.knowledge.reembed import Reembedding
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.knowledge.viewing import DocumentViewer
@@ -47,6 +55,7 @@ class Knowing:
     attached: AttachedFiles
     copies: DocumentCopies
     viewer: DocumentViewer
+    reembedding: Reembedding
 
 
 async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing:
@@ -59,11 +68,12 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
     settings, stack, database, policy = base.settings, base.stack, base.database, base.policy
     counter = TokenCounter(TokenizerLoader(settings.weights_dir))
     embedder, reason = open_embedder(settings, policy, stack)
-    embed = EmbedService(embedder, counter=counter, reason=reason)
+    others = other_embedders(settings, policy, stack)
+    embed = EmbedService(embedder, counter=counter, reason=reason, others=others)
     extractive = ExtractiveModel(judge=EmbedderJudge(embedder) if embedder is not None else None)
     catalogue, models = open_catalogue(settings, policy, extractive, stack)
     index = passage_index(database)
-    await database.write(index.prepare, embed.profile.dimensions if embed.profile else 0)
+    await database.write(index.prepare, 0)
     blobs = open_blobs(settings)
     uploads = settings.data_dir / "uploads"
     await to_thread.run_sync(lambda: uploads.mkdir(parents=True, exist_ok=True))
@@ -114,4 +124,5 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
             scratch=uploads,
         ),
         viewer=DocumentViewer(blobs=blobs, drawer=open_pages(settings, stack), scratch=uploads),
+        reembedding=Reembedding(database=database, indexing=indexing, embed=embed, wake=wake),
     )

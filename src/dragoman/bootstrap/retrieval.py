@@ -1,8 +1,9 @@
 """What reading, embedding and finding documents need, from the settings and from what is installed."""
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import structlog
+from pydantic import SecretStr
 
 from dragoman.adapters.embedders.local import LocalEmbedder
 from dragoman.adapters.embedders.openai import OpenAIEmbedder, OpenAIEmbedderSpec
@@ -10,11 +11,18 @@ from dragoman.adapters.parsers.file import FileParser
 from dragoman.adapters.parsers.limits import ParserLimits
 from dragoman.adapters.parsers.pages import PdfPages, can_draw
 from dragoman.adapters.rerankers.local import LocalReranker
+from dragoman.adapters.tokenizers.loader import TokenizerLoader
 from dragoman.adapters.vectors.postgres import PostgresIndex
 from dragoman.adapters.vectors.sqlite import SqliteIndex
+from dragoman.db.connect import open_database
 from dragoman.db.database import Database
+from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.ports import Embedder, Reranker
+from dragoman.domain.inference.tokenize import TokenCounter
+from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ports import PassageIndex
+from dragoman.domain.knowledge.reembed import Reembedding
+from dragoman.domain.knowledge.repository import reembeddings
 from dragoman.kit.egress import EgressPolicy, guarded_client
 from dragoman.kit.errors import Unavailable
 from dragoman.kit.processes import ChildPool
@@ -80,7 +88,65 @@ def open_embedder(
     if embedding.provider == "none":
         return None, "embedding.provider is none."
     if embedding.provider == "openai":
-        return _remote_embedder(settings, policy, stack), None
+        assert embedding.base_url is not None
+        assert embedding.model is not None
+        api_key, dimensions = embedding.api_key, embedding.dimensions
+        return _remote_embedder(
+            policy, stack, embedding.base_url, embedding.model, api_key=api_key, dimensions=dimensions
+        ), None
+    try:
+        return _local_embedder(settings, stack), None
+    except Unavailable as error:
+        log.warning("embedder.unavailable", reason=error.detail)
+        return None, error.detail
+
+
+def other_embedders(settings: Settings, policy: EgressPolicy, stack: AsyncExitStack) -> dict[str, Embedder]:
+    """Embedders beside the server's own, by name: those of the settings, and the local one where it is installed.
+
+    With ``embedding.provider`` none there are no others: vectors are not wanted then.
+    """
+    if settings.embedding.provider == "none":
+        return {}
+    found: dict[str, Embedder] = {
+        name: _remote_embedder(
+            policy, stack, one.base_url, one.model, api_key=one.api_key, dimensions=one.dimensions
+        )
+        for name, one in settings.embedding.others.items()
+    }
+    if settings.embedding.provider != "local":
+        with suppress(Unavailable):
+            found["local"] = _local_embedder(settings, stack)
+    return found
+
+
+async def embedder_report(settings: Settings) -> tuple[int, dict[str, int]]:
+    """What ``Reembedding.summary`` tells, for a command that starts nothing else.
+
+    Raises:
+        Unavailable: the database cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        database = open_database(settings.database_url, settings.data_dir)
+        stack.push_async_callback(database.close)
+        if not await database.read(reembeddings.are_known):
+            return 0, {}
+        policy = EgressPolicy.parse(settings.egress.allow, offline=settings.offline)
+        embedder, reason = open_embedder(settings, policy, stack)
+        embed = EmbedService(
+            embedder,
+            counter=TokenCounter(TokenizerLoader(settings.weights_dir)),
+            reason=reason,
+            others=other_embedders(settings, policy, stack),
+        )
+        indexing = Indexing(passage_index(database))
+        return await Reembedding(
+            database=database, indexing=indexing, embed=embed, wake=lambda: None
+        ).summary()
+
+
+def _local_embedder(settings: Settings, stack: AsyncExitStack) -> Embedder:
+    embedding = settings.embedding
     pool = ChildPool(
         size=embedding.ingest_threads,
         memory_mb=None,
@@ -89,29 +155,28 @@ def open_embedder(
         env=None,
     )
     stack.push_async_callback(pool.close)
-    try:
-        embedder = LocalEmbedder(
-            settings.weights_dir, query_threads=embedding.query_threads, ingest_pool=pool
-        )
-    except Unavailable as error:
-        log.warning("embedder.unavailable", reason=error.detail)
-        return None, error.detail
+    embedder = LocalEmbedder(settings.weights_dir, query_threads=embedding.query_threads, ingest_pool=pool)
     stack.callback(embedder.close)
-    return embedder, None
+    return embedder
 
 
-def _remote_embedder(settings: Settings, policy: EgressPolicy, stack: AsyncExitStack) -> Embedder:
-    embedding = settings.embedding
-    assert embedding.base_url is not None
-    assert embedding.model is not None
+def _remote_embedder(
+    policy: EgressPolicy,
+    stack: AsyncExitStack,
+    base_url: str,
+    model: str,
+    *,
+    api_key: SecretStr | None,
+    dimensions: int | None,
+) -> Embedder:
     client = guarded_client(policy.for_operator(), timeout_seconds=_EMBED_SECONDS, max_bytes=_EMBED_BYTES)
     stack.push_async_callback(client.aclose)
     spec = OpenAIEmbedderSpec(
-        url=f"{embedding.base_url}/embeddings",
-        model=embedding.model,
-        dimensions=embedding.dimensions or _DEFAULT_DIMENSIONS,
-        api_key=embedding.api_key.get_secret_value() if embedding.api_key is not None else None,
-        send_dimensions=embedding.dimensions is not None,
+        url=f"{base_url}/embeddings",
+        model=model,
+        dimensions=dimensions or _DEFAULT_DIMENSIONS,
+        api_key=api_key.get_secret_value() if api_key is not None else None,
+        send_dimensions=dimensions is not None,
     )
     return OpenAIEmbedder(client, spec)
 

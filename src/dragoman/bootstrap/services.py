@@ -134,6 +134,7 @@ def _services(base: Foundation, knowing: Knowing, acting: Acting, conversing: _C
         uploads=knowing.uploads,
         attached=knowing.attached,
         copies=knowing.copies,
+        reembedding=knowing.reembedding,
         answers=conversing.answers,
         deep=conversing.deep,
         conversations=ConversationLog(base.database, base.tasks, _kept_bounds(settings)),

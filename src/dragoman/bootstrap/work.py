@@ -21,6 +21,7 @@ def start_upkeep(running: Running) -> None:
     """Begins, in the background, what is done again and again beside the jobs; any number of processes may."""
     services = running.services
     running.tasks.start(running.ingestion.catch_up(), name="knowledge.catch_up")
+    running.tasks.start(services.reembedding.catch_up(), name="knowledge.reembedding")
     running.tasks.start(keep_house(services), name="housekeeping")
     running.tasks.start(running.leftovers.run(), name="knowledge.leftovers")
     running.tasks.start(services.hosted.run(), name="hosted.expired")

@@ -9,6 +9,7 @@ from dragoman.bootstrap.knowing import Knowing
 from dragoman.db.jobs import JobRunner, process_owner
 from dragoman.domain.agents.deep.jobs import STEP, DeepJobs
 from dragoman.domain.knowledge import jobs
+from dragoman.domain.knowledge.reembed import FORGET, REEMBED
 from dragoman.domain.knowledge.teaching import CountedIngestion
 
 _QUEUE_CONCURRENCY = 8
@@ -72,10 +73,17 @@ def make_workers(
     limit = base.settings.knowledge.ingest_concurrency
     queue = JobRunner(
         base.database,
-        {**reading.handlers(), **deep.handlers()},
+        {**reading.handlers(), **knowing.reembedding.handlers(), **deep.handlers()},
         owner=process_owner(),
         concurrency=_QUEUE_CONCURRENCY,
-        limits={jobs.READ: limit, jobs.INDEX: limit, jobs.EMBED: 1, STEP: _DEEP_CONCURRENCY},
+        limits={
+            jobs.READ: limit,
+            jobs.INDEX: limit,
+            jobs.EMBED: 1,
+            REEMBED: 1,
+            FORGET: 1,
+            STEP: _DEEP_CONCURRENCY,
+        },
         on_failed=all_told([reading.failed, deep.failed]),
     )
     conversations = JobRunner(

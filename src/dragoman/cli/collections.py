@@ -5,6 +5,7 @@ import asyncio
 from typing import Any
 
 from dragoman.bootstrap.services import open_services
+from dragoman.cli import reembed
 from dragoman.cli.options import add_action, read_settings
 from dragoman.cli.output import print_json, print_table
 from dragoman.cli.whose import add_email, caller_for, collection_for
@@ -17,7 +18,7 @@ _COLUMNS = ("id", "name", "documents", "indexed", "waiting", "failed", "created_
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds ``list``, ``create``, ``delete``, ``share`` and ``unshare``."""
+    """Adds ``list``, ``create``, ``delete``, ``share``, ``unshare``, ``embedders`` and ``reembed``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = add_action(actions, "list", "list the collections a user may search")
     create = add_action(actions, "create", "create a collection")
@@ -45,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ):
         add_email(action)
         action.set_defaults(run=run)
+    reembed.add_actions(actions)
 
 
 def _shown(collection: Collection, counts: DocumentCounts) -> dict[str, object]:

@@ -27,6 +27,7 @@ from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.inference.tokenize import TokenCounter
 from dragoman.domain.knowledge.attached.service import AttachedFiles
 from dragoman.domain.knowledge.copies import DocumentCopies
+from dragoman.domain.knowledge.reembed import Reembedding
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.knowledge.sharing import SharingService
@@ -71,6 +72,7 @@ class Services:
     uploads: Path
     attached: AttachedFiles
     copies: DocumentCopies
+    reembedding: Reembedding
     answers: AnswerLog
     conversations: ConversationLog
     usage: UsageReports

@@ -169,6 +169,17 @@ class WeightsSettings(Group):
     )
 
 
+class OtherEmbedderSettings(Group):
+    """A further embedder, over an OpenAI-compatible API."""
+
+    base_url: HttpUrl = Field(description="Address of the API, with its version part.")
+    model: str = Field(min_length=1, description="Model asked of the API.")
+    api_key: SecretStr | None = Field(default=None, description="Key sent to it.")
+    dimensions: int | None = Field(
+        default=None, ge=8, le=8192, description="Vector length, if other than the model's own."
+    )
+
+
 class EmbeddingSettings(Group):
     """What turns passages into vectors."""
 
@@ -183,6 +194,10 @@ class EmbeddingSettings(Group):
     )
     query_threads: int = Field(default=1, ge=1, le=64, description="Threads for embedding a question.")
     ingest_threads: int = Field(default=2, ge=1, le=64, description="Threads for embedding documents.")
+    others: dict[str, OtherEmbedderSettings] = Field(
+        default_factory=dict,
+        description="Further embedders by name: for single collections, or to answer until another has taken over.",
+    )
 
 
 class KnowledgeSettings(Group):

@@ -98,6 +98,8 @@ class Settings(Group):
             self.embedding.base_url is None or self.embedding.model is None
         ):
             raise ValueError("embedding.provider openai needs embedding.base_url and embedding.model")
+        if reserved := {"default", "local"} & set(self.embedding.others):
+            raise ValueError(f"embedding.others.{min(reserved)}: this name is taken; choose another")
         if self.speech.synthesizer == "openai" and self.speech.tts_base_url is None:
             raise ValueError("speech.synthesizer openai needs speech.tts_base_url")
         if self.speech.transcriber == "openai" and self.speech.stt_base_url is None:

@@ -6,7 +6,8 @@ Tables, beside the domain's own and in the same transactions:
   has posting lists of its own in the GIN index; the document is one more word.
 - ``passage_terms``: in how many passages of its collection a word is; ``passage_totals``: how many
   passages with words a collection has, and how many words those have.
-- ``passage_vectors_<d>``: the exact vectors, a table a length. ``passage_codes_<d>``: their one-bit
+- ``passage_vectors_<d>``: the exact vectors, a table a length; those of spaces beside the first have the
+  space's number at the end of their names, here and below. ``passage_codes_<d>``: their one-bit
   codes, narrow enough to be compared all when a collection is large.
 
 There is no approximate index: up to ``exact_rows`` every vector of the scope is compared; above, all
@@ -112,8 +113,8 @@ class PostgresIndex:
     def __init__(self, *, exact_rows: int = 10_000, rescored: int = 2_000, scored_rows: int = 4_000) -> None:
         self._bounds = searching.Bounds(exact_rows, rescored, scored_rows)
 
-    def prepare(self, connection: Connection, dimensions: int) -> None:
-        """Creates the tables for words and, unless ``dimensions`` is 0, for vectors of that length."""
+    def prepare(self, connection: Connection, dimensions: int, space: int = 0) -> None:
+        """Creates the tables for words and, unless ``dimensions`` is 0, for vectors of that length in that space."""
         _lock(connection, [_PREPARING])
         if not _exists(connection, "pg_extension", "extname", "vector"):
             connection.exec_driver_sql(_EXTENSION)
@@ -121,7 +122,7 @@ class PostgresIndex:
             for statement in _CONFIGURATION:
                 connection.exec_driver_sql(statement)
         for statement in (*_WORD_TABLES, *(_VECTOR_TABLES if dimensions else ())):
-            connection.exec_driver_sql(_for(dimensions, statement))
+            connection.exec_driver_sql(_for(dimensions, space, statement))
 
     def add_text(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
         """Makes passages findable by their words; replaces earlier words of the same passages."""
@@ -141,19 +142,23 @@ class PostgresIndex:
         _count_words(connection, latest, sign=1)
 
     def add_vectors(
-        self, connection: Connection, entries: Sequence[IndexEntry], vectors: NDArray[np.float32]
+        self,
+        connection: Connection,
+        entries: Sequence[IndexEntry],
+        vectors: NDArray[np.float32],
+        space: int = 0,
     ) -> None:
-        """Makes passages findable by meaning; replaces earlier vectors of the same passages."""
+        """Makes passages findable by meaning; replaces earlier vectors of the same passages in the space."""
         at = {entry.passage_key: row for row, entry in enumerate(entries)}
         if not at:
             return
         keys = _keys([entries[row] for row in at.values()])
         rows = np.ascontiguousarray(vectors[list(at.values())], dtype=np.float32)
-        _remove_vectors(connection, at)
+        _remove_vectors(connection, at, space)
         texts = [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY).decode() for row in rows]
         dimensions = rows.shape[1]
-        connection.exec_driver_sql(_for(dimensions, _ADD_VECTORS), {**keys, "values": texts})
-        connection.exec_driver_sql(_for(dimensions, _ADD_CODES), {**keys, "values": bit_strings(rows)})
+        connection.exec_driver_sql(_for(dimensions, space, _ADD_VECTORS), {**keys, "values": texts})
+        connection.exec_driver_sql(_for(dimensions, space, _ADD_CODES), {**keys, "values": bit_strings(rows)})
 
     def remove(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
         """Forgets passages, words and vectors; harmless for passages that are not there."""
@@ -163,22 +168,24 @@ class PostgresIndex:
         _remove_words(connection, keys)
         _remove_vectors(connection, keys)
 
-    def remove_vectors(self, connection: Connection, collection_key: int) -> None:
-        """Forgets all vectors of a collection; words stay findable."""
-        for dimensions in searching.vector_lengths(connection):
+    def remove_vectors(self, connection: Connection, collection_key: int, space: int | None = None) -> None:
+        """Forgets all vectors of a collection, or those in one space; words stay findable."""
+        for dimensions, held in searching.vector_tables(connection):
+            if space not in (None, held):
+                continue
             for statement in (
                 "delete from {vectors} where collection_key = %(collection)s",
                 "delete from {codes} where collection_key = %(collection)s",
             ):
-                connection.exec_driver_sql(_for(dimensions, statement), {"collection": collection_key})
+                connection.exec_driver_sql(_for(dimensions, held, statement), {"collection": collection_key})
 
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
         """The best passages, best first, at most ``limit``."""
         return searching.search(connection, query, self._bounds)
 
 
-def _for(dimensions: int, statement: str) -> str:
-    filled = searching.named(statement, dimensions).replace("{dimensions}", f"{dimensions:d}")
+def _for(dimensions: int, space: int, statement: str) -> str:
+    filled = searching.named(statement, dimensions, space).replace("{dimensions}", f"{dimensions:d}")
     return filled.replace("{width}", f"{width(max(1, dimensions)):d}")
 
 
@@ -219,10 +226,12 @@ def _count_words(connection: Connection, keys: Collection[int], *, sign: int) ->
         connection.exec_driver_sql(statement, {"passages": list(keys), "sign": sign})
 
 
-def _remove_vectors(connection: Connection, keys: Collection[int]) -> None:
-    for dimensions in searching.vector_lengths(connection):
+def _remove_vectors(connection: Connection, keys: Collection[int], space: int | None = None) -> None:
+    for dimensions, held in searching.vector_tables(connection):
+        if space not in (None, held):
+            continue
         for statement in (
             "delete from {vectors} where passage_key = any(%(passages)s::bigint[])",
             "delete from {codes} where passage_key = any(%(passages)s::bigint[])",
         ):
-            connection.exec_driver_sql(_for(dimensions, statement), {"passages": list(keys)})
+            connection.exec_driver_sql(_for(dimensions, held, statement), {"passages": list(keys)})

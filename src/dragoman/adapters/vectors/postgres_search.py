@@ -13,7 +13,7 @@ from dragoman.adapters.vectors.words import MAX_TERMS, WINDOW, WORD_WINDOW
 from dragoman.domain.knowledge.ports import IndexHit, IndexQuery
 from dragoman.kit.errors import InvalidInput
 
-_TABLE_NAME = re.compile(r"passage_vectors_(\d+)")
+_TABLE_NAME = re.compile(r"passage_vectors_(\d+)(?:_(\d+))?")
 
 # The compiler costs more than it saves here, and a plan for unknown collections is a bad plan for each.
 _SETTINGS = "select set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true)"
@@ -61,7 +61,7 @@ _FOUND = (
 _SIMILARITY = "coalesce(nullif(1 - (v.vector <=> %(vector{term})s::vector), 'NaN'), 0)"
 _COUNT_VECTORS = "select count(*) from (select 1 from {vectors} v where {scope} limit %(most)s) counted"
 _LENGTHS = (
-    "select relname from pg_class where relname ~ '^passage_vectors_[0-9]+$' and relkind = 'r' "
+    "select relname from pg_class where relname ~ '^passage_vectors_[0-9]+(_[0-9]+)?$' and relkind = 'r' "
     "and pg_table_is_visible(oid)"
 )
 
@@ -129,22 +129,27 @@ def search(connection: Connection, query: IndexQuery, bounds: Bounds) -> list[In
             statement.words = leg.sql
             statement.params.update(leg.params)
     vectors = query.vectors
-    if vectors is not None and len(vectors) and vectors.shape[1] in vector_lengths(connection):
+    if vectors is not None and len(vectors) and (vectors.shape[1], query.space) in vector_tables(connection):
         _compare(connection, query, bounds, statement)
     rows = connection.exec_driver_sql(statement.sql(query.fuse), statement.params)
     return [IndexHit(key, float(score), similarity) for key, score, similarity in rows]
 
 
-def vector_lengths(connection: Connection) -> list[int]:
-    """Lengths of vectors that the index has tables for."""
+def vector_tables(connection: Connection) -> list[tuple[int, int]]:
+    """Lengths of vectors and their spaces that the index has tables for."""
     names = connection.exec_driver_sql(_LENGTHS).scalars()
-    return sorted(int(found.group(1)) for name in names if (found := _TABLE_NAME.fullmatch(name)))
+    return sorted(
+        (int(found.group(1)), int(found.group(2) or 0))
+        for name in names
+        if (found := _TABLE_NAME.fullmatch(name))
+    )
 
 
-def named(statement: str, dimensions: int) -> str:
-    """The statement with the tables of vectors of that length."""
-    return statement.replace("{vectors}", f"passage_vectors_{dimensions:d}").replace(
-        "{codes}", f"passage_codes_{dimensions:d}"
+def named(statement: str, dimensions: int, space: int) -> str:
+    """The statement with the tables of vectors of that length in that space."""
+    ending = f"{dimensions:d}_{space:d}" if space else f"{dimensions:d}"
+    return statement.replace("{vectors}", f"passage_vectors_{ending}").replace(
+        "{codes}", f"passage_codes_{ending}"
     )
 
 
@@ -152,31 +157,33 @@ def _compare(connection: Connection, query: IndexQuery, bounds: Bounds, statemen
     """Adds the vectors: word matches are judged by them, and the nearest passages are found."""
     assert query.vectors is not None
     vectors = np.ascontiguousarray(query.vectors, dtype=np.float32)
-    dimensions = vectors.shape[1]
+    dimensions, space = vectors.shape[1], query.space
     for number, vector in enumerate(vectors):
         statement.params[f"vector{number}"] = orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     each = ", ".join(_SIMILARITY.replace("{term}", str(number)) for number in range(len(vectors)))
     similarity = f"case when v.vector is not null then greatest({each}) end"
-    statement.judged = named(_JUDGED, dimensions).replace("{similarity}", similarity)
+    statement.judged = named(_JUDGED, dimensions, space).replace("{similarity}", similarity)
     if query.fuse == "keyword":
         return
-    counting = named(_COUNT_VECTORS, dimensions).replace("{scope}", statement.scope)
+    counting = named(_COUNT_VECTORS, dimensions, space).replace("{scope}", statement.scope)
     most = {**statement.params, "most": bounds.exact_rows + 1}
     candidates = ""
     if connection.exec_driver_sql(counting, most).scalar_one() <= bounds.exact_rows:
         statement.judged = _JUDGED_ALREADY
     else:
-        candidates = _CANDIDATES.replace("{found}", _found(dimensions, len(vectors), statement.scope))
+        candidates = _CANDIDATES.replace("{found}", _found(dimensions, space, len(vectors), statement.scope))
         codes = bit_strings(vectors)
         statement.params.update({f"code{number}": code for number, code in enumerate(codes)})
     statement.meaning = (
-        named(_MEANING, dimensions)
+        named(_MEANING, dimensions, space)
         .replace("{similarity}", similarity)
         .replace("{scope}", statement.scope)
         .replace("{candidates}", candidates)
     )
 
 
-def _found(dimensions: int, terms: int, scope: str) -> str:
-    each = named(_FOUND, dimensions).replace("{scope}", scope).replace("{width}", str(width(dimensions)))
+def _found(dimensions: int, space: int, terms: int, scope: str) -> str:
+    each = (
+        named(_FOUND, dimensions, space).replace("{scope}", scope).replace("{width}", str(width(dimensions)))
+    )
     return " || ".join(each.replace("{term}", str(number)) for number in range(terms))

@@ -7,7 +7,8 @@ Tables, beside the domain's own and in the same transactions:
   document is a word of a column of its own, so that this filter is a part of the match.
 - ``passage_scopes``: which collection and document a passage with words belongs to; ``passage_totals``:
   how many passages with words a collection has.
-- ``passage_vectors_<d>``: the exact vectors, a table a length.
+- ``passage_vectors_<d>``: the exact vectors, a table a length; those of spaces beside the first have the space's
+  number at the end of their names, here and below.
 - ``passage_codes_<d>``: a row for up to 1,024 neighbouring passage keys of a collection with their codes.
   A passage's row follows from its keys, so there is no mapping that could go stale.
 """
@@ -60,13 +61,13 @@ class SqliteIndex:
     def __init__(self, *, exact_rows: int = 4_000, rescored: int = 2_000, scored_rows: int = 6_000) -> None:
         self._bounds = searching.Bounds(exact_rows, rescored, scored_rows)
 
-    def prepare(self, connection: Connection, dimensions: int) -> None:
-        """Creates the tables for words and, unless ``dimensions`` is 0, for vectors of that length."""
+    def prepare(self, connection: Connection, dimensions: int, space: int = 0) -> None:
+        """Creates the tables for words and, unless ``dimensions`` is 0, for vectors of that length in that space."""
         for statement in _WORD_TABLES:
             connection.exec_driver_sql(statement)
         if dimensions:
             for statement in _VECTOR_TABLES:
-                connection.exec_driver_sql(_for(dimensions, statement))
+                connection.exec_driver_sql(_for(dimensions, space, statement))
 
     def add_text(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
         """Makes passages findable by their words; replaces earlier words of the same passages."""
@@ -92,24 +93,29 @@ class SqliteIndex:
         _count(connection, Counter(entry.collection_key for entry in latest.values()))
 
     def add_vectors(
-        self, connection: Connection, entries: Sequence[IndexEntry], vectors: NDArray[np.float32]
+        self,
+        connection: Connection,
+        entries: Sequence[IndexEntry],
+        vectors: NDArray[np.float32],
+        space: int = 0,
     ) -> None:
-        """Makes passages findable by meaning; replaces earlier vectors of the same passages."""
+        """Makes passages findable by meaning; replaces earlier vectors of the same passages in the space."""
         at = {entry.passage_key: row for row, entry in enumerate(entries)}
         if not at:
             return
         kept = [entries[row] for row in at.values()]
         rows = np.ascontiguousarray(vectors[list(at.values())], dtype=np.float32)
-        for dimensions in searching.vector_lengths(connection):
-            _remove_vectors(connection, dimensions, at)
+        for dimensions, held in searching.vector_tables(connection):
+            if held == space:
+                _remove_vectors(connection, (dimensions, held), at)
         connection.exec_driver_sql(
-            _for(rows.shape[1], "insert into {vectors} values(?, ?, ?, ?)"),
+            _for(rows.shape[1], space, "insert into {vectors} values(?, ?, ?, ?)"),
             [
                 (entry.passage_key, entry.collection_key, entry.document_key, row.tobytes())
                 for entry, row in zip(kept, rows, strict=True)
             ],
         )
-        _add_codes(connection, kept, rows)
+        _add_codes(connection, kept, rows, space)
 
     def remove(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
         """Forgets passages, words and vectors; harmless for passages that are not there."""
@@ -117,25 +123,27 @@ class SqliteIndex:
         if not keys:
             return
         _remove_words(connection, keys)
-        for dimensions in searching.vector_lengths(connection):
-            _remove_vectors(connection, dimensions, keys)
+        for table in searching.vector_tables(connection):
+            _remove_vectors(connection, table, keys)
 
-    def remove_vectors(self, connection: Connection, collection_key: int) -> None:
-        """Forgets all vectors of a collection; words stay findable."""
-        for dimensions in searching.vector_lengths(connection):
+    def remove_vectors(self, connection: Connection, collection_key: int, space: int | None = None) -> None:
+        """Forgets all vectors of a collection, or those in one space; words stay findable."""
+        for dimensions, held in searching.vector_tables(connection):
+            if space not in (None, held):
+                continue
             for statement in (
                 "delete from {vectors} where collection_key = ?",
                 "delete from {codes} where collection_key = ?",
             ):
-                connection.exec_driver_sql(_for(dimensions, statement), (collection_key,))
+                connection.exec_driver_sql(_for(dimensions, held, statement), (collection_key,))
 
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
         """The best passages, best first, at most ``limit``."""
         return searching.search(connection, query, self._bounds)
 
 
-def _for(dimensions: int, statement: str) -> str:
-    return searching.named(statement, dimensions)
+def _for(dimensions: int, space: int, statement: str) -> str:
+    return searching.named(statement, dimensions, space)
 
 
 def _remove_words(connection: Connection, keys: Iterable[int]) -> None:
@@ -162,10 +170,10 @@ def _count(connection: Connection, changes: Mapping[int, int]) -> None:
         )
 
 
-def _remove_vectors(connection: Connection, dimensions: int, keys: Iterable[int]) -> None:
+def _remove_vectors(connection: Connection, table: tuple[int, int], keys: Iterable[int]) -> None:
     gone = connection.exec_driver_sql(
         _for(
-            dimensions,
+            *table,
             "delete from {vectors} where passage_key in (select value from json_each(?)) "
             "returning collection_key, passage_key",
         ),
@@ -175,21 +183,23 @@ def _remove_vectors(connection: Connection, dimensions: int, keys: Iterable[int]
     for collection_key, passage_key in gone:
         chunks[collection_key, passage_key >> CHUNK_BITS].append(passage_key)
     for (collection_key, chunk), passage_keys in chunks.items():
-        codes = _chunk(connection, dimensions, collection_key, chunk)
+        codes = _chunk(connection, table, collection_key, chunk)
         left = codes.keep(~np.isin(codes.passage_keys, passage_keys))
-        _write_chunk(connection, dimensions, collection_key, chunk, left)
+        _write_chunk(connection, table, collection_key, chunk, left)
 
 
-def _add_codes(connection: Connection, entries: Sequence[IndexEntry], vectors: NDArray[np.float32]) -> None:
-    dimensions = vectors.shape[1]
+def _add_codes(
+    connection: Connection, entries: Sequence[IndexEntry], vectors: NDArray[np.float32], space: int
+) -> None:
+    table = (vectors.shape[1], space)
     passage_keys = np.array([entry.passage_key for entry in entries], np.int64)
     document_keys = np.array([entry.document_key for entry in entries], np.int64)
     added = encode(vectors, passage_keys, document_keys)
     for (collection_key, chunk), rows in _by_chunk(entries):
-        codes = _chunk(connection, dimensions, collection_key, chunk)
+        codes = _chunk(connection, table, collection_key, chunk)
         mask = np.zeros(len(entries), np.bool_)
         mask[rows] = True
-        _write_chunk(connection, dimensions, collection_key, chunk, Codes.joined([codes, added.keep(mask)]))
+        _write_chunk(connection, table, collection_key, chunk, Codes.joined([codes, added.keep(mask)]))
 
 
 def _by_chunk(entries: Sequence[IndexEntry]) -> Iterator[tuple[tuple[int, int], list[int]]]:
@@ -199,28 +209,28 @@ def _by_chunk(entries: Sequence[IndexEntry]) -> Iterator[tuple[tuple[int, int], 
     yield from chunks.items()
 
 
-def _chunk(connection: Connection, dimensions: int, collection_key: int, chunk: int) -> Codes:
+def _chunk(connection: Connection, table: tuple[int, int], collection_key: int, chunk: int) -> Codes:
     row = connection.exec_driver_sql(
         _for(
-            dimensions,
+            *table,
             "select passage_keys, document_keys, bits from {codes} where collection_key = ? and chunk = ?",
         ),
         (collection_key, chunk),
     ).one_or_none()
-    return searching.codes_of(row or (b"", b"", b""), width(dimensions))
+    return searching.codes_of(row or (b"", b"", b""), width(table[0]))
 
 
 def _write_chunk(
-    connection: Connection, dimensions: int, collection_key: int, chunk: int, codes: Codes
+    connection: Connection, table: tuple[int, int], collection_key: int, chunk: int, codes: Codes
 ) -> None:
     if not len(codes.passage_keys):
         connection.exec_driver_sql(
-            _for(dimensions, "delete from {codes} where collection_key = ? and chunk = ?"),
+            _for(*table, "delete from {codes} where collection_key = ? and chunk = ?"),
             (collection_key, chunk),
         )
         return
     connection.exec_driver_sql(
-        _for(dimensions, "insert or replace into {codes} values(?, ?, ?, ?, ?)"),
+        _for(*table, "insert or replace into {codes} values(?, ?, ?, ?, ?)"),
         (
             collection_key,
             chunk,

@@ -14,7 +14,7 @@ from dragoman.adapters.vectors.words import MAX_TERMS, WINDOW, WORD_WINDOW
 from dragoman.domain.knowledge.ports import IndexHit, IndexQuery
 from dragoman.kit.errors import InvalidInput
 
-_TABLE_NAME = re.compile(r"passage_vectors_(\d+)")
+_TABLE_NAME = re.compile(r"passage_vectors_(\d+)(?:_(\d+))?")
 
 # Similarities are materialized, as SQLite would compare each vector again for every mention of the result.
 _SEARCH = """
@@ -118,24 +118,29 @@ def search(connection: Connection, query: IndexQuery, bounds: Bounds) -> list[In
             statement.words = leg.sql
             statement.params.update(leg.params)
     vectors = query.vectors
-    if vectors is not None and len(vectors) and vectors.shape[1] in vector_lengths(connection):
+    if vectors is not None and len(vectors) and (vectors.shape[1], query.space) in vector_tables(connection):
         _compare(connection, query, bounds, statement)
     rows = connection.exec_driver_sql(statement.sql(query.fuse), statement.params)
     return [IndexHit(key, float(score), similarity) for key, score, similarity in rows]
 
 
-def vector_lengths(connection: Connection) -> list[int]:
-    """Lengths of vectors that the index has tables for."""
+def vector_tables(connection: Connection) -> list[tuple[int, int]]:
+    """Lengths of vectors and their spaces that the index has tables for."""
     names = connection.exec_driver_sql(
         "select name from sqlite_master where type = 'table' and name glob 'passage_vectors_[0-9]*'"
     ).scalars()
-    return sorted(int(found.group(1)) for name in names if (found := _TABLE_NAME.fullmatch(name)))
+    return sorted(
+        (int(found.group(1)), int(found.group(2) or 0))
+        for name in names
+        if (found := _TABLE_NAME.fullmatch(name))
+    )
 
 
-def named(statement: str, dimensions: int) -> str:
-    """The statement with the tables of vectors of that length."""
-    return statement.replace("{vectors}", f"passage_vectors_{dimensions:d}").replace(
-        "{codes}", f"passage_codes_{dimensions:d}"
+def named(statement: str, dimensions: int, space: int) -> str:
+    """The statement with the tables of vectors of that length in that space."""
+    ending = f"{dimensions:d}_{space:d}" if space else f"{dimensions:d}"
+    return statement.replace("{vectors}", f"passage_vectors_{ending}").replace(
+        "{codes}", f"passage_codes_{ending}"
     )
 
 
@@ -154,13 +159,13 @@ def _compare(connection: Connection, query: IndexQuery, bounds: Bounds, statemen
     """Adds the vectors: word matches are judged by them, and the nearest passages are found."""
     assert query.vectors is not None
     vectors = np.ascontiguousarray(query.vectors, dtype=np.float32)
-    dimensions = vectors.shape[1]
+    dimensions, space = vectors.shape[1], query.space
     statement.params.update({f"vector{number}": vector.tobytes() for number, vector in enumerate(vectors)})
     similarity = _similarity(len(vectors))
-    statement.judged = named(_JUDGED, dimensions).replace("{similarity}", similarity)
+    statement.judged = named(_JUDGED, dimensions, space).replace("{similarity}", similarity)
     if query.fuse == "keyword":
         return
-    counting = named(_COUNT_VECTORS, dimensions).replace("{scope}", statement.scope)
+    counting = named(_COUNT_VECTORS, dimensions, space).replace("{scope}", statement.scope)
     most = {**statement.params, "most": bounds.exact_rows + 1}
     candidates = ""
     if connection.exec_driver_sql(counting, most).scalar_one() <= bounds.exact_rows:
@@ -168,7 +173,7 @@ def _compare(connection: Connection, query: IndexQuery, bounds: Bounds, statemen
     else:
         candidates = _CANDIDATES
         chunks = connection.exec_driver_sql(
-            named(_CODES, dimensions).replace("{scope}", _COLLECTIONS), statement.params
+            named(_CODES, dimensions, space).replace("{scope}", _COLLECTIONS), statement.params
         )
         found = nearest(
             (codes_of(row, width(dimensions)) for row in chunks),
@@ -178,7 +183,7 @@ def _compare(connection: Connection, query: IndexQuery, bounds: Bounds, statemen
         )
         statement.params["candidates"] = json.dumps(found.tolist())
     statement.meaning = (
-        named(_MEANING, dimensions)
+        named(_MEANING, dimensions, space)
         .replace("{similarity}", similarity)
         .replace("{scope}", statement.scope)
         .replace("{candidates}", candidates)

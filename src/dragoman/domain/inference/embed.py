@@ -1,27 +1,37 @@
-"""Vectors for texts, by the embedder in force, or the reason why there is none."""
+"""Vectors for texts: by the server's embedder, by another that a collection was made with, or the reason why there is none."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dragoman.domain.inference.ports import Embedder, EmbedderProfile, Vectors
 from dragoman.domain.inference.tokenize import TokenCount, TokenCounter
 from dragoman.kit.errors import Unavailable
+
+DEFAULT = "default"
 
 
 class EmbedService:
     """The one place that texts become vectors.
 
     Args:
-        embedder: None when there is none; words alone are searched then.
+        embedder: the server's own, None when there is none; words alone are searched then.
         reason: why there is none, in a sentence with what to do.
         counter: counts the tokens that vectors cost.
+        others: further embedders by name, for collections that were made with them or are to be.
     """
 
     def __init__(
-        self, embedder: Embedder | None, *, counter: TokenCounter, reason: str | None = None
+        self,
+        embedder: Embedder | None,
+        *,
+        counter: TokenCounter,
+        reason: str | None = None,
+        others: Mapping[str, Embedder] | None = None,
     ) -> None:
         self._embedder = embedder
         self._counter = counter
         self._reason = None if embedder is not None else reason or "No embedder is configured."
+        self._named = {**(others or {}), **({DEFAULT: embedder} if embedder is not None else {})}
+        self._by_fingerprint = {one.profile.fingerprint: one for one in self._named.values()}
 
     @property
     def profile(self) -> EmbedderProfile | None:
@@ -45,6 +55,18 @@ class EmbedService:
             Unavailable: there is none; the message says why.
         """
         return self._present().profile
+
+    def profiles(self) -> dict[str, EmbedderProfile]:
+        """Every embedder that is here, by name; the server's own is ``default``."""
+        return {name: embedder.profile for name, embedder in self._named.items()}
+
+    def made_by(self, fingerprint: str) -> Embedder | None:
+        """The embedder of that fingerprint, None when it is not here."""
+        return self._by_fingerprint.get(fingerprint)
+
+    def named(self, name: str | None) -> Embedder | None:
+        """The embedder of that name, the server's own for None; None when it is not here."""
+        return self._named.get(name or DEFAULT)
 
     async def queries(self, terms: Sequence[str]) -> Vectors:
         """Unit vectors ``float32 [n, dimensions]`` of questions.

@@ -13,6 +13,7 @@ from dragoman.domain.accounts.roles import require
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.knowledge import jobs
 from dragoman.domain.knowledge.chunk import ChunkedDocument
+from dragoman.domain.knowledge.embedding import can_embed
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import BLOB_FOLDER, Ingestion
 from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft
@@ -178,7 +179,8 @@ class DocumentCopies:
         documents.insert(connection, [_values(document, target, blob_key, now)])
         copied = documents.find(connection, target.key, document.external_id)
         assert copied is not None
-        self._indexing.replace(connection, copied, read, embeds=self._embed.available, at=now)
+        embeds = can_embed(connection, self._embed, target.key)
+        self._indexing.replace(connection, copied, read, embeds=embeds, at=now)
         jobs.enqueue_embed(connection, [copied])
         return copied, replaced
 

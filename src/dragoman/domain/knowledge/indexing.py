@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from dragoman.domain.inference.ports import EmbedderProfile
 from dragoman.domain.knowledge.chunk import ChunkedDocument, embedding_text
 from dragoman.domain.knowledge.model import Document, StoredPassage
 from dragoman.domain.knowledge.ports import IndexEntry, PassageIndex
-from dragoman.domain.knowledge.repository import collections, documents
+from dragoman.domain.knowledge.repository import collections, documents, reembeddings
 
 DELETED_AT_ONCE = 200
 
@@ -86,25 +87,71 @@ class Indexing:
         names: Sequence[str],
         vectors: NDArray[np.float32],
         *,
-        fingerprint: str,
+        profile: EmbedderProfile,
         at: int,
     ) -> None:
-        """Adds vectors of passages that still exist and settles their documents' states."""
-        for collection_key in sorted({passage.collection_key for passage in passages}):
-            collections.hold(connection, collection_key)
-        alive = documents.existing(connection, [passage.key for passage in passages])
-        kept = [position for position, passage in enumerate(passages) if passage.key in alive]
-        if kept:
-            self.index.prepare(connection, int(vectors.shape[1]))
-            entries = [entry_of(passages[position], names[position]) for position in kept]
-            self.index.add_vectors(connection, entries, vectors[kept])
-            documents.mark_embedded(connection, [passages[position].key for position in kept])
-            for collection_key in {passages[position].collection_key for position in kept}:
-                collections.set_embedder(connection, collection_key, fingerprint)
+        """Adds vectors of passages that still exist and settles their documents' states.
+
+        Where another embedder has become the collection's meanwhile, its vectors are there or follow; these are not wanted.
+        """
+        mine = {
+            collection_key
+            for collection_key in sorted({passage.collection_key for passage in passages})
+            if collections.hold(connection, collection_key)
+            and reembeddings.claim(connection, collection_key, profile.fingerprint)
+        }
+        wanted = [passage.key for passage in passages if passage.collection_key in mine]
+        kept = self._put_vectors(connection, passages, names, vectors, wanted=wanted, profile=profile, at=at)
+        documents.mark_embedded(connection, kept)
         documents.settle(connection, sorted({passage.document_key for passage in passages}), at=at)
+
+    def store_beside(
+        self,
+        connection: Connection,
+        passages: Sequence[StoredPassage],
+        names: Sequence[str],
+        vectors: NDArray[np.float32],
+        *,
+        profile: EmbedderProfile,
+        at: int,
+    ) -> None:
+        """Adds vectors of one collection's passages beside those in use, while it is on its way to that embedder."""
+        collection_key = passages[0].collection_key
+        collections.hold(connection, collection_key)
+        way = reembeddings.under(connection, [collection_key]).get(collection_key)
+        if way is None or way.fingerprint != profile.fingerprint:
+            return
+        wanted = [passage.key for passage in passages]
+        kept = set(
+            self._put_vectors(connection, passages, names, vectors, wanted=wanted, profile=profile, at=at)
+        )
+        reembeddings.arrived(connection, [passage for passage in passages if passage.key in kept])
+
+    def _put_vectors(
+        self,
+        connection: Connection,
+        passages: Sequence[StoredPassage],
+        names: Sequence[str],
+        vectors: NDArray[np.float32],
+        *,
+        wanted: Sequence[int],
+        profile: EmbedderProfile,
+        at: int,
+    ) -> list[int]:
+        """Puts vectors in the embedder's own space; gives the passages that still exist."""
+        alive = documents.existing(connection, wanted)
+        kept = [position for position, passage in enumerate(passages) if passage.key in alive]
+        if not kept:
+            return []
+        space = reembeddings.space_for(connection, profile, at=at)
+        self.index.prepare(connection, profile.dimensions, space)
+        entries = [entry_of(passages[position], names[position]) for position in kept]
+        self.index.add_vectors(connection, entries, vectors[kept], space)
+        return [passages[position].key for position in kept]
 
     def forget_vectors(self, connection: Connection, collection_key: int) -> None:
         """Forgets a collection's vectors; its words stay findable."""
         self.index.remove_vectors(connection, collection_key)
+        reembeddings.forget(connection, collection_key)
         collections.set_embedder(connection, collection_key, None)
         documents.forget_vectors(connection, collection_key)

@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.knowledge import jobs
-from dragoman.domain.knowledge.chunk import ChunkedDocument, chunk, embedding_text
+from dragoman.domain.knowledge.chunk import ChunkedDocument, chunk
+from dragoman.domain.knowledge.embedding import can_embed, embedded, embedder_of
 from dragoman.domain.knowledge.indexing import Indexing
-from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft, Stored, StoredPassage
+from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft, Stored
 from dragoman.domain.knowledge.ports import BlobStore, Block, Page, ParsedDocument, Parser
 from dragoman.domain.knowledge.repository import collections, documents
 from dragoman.kit.clock import now_ms
@@ -91,9 +92,8 @@ class Ingestion:
                 documents.put_text(connection, document.key, text=text, page_starts=(), warnings=())
                 jobs.enqueue_index(connection, [document])
             else:
-                self._indexing.replace(
-                    connection, document, chunked, embeds=self._embed.available, at=now_ms()
-                )
+                embeds = can_embed(connection, self._embed, collection.key)
+                self._indexing.replace(connection, document, chunked, embeds=embeds, at=now_ms())
                 jobs.enqueue_embed(connection, [document])
             return documents.by_keys(connection, [document.key])[document.key]
 
@@ -253,25 +253,26 @@ class Ingestion:
 
     async def embed(self, document_keys: Sequence[int]) -> None:
         """Makes the vectors that these documents' passages still lack."""
-        profile = self._embed.profile
-        if profile is None:
-            return
+        found = await self._database.read(documents.by_keys, document_keys)
+        for collection_key in sorted({document.collection_key for document in found.values()}):
+            await self._embed_in(
+                collection_key,
+                [key for key, document in found.items() if document.collection_key == collection_key],
+            )
+
+    async def _embed_in(self, collection_key: int, document_keys: Sequence[int]) -> None:
         while waiting := await self._database.read(
             documents.waiting_passages, document_keys, limit=_EMBED_BATCH
         ):
-            names = await self._names(waiting)
-            texts = [
-                embedding_text(passage.text, passage.heading_path, name)
-                for passage, name in zip(waiting, names, strict=True)
-            ]
-            vectors = await self._embed.passages(texts)
+            # Asked anew each time: another embedder may have taken over.
+            collection = await self._database.read(collections.by_key, collection_key)
+            embedder = None if collection is None else embedder_of(self._embed, collection)
+            if embedder is None:
+                await self._database.write(documents.settle_by_words, document_keys, at=now_ms())
+                return
+            names, vectors = await embedded(self._database, embedder, waiting)
             await self._database.write(
-                self._indexing.store_vectors,
-                waiting,
-                names,
-                vectors,
-                fingerprint=profile.fingerprint,
-                at=now_ms(),
+                self._indexing.store_vectors, waiting, names, vectors, profile=embedder.profile, at=now_ms()
             )
         await self._database.write(documents.settle, document_keys, at=now_ms())
 
@@ -310,13 +311,9 @@ class Ingestion:
         return queued
 
     async def catch_up(self) -> None:
-        """At start: queues what an earlier run could not do, for want of an embedder or because it has been exchanged."""
-        profile = self._embed.profile
-        if profile is None:
+        """At start: queues what an earlier run could not do for want of an embedder."""
+        if not self._embed.available:
             return
-        for collection in await self._database.read(collections.with_other_embedder, profile.fingerprint):
-            log.warning("knowledge.reembed", collection=collection.id, was=collection.embedder)
-            await self.reembed(collection.key)
 
         def requeue(connection: Connection) -> None:
             lacking = documents.without_vectors(connection, limit=10_000)
@@ -344,7 +341,8 @@ class Ingestion:
             current = documents.by_keys(connection, [document.key]).get(document.key)
             if current is None or current.version != document.version:
                 return
-            self._indexing.replace(connection, current, chunked, embeds=self._embed.available, at=now_ms())
+            embeds = can_embed(connection, self._embed, current.collection_key)
+            self._indexing.replace(connection, current, chunked, embeds=embeds, at=now_ms())
             jobs.enqueue_embed(connection, [current])
 
         await self._database.write(store)
@@ -364,12 +362,6 @@ class Ingestion:
     async def _current(self, document_key: int, version: int) -> Document | None:
         document = (await self._database.read(documents.by_keys, [document_key])).get(document_key)
         return document if document is not None and document.version == version else None
-
-    async def _names(self, passages: Sequence[StoredPassage]) -> list[str]:
-        found = await self._database.read(documents.by_keys, {passage.document_key for passage in passages})
-        return [
-            found[passage.document_key].name if passage.document_key in found else "" for passage in passages
-        ]
 
 
 def _require(connection: Connection, collection: Collection) -> None:

@@ -40,6 +40,7 @@ class Collection:
     embedder: str | None
     created_at: int
     updated_at: int
+    embedder_choice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class IndexQuery:
     """A search. Only passages of ``collection_keys`` are ever looked at.
 
     ``terms`` are the questions; ``vectors`` their unit vectors ``float32 [len(terms), d]``, or None for keywords only.
+    ``space``: which embedder's vectors are compared with; vectors of two embedders are never in one space.
     ``document_keys``, when given, narrows to those documents. A passage's similarity is the best over the terms;
     passages below ``minimum_similarity`` do not come back when vectors are given (a passage without a vector yet is judged by
     words alone). ``fuse``: ``hybrid`` = a weighted sum of both legs' scores, each scaled over the
@@ -74,6 +75,7 @@ class IndexQuery:
     minimum_similarity: float = 0.0
     fuse: Literal["hybrid", "vector", "keyword"] = "hybrid"
     document_keys: tuple[int, ...] | None = None
+    space: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ class IndexHit:
 class PassageIndex(Protocol):
     """Keyword and vector index that lives in the database, inside the caller's transaction."""
 
-    def prepare(self, connection: Connection, dimensions: int) -> None:
-        """Creates what is needed for vectors of that length; harmless when it is there."""
+    def prepare(self, connection: Connection, dimensions: int, space: int = 0) -> None:
+        """Creates what is needed for vectors of that length in that space; harmless when it is there."""
         ...
 
     def add_text(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
@@ -97,17 +99,21 @@ class PassageIndex(Protocol):
         ...
 
     def add_vectors(
-        self, connection: Connection, entries: Sequence[IndexEntry], vectors: NDArray[np.float32]
+        self,
+        connection: Connection,
+        entries: Sequence[IndexEntry],
+        vectors: NDArray[np.float32],
+        space: int = 0,
     ) -> None:
-        """Makes passages findable by meaning; replaces earlier vectors of the same passages."""
+        """Makes passages findable by meaning; replaces earlier vectors of the same passages in the space."""
         ...
 
     def remove(self, connection: Connection, entries: Sequence[IndexEntry]) -> None:
-        """Forgets passages, words and vectors."""
+        """Forgets passages, words and vectors in all spaces."""
         ...
 
-    def remove_vectors(self, connection: Connection, collection_key: int) -> None:
-        """Forgets all vectors of a collection; words stay findable."""
+    def remove_vectors(self, connection: Connection, collection_key: int, space: int | None = None) -> None:
+        """Forgets all vectors of a collection, or those in one space; words stay findable."""
         ...
 
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:

@@ -12,11 +12,11 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.embed import EmbedService
-from dragoman.domain.inference.ports import Reranker, Vectors
+from dragoman.domain.inference.ports import Embedder, Reranker, Vectors
 from dragoman.domain.inference.rerank import fused_order
 from dragoman.domain.knowledge.model import Collection, Document, StoredPassage
 from dragoman.domain.knowledge.ports import IndexHit, IndexQuery, PassageIndex
-from dragoman.domain.knowledge.repository import collections, documents
+from dragoman.domain.knowledge.repository import collections, documents, reembeddings
 from dragoman.domain.messages.citations import Citation
 from dragoman.kit.errors import DragomanError
 
@@ -126,15 +126,11 @@ class Retriever:
             found = await self._database.read(self._collections, caller, query)
         if not found or not any(term.strip() for term in query.terms):
             return Retrieval(())
-        profile = self._embed.profile
-        comparable = profile is not None and any(c.embedder == profile.fingerprint for c in found)
-        stale = profile is not None and any(c.embedder not in (None, profile.fingerprint) for c in found)
-        vectors, embedding_down = None, False
-        if comparable:
-            with self._timed("embed"):
-                vectors, embedding_down = await self._vectors(query.terms)
+        legs, embedding_down = await self._legs(found, query.terms)
+        made = {collection.embedder for collection in found if collection.embedder is not None}
+        stale = self._embed.available and any(self._embed.made_by(one) is None for one in made)
         with self._timed("search"):
-            hits = await self._search(found, query, vectors)
+            hits = await self._search(found, query, legs)
         if query.rerank == "smart":
             with self._timed("rerank"):
                 hits = await self._reranked(query, hits)
@@ -177,30 +173,39 @@ class Retriever:
             return found
         return [collections.get(connection, caller, collection_id) for collection_id in named]
 
-    async def _vectors(self, terms: Sequence[str]) -> tuple[Vectors | None, bool]:
-        try:
-            return await self._embed.queries(terms), False
-        except DragomanError as error:
-            # Words alone still answer most questions; the caller is told that meaning took no part.
-            log.warning("retrieve.embedding_down", reason=error.detail)
-            return None, True
+    async def _legs(self, found: Sequence[Collection], terms: Sequence[str]) -> tuple[list["_Leg"], bool]:
+        """The searches that the collections need, one for each embedder that has made their vectors.
+
+        Collections without such take part in the first, by their words: nobody's vectors of theirs are in its space.
+        """
+        legs: list[_Leg] = []
+        down, by_words = False, list[int]()
+        for fingerprint in dict.fromkeys(collection.embedder for collection in found):
+            keys = [collection.key for collection in found if collection.embedder == fingerprint]
+            embedder = None if fingerprint is None else self._embed.made_by(fingerprint)
+            vectors = None
+            if embedder is not None:
+                with self._timed("embed"):
+                    vectors = await _vectors(embedder, terms)
+                down = down or vectors is None
+            if vectors is None:
+                by_words += keys
+            else:
+                legs.append(_Leg(keys, fingerprint, vectors))
+        if by_words and not legs:
+            legs.append(_Leg([], None, None))
+        legs[0].keys.extend(by_words)
+        return legs, down
 
     async def _search(
-        self, found: Sequence[Collection], query: RetrievalQuery, vectors: Vectors | None
+        self, found: Sequence[Collection], query: RetrievalQuery, legs: Sequence["_Leg"]
     ) -> list[Hit]:
-        depth = max(query.limit * (4 if query.one_per_document else 1), _RERANK_DEPTH)
-        wanted = IndexQuery(
-            collection_keys=tuple(collection.key for collection in found),
-            terms=query.terms,
-            vectors=vectors,
-            limit=depth,
-            minimum_similarity=query.minimum_similarity,
-            fuse="keyword" if vectors is None else "vector" if query.rerank == "none" else "hybrid",
-        )
         by_key = {collection.key: collection for collection in found}
 
         def load(connection: Connection) -> list[Hit]:
-            ranked = self._index.search(connection, wanted)
+            ranked = _interleaved(
+                [self._index.search(connection, leg.query(connection, query)) for leg in legs]
+            )
             passages = documents.passages_by_keys(connection, [hit.passage_key for hit in ranked])
             owners = documents.by_keys(connection, {passage.document_key for passage in passages.values()})
             return _assemble(ranked, passages, owners, by_key, one_per_document=query.one_per_document)
@@ -214,6 +219,46 @@ class Retriever:
         scores = await self._reranker.score(" ".join(query.terms), [hit.passage.text for hit in head])
         fused = fused_order([hit.rank_score for hit in head], scores)
         return _falling([head[position] for position in fused]) + hits[_RERANK_DEPTH:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """One search: the collections, and the question by the embedder that made their vectors."""
+
+    keys: list[int]
+    fingerprint: str | None
+    vectors: Vectors | None
+
+    def query(self, connection: Connection, query: RetrievalQuery) -> IndexQuery:
+        space = None if self.fingerprint is None else reembeddings.space(connection, self.fingerprint)
+        vectors = None if space is None else self.vectors
+        return IndexQuery(
+            collection_keys=tuple(sorted(self.keys)),
+            terms=query.terms,
+            vectors=vectors,
+            limit=max(query.limit * (4 if query.one_per_document else 1), _RERANK_DEPTH),
+            minimum_similarity=query.minimum_similarity,
+            fuse="keyword" if vectors is None else "vector" if query.rerank == "none" else "hybrid",
+            space=space or 0,
+        )
+
+
+async def _vectors(embedder: Embedder, terms: Sequence[str]) -> Vectors | None:
+    try:
+        return await embedder.embed_queries(terms)
+    except DragomanError as error:
+        # Words alone still answer most questions; the caller is told that meaning took no part.
+        log.warning("retrieve.embedding_down", reason=error.detail)
+        return None
+
+
+def _interleaved(ranked: Sequence[Sequence[IndexHit]]) -> list[IndexHit]:
+    """One list out of several whose scores cannot be compared: the best of each, the second of each, and so on."""
+    if len(ranked) == 1:
+        return list(ranked[0])
+    placed = [(place, hit) for hits in ranked for place, hit in enumerate(hits)]
+    placed.sort(key=lambda pair: pair[0])
+    return [replace(hit, score=1 / (1 + place)) for place, hit in placed]
 
 
 def _assemble(

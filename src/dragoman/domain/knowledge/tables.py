@@ -4,7 +4,8 @@ import sqlalchemy as sa
 
 from dragoman.db.schema import EpochMs, Json, RowKey, metadata
 
-# ``embedder`` is the fingerprint of what made the vectors, null until the first are there.
+# ``embedder`` is the fingerprint of what made the vectors, null until the first are there; ``embedder_choice`` the name of the
+# embedder that the collection is to have, null for the server's own.
 # ``visibility`` is private, organisation or public; shares to single users are in collection_grants.
 collections = sa.Table(
     "collections",
@@ -19,6 +20,7 @@ collections = sa.Table(
     sa.Column("label", sa.String(64)),
     sa.Column("visibility", sa.String(16), nullable=False, default="private"),
     sa.Column("embedder", sa.String(128)),
+    sa.Column("embedder_choice", sa.String(64)),
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Column("updated_at", EpochMs, nullable=False),
     sa.Index("ix_collections_organisation_id_visibility", "organisation_id", "visibility"),
@@ -140,4 +142,45 @@ passages = sa.Table(
     sa.Column("embedded", sa.Boolean, nullable=False, default=False),
     sa.UniqueConstraint("document_key", "ordinal"),
     sqlite_autoincrement=True,
+)
+
+# Every embedder that has made vectors here, and the space of the index where they are: no other's are ever there.
+embedders = sa.Table(
+    "embedders",
+    metadata,
+    sa.Column("fingerprint", sa.String(128), primary_key=True),
+    sa.Column("space", sa.Integer, nullable=False),
+    sa.Column("name", sa.String(128), nullable=False),
+    sa.Column("created_at", EpochMs, nullable=False),
+)
+
+# Collections whose vectors are being made anew beside those in use. ``state`` is running or waiting; ``detail`` says for what.
+reembeddings = sa.Table(
+    "reembeddings",
+    metadata,
+    sa.Column(
+        "collection_key",
+        RowKey,
+        sa.ForeignKey("collections.key", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("fingerprint", sa.String(128), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.Column("started_at", EpochMs, nullable=False),
+)
+
+# The passages that have a vector of the new embedder already.
+reembedded_passages = sa.Table(
+    "reembedded_passages",
+    metadata,
+    sa.Column(
+        "passage_key",
+        RowKey,
+        sa.ForeignKey("passages.key", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("collection_key", RowKey, nullable=False, index=True),
 )

@@ -163,12 +163,6 @@ def stored_bytes(connection: Connection, caller: Caller) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def with_other_embedder(connection: Connection, fingerprint: str) -> list[Collection]:
-    """Collections whose vectors were made by something else than this embedder."""
-    statement = _SELECT.where(collections.c.embedder.is_not(None), collections.c.embedder != fingerprint)
-    return [_row(row) for row in connection.execute(statement).mappings()]
-
-
 def by_key(connection: Connection, key: int) -> Collection | None:
     """A collection by its internal key, for background work that has no caller."""
     row = connection.execute(_SELECT.where(collections.c.key == key)).mappings().one_or_none()

@@ -51,7 +51,8 @@ def _row(row: sa.RowMapping) -> Document:
     return Document(**values)
 
 
-def _passage(row: sa.RowMapping) -> StoredPassage:
+def passage_of(row: sa.RowMapping) -> StoredPassage:
+    """The passage of a row that has its columns."""
     values = dict(row)
     values["heading_path"] = tuple(values["heading_path"])
     return StoredPassage(**values)
@@ -303,7 +304,7 @@ def passages_of(connection: Connection, document_key: int) -> list[StoredPassage
         .where(passages.c.document_key == document_key)
         .order_by(passages.c.ordinal)
     )
-    return [_passage(row) for row in connection.execute(statement).mappings()]
+    return [passage_of(row) for row in connection.execute(statement).mappings()]
 
 
 def passages_by_keys(connection: Connection, keys: Sequence[int]) -> dict[int, StoredPassage]:
@@ -311,7 +312,7 @@ def passages_by_keys(connection: Connection, keys: Sequence[int]) -> dict[int, S
     statement = sa.select(*_PASSAGE_COLUMNS).where(passages.c.key.in_(keys))
     return {
         passage.key: passage
-        for passage in (_passage(row) for row in connection.execute(statement).mappings())
+        for passage in (passage_of(row) for row in connection.execute(statement).mappings())
     }
 
 
@@ -330,7 +331,7 @@ def waiting_passages(
         .order_by(passages.c.document_key, passages.c.ordinal)
         .limit(limit)
     )
-    return [_passage(row) for row in connection.execute(statement).mappings()]
+    return [passage_of(row) for row in connection.execute(statement).mappings()]
 
 
 def mark_embedded(connection: Connection, keys: Sequence[int]) -> None:
@@ -359,6 +360,12 @@ def settle(connection: Connection, document_keys: Sequence[int], *, at: int) -> 
         )
         .values(state="indexed", state_detail=None, indexed_at=at)
     )
+
+
+def settle_by_words(connection: Connection, document_keys: Sequence[int], *, at: int) -> None:
+    """Marks documents indexed that wait for vectors which nobody here can make; their words are findable."""
+    mine = sa.and_(documents.c.key.in_(document_keys), documents.c.state == "embedding")
+    connection.execute(sa.update(documents).where(mine).values(state="indexed", indexed_at=at))
 
 
 def delete(connection: Connection, document_key: int) -> None:

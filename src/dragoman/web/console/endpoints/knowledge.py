@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dragoman.domain.knowledge.model import Document, DocumentDraft, DocumentState, StoredPassage
+from dragoman.domain.knowledge.reembed import EmbedderState
 from dragoman.domain.knowledge.repository.documents import DocumentFilter
 from dragoman.domain.knowledge.retrieve import Hit, RetrievalQuery
 from dragoman.kit.clock import iso
@@ -185,11 +186,67 @@ def _hit(place: int, hit: Hit) -> dict[str, JsonValue]:
     }
 
 
+class EmbedderBody(Body):
+    """The embedder that a collection is to have."""
+
+    embedder: str = Field(default="default", min_length=1, max_length=64)
+
+
+def _embedder(state: EmbedderState) -> dict[str, JsonValue]:
+    return {
+        "collection": {"id": state.collection_id, "name": state.name},
+        "embedder": state.embedder,
+        "available": state.available,
+        "choice": state.choice,
+        "next": state.next,
+        "state": state.state,
+        "detail": state.detail,
+        "done": state.done,
+        "total": state.total,
+        "startedAt": None if state.started_at is None else iso(state.started_at),
+    }
+
+
+async def embedders(visit: Visit) -> Response:
+    """Whose vectors collections have, what is under way, and the embedders there are."""
+    states = await visit.services.reembedding.states(visit.caller)
+    return answer(
+        {
+            "embedders": {name: one.name for name, one in visit.services.embed.profiles().items()},
+            "collections": [_embedder(state) for state in states],
+        }
+    )
+
+
+async def embedder(visit: Visit) -> Response:
+    """Whose vectors a collection has."""
+    collection_id = visit.request.path_params["collection"]
+    return answer(_embedder(await visit.services.reembedding.state(visit.caller, collection_id)))
+
+
+async def reembed(visit: Visit) -> Response:
+    """Gives a collection another embedder while it goes on answering."""
+    given = await read(visit.request, EmbedderBody)
+    collection_id = visit.request.path_params["collection"]
+    state = await visit.services.reembedding.start(visit.caller, collection_id, given.embedder)
+    return answer(_embedder(state), 202)
+
+
+async def stop_reembedding(visit: Visit) -> Response:
+    """Stops such a change; the vectors in use stay."""
+    collection_id = visit.request.path_params["collection"]
+    return answer(_embedder(await visit.services.reembedding.cancel(visit.caller, collection_id)))
+
+
 ROUTES = [
     Route("/collections/{collection}/documents", signed_in(documents), methods=["GET"]),
     Route("/collections/{collection}/files", signed_in(upload), methods=["POST"]),
     Route("/collections/{collection}/query", signed_in(query), methods=["POST"]),
     Route("/collections/{collection}/documents/{document}", signed_in(document), methods=["GET"]),
     Route("/collections/{collection}/documents/{document}/retry", signed_in(retry), methods=["POST"]),
+    Route("/collections/{collection}/embedder", signed_in(embedder), methods=["GET"]),
+    Route("/collections/{collection}/embedder", signed_in(reembed), methods=["PUT"]),
+    Route("/collections/{collection}/embedder/change", signed_in(stop_reembedding), methods=["DELETE"]),
+    Route("/embedders", signed_in(embedders)),
     Route("/ingestion", signed_in(ingestion)),
 ]
