@@ -19,6 +19,7 @@ def sweeps_of(services: Services) -> Mapping[str, Sweep]:
     return {
         "conversations": services.conversations.forget_old,
         "chat_events": services.chat.forget_told,
+        "failed_sign_ins": services.accounts.signin.attempts.forget_old,
         "limits": services.budgets.forget_old,
         "chat_sessions": services.chat_sessions.forget_expired,
     }

@@ -15,6 +15,7 @@ from dragoman.bootstrap.knowing import Knowing, open_knowing
 from dragoman.bootstrap.metrics import Metrics
 from dragoman.bootstrap.models import Models
 from dragoman.bootstrap.offline import Denials
+from dragoman.bootstrap.oidc import open_oidc
 from dragoman.bootstrap.plugins import Beneath, open_plugins
 from dragoman.bootstrap.sandboxes import Sandboxed
 from dragoman.bootstrap.voice import open_voice, speech_endpoints
@@ -122,6 +123,7 @@ def _services(base: Foundation, knowing: Knowing, acting: Acting, conversing: _C
     return Services(
         settings=settings,
         accounts=base.accounts,
+        oidc=open_oidc(base),
         catalogue=knowing.catalogue,
         agents=acting.agents,
         runner=acting.runner,

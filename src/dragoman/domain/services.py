@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dragoman.domain.accounts.external.service import ExternalSignIn
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.agents.approvals.service import Approvals
 from dragoman.domain.agents.deep.service import DeepResearch
@@ -60,6 +61,7 @@ class Services:
 
     settings: Settings
     accounts: AccountsService
+    oidc: ExternalSignIn | None
     catalogue: Catalogue
     agents: AgentsService
     runner: AgentRunner

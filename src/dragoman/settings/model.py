@@ -33,6 +33,7 @@ from dragoman.settings.limits import LimitsSettings
 from dragoman.settings.machines import BlobsSettings, MachinesSettings
 from dragoman.settings.making import HostingSettings, ImagesSettings
 from dragoman.settings.mcp import McpSettings
+from dragoman.settings.oidc import OidcSettings
 from dragoman.settings.pages import PagesSettings
 from dragoman.settings.plugins import PluginsSettings
 from dragoman.settings.sandbox import SandboxSettings
@@ -75,6 +76,7 @@ class Settings(Group):
     conversations: ConversationsSettings = ConversationsSettings()
     pages: PagesSettings = PagesSettings()
     console: ConsoleSettings = ConsoleSettings()
+    oidc: OidcSettings = OidcSettings()
     media: MediaSettings = MediaSettings()
     speech: SpeechSettings = SpeechSettings()
     voice: VoiceSettings = VoiceSettings()

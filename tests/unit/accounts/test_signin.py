@@ -10,11 +10,11 @@ from dragoman.domain.accounts.admin import NewUser
 from dragoman.domain.accounts.audit.service import EventFilter
 from dragoman.domain.accounts.caller import Caller, Role
 from dragoman.domain.accounts.service import AccountsService
+from dragoman.domain.accounts.signin.attempts import Attempts, Pace, Paces
 from dragoman.domain.accounts.signin.model import SetupLink, Visitor
 from dragoman.domain.accounts.signin.service import SignIn
 from dragoman.domain.accounts.steward import Steward
 from dragoman.kit.errors import Conflict, Forbidden, InvalidInput, NotFound, QuotaExceeded, Unauthenticated
-from dragoman.kit.gcra import RateLimit
 
 ANA, PASSWORD = "ana@example.org", "correct horse battery"
 HERE = Visitor("192.0.2.1", "A browser")
@@ -132,8 +132,7 @@ async def test_failures_are_slowed_down_and_written_down_and_success_is_not_coun
     slow = SignIn(
         database,
         accounts.keys,
-        per_address=RateLimit(burst=100, period_seconds=60),
-        per_account=RateLimit(burst=2, period_seconds=3600),
+        attempts=Attempts(database, Paces(address=Pace(100, 60), password=Pace(2, 3600))),
     )
     for _ in range(3):
         await slow.by_password(ANA, PASSWORD, HERE)

@@ -17,6 +17,7 @@ from dragoman.domain.accounts.members import MembersService
 from dragoman.domain.accounts.model import ApiKey, KeyKind, Login, User
 from dragoman.domain.accounts.nonce import Nonces
 from dragoman.domain.accounts.operators import Operators
+from dragoman.domain.accounts.signin.attempts import Attempts, Paces, too_many
 from dragoman.domain.accounts.signin.model import SignInBounds
 from dragoman.domain.accounts.signin.service import SignIn
 from dragoman.domain.accounts.switches import TOPIC as SWITCHES_TOPIC
@@ -26,7 +27,7 @@ from dragoman.domain.accounts.tokens import TokenSigner
 from dragoman.domain.accounts.versions import Versions
 from dragoman.kit.clock import now_ms
 from dragoman.kit.crypto import RootKey, Sealer
-from dragoman.kit.errors import Forbidden, InvalidInput, NotFound, QuotaExceeded, Unauthenticated
+from dragoman.kit.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from dragoman.kit.gcra import RateLimit
 from dragoman.kit.jsontypes import JsonValue
 
@@ -55,6 +56,7 @@ class AccountsService:
         operators: str | None = None,
         per_address: RateLimit | None = None,
         per_account: RateLimit | None = None,
+        paces: Paces | None = None,
     ) -> None:
         self._database = database
         self._clock_ms = clock_ms
@@ -62,6 +64,7 @@ class AccountsService:
         self._sealer: Sealer = root_key.sealer("accounts/secrets")
         self._per_address = per_address or RateLimit(burst=200, period_seconds=0.25)
         self._per_account = per_account or RateLimit(burst=100, period_seconds=0.5)
+        self._attempts = Attempts(database, paces, clock_ms=clock_ms)
         self._nonces = Nonces()
         self.versions = Versions(database)
         self.switches = Switches(database, self.versions)
@@ -71,7 +74,7 @@ class AccountsService:
         self.tenants = TenantsService(database, clock_ms=clock_ms)
         self.operators = Operators(database, operators)
         self.groups = GroupsService(database, clock_ms=clock_ms)
-        self.signin = SignIn(database, self.keys, bounds=signin, clock_ms=clock_ms)
+        self.signin = SignIn(database, self.keys, bounds=signin, clock_ms=clock_ms, attempts=self._attempts)
         self.members = MembersService(database, self.versions, self.signin, clock_ms=clock_ms)
 
     async def user(self, caller: Caller) -> User:
@@ -145,9 +148,8 @@ class AccountsService:
         email = email.strip().lower()
         wait = self._per_address.wait_seconds(address) or self._per_account.wait_seconds(email)
         if wait > 0:
-            raise QuotaExceeded(
-                "Too many attempts to sign in.", code="too_many_logins", retry_after_seconds=wait
-            )
+            raise too_many(wait)
+        await self._attempts.begin(address)
         try:
             caller = await self.keys.authenticate_slow(api_key)
         except Unauthenticated:
@@ -158,9 +160,19 @@ class AccountsService:
             and caller.key_kind == "private"
             and caller.email == email
         )
-        await self._database.write(_note_login, email, address, succeeded=succeeded, at=self._clock_ms())
+        at = self._clock_ms()
+
+        def note(connection: Connection) -> float:
+            _note_login(connection, email, address, succeeded=succeeded, at=at)
+            return 0.0 if succeeded else self._attempts.failed(connection, address, key=email)
+
+        wait = await self._database.write(note)
         if caller is None or not succeeded:
+            # Who has the right key is never kept out by somebody else's guesses.
+            if wait:
+                raise too_many(wait)
             raise Unauthenticated("The e-mail and the API key do not belong together.", code="login_failed")
+        self._attempts.made_it(address)
         return self.mint_token(caller)
 
     async def logins(self, caller: Caller, limit: int) -> list[Login]:

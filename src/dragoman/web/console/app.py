@@ -16,6 +16,7 @@ from dragoman.web.console.endpoints import (
     gateways,
     home,
     knowledge,
+    oidc,
     organisations,
     people,
     session,
@@ -50,6 +51,7 @@ def create_app(services: Services, dialects: Application, *, system: SystemRepor
     app = Starlette(
         routes=[
             Mount("/console/api", routes=[route for module in ENDPOINTS for route in module.ROUTES]),
+            Mount("/console/oidc", routes=oidc.ROUTES),
             Mount(PREFIX, app=Forward(services, dialects)),
             Route("/console", shown),
             Route("/console/{rest:path}", shown),

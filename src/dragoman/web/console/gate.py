@@ -96,6 +96,12 @@ def signed_in(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     return endpoint
 
 
+def base_of(request: Request) -> str:
+    """The server's address as people use it."""
+    url = request.url
+    return services_of(request).settings.server.public_url or f"{url.scheme}://{url.netloc}"
+
+
 def let_in(response: Response, request: Request, signed: SignedIn, services: Services) -> Response:
     """The answer, with the new session's cookie."""
     public = services.settings.server.public_url or ""

@@ -24,7 +24,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session that holds. Times are in milliseconds."""
+    """A session that holds. Times are in milliseconds; ``way`` is how it was opened, None for one of before that was kept."""
 
     id: str
     user_id: str
@@ -34,6 +34,7 @@ class Session:
     created_at: int
     seen_at: int
     expires_at: int
+    way: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.signin.model import Session
-from dragoman.domain.accounts.signin.tables import passwords, setup_links, sign_ins
+from dragoman.domain.accounts.signin.tables import failed_sign_ins, passwords, setup_links, sign_ins
 from dragoman.domain.accounts.tables import users
 
 
@@ -102,6 +102,30 @@ def delete_session(connection: Connection, caller: Caller, session_id: str) -> b
 def delete_sessions(connection: Connection, user_id: str, *, but: str | None = None) -> None:
     """Ends a user's sessions, or all but one."""
     connection.execute(sa.delete(sign_ins).where(sign_ins.c.user_id == user_id, sign_ins.c.id != (but or "")))
+
+
+def failures_due(connection: Connection, subjects: Sequence[str]) -> dict[str, int]:
+    """When the failures of each are forgotten, where there are any."""
+    statement = sa.select(failed_sign_ins.c.subject, failed_sign_ins.c.due).where(
+        failed_sign_ins.c.subject.in_(subjects)
+    )
+    return {row.subject: row.due for row in connection.execute(statement)}
+
+
+def add_failure(connection: Connection, subject: str, *, now: int, period: int) -> int:
+    """Counts a failure; when all failures of this subject are forgotten."""
+    due = failed_sign_ins.c.due
+    statement = upsert(connection.dialect.name, failed_sign_ins).values(subject=subject, due=now + period)
+    longer = {"due": sa.case((due > now, due), else_=now) + period}
+    connection.execute(statement.on_conflict_do_update(index_elements=["subject"], set_=longer))
+    found = sa.select(failed_sign_ins.c.due).where(failed_sign_ins.c.subject == subject)
+    return int(connection.execute(found).scalar_one())
+
+
+def forget_failures(connection: Connection, now: int, *, limit: int) -> int:
+    """Drops what is forgotten by now; gives how many rows that were."""
+    old = sa.select(failed_sign_ins.c.subject).where(failed_sign_ins.c.due <= now).limit(limit)
+    return connection.execute(sa.delete(failed_sign_ins).where(failed_sign_ins.c.subject.in_(old))).rowcount
 
 
 def _columns() -> Sequence[sa.ColumnElement[object]]:

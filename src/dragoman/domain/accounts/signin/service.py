@@ -13,11 +13,11 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.keytable import KeyTable, caller_of
 from dragoman.domain.accounts.model import User
 from dragoman.domain.accounts.signin import repository
+from dragoman.domain.accounts.signin.attempts import Attempts
 from dragoman.domain.accounts.signin.model import Session, SetupLink, SignedIn, SignInBounds, Visitor
 from dragoman.domain.accounts.signin.passwords import PasswordHasher, checked
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import Forbidden, InvalidInput, NotFound, QuotaExceeded, Unauthenticated
-from dragoman.kit.gcra import RateLimit
+from dragoman.kit.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from dragoman.kit.ids import uuid7
 
 _SECRET_BYTES = 32
@@ -35,16 +35,14 @@ class SignIn:
         *,
         bounds: SignInBounds | None = None,
         clock_ms: Callable[[], int] = now_ms,
-        per_address: RateLimit | None = None,
-        per_account: RateLimit | None = None,
+        attempts: Attempts | None = None,
     ) -> None:
         self._database = database
         self._keys = keys
         self._bounds = bounds or SignInBounds()
         self._clock_ms = clock_ms
         self._hasher = PasswordHasher()
-        self._per_address = per_address or RateLimit(burst=30, period_seconds=10)
-        self._per_account = per_account or RateLimit(burst=8, period_seconds=30)
+        self.attempts = attempts or Attempts(database, clock_ms=clock_ms)
 
     async def nobody_can(self) -> bool:
         """Whether no user of the server has a password yet."""
@@ -87,14 +85,18 @@ class SignIn:
             NotFound: the link does not hold, or no longer.
             QuotaExceeded: too many attempts from the address.
         """
-        self._attempt(visitor, None)
+        await self.attempted(visitor)
 
         def look(connection: Connection) -> str:
             user_id = repository.link_user(connection, _digest(token), self._clock_ms())
             return self._enabled(connection, user_id).email
 
-        email = await self._database.read(look)
-        self._made_it(visitor, None)
+        try:
+            email = await self._database.read(look)
+        except NotFound:
+            await self.failed(visitor)
+            raise
+        self.made_it(visitor)
         return email
 
     async def set_up(self, token: str, password: str, visitor: Visitor) -> SignedIn:
@@ -114,10 +116,8 @@ class SignIn:
             caller = caller_of(user)
             repository.put_password(connection, user.id, digest, self._clock_ms())
             repository.delete_sessions(connection, user.id)
-            signed = self._open(connection, caller, visitor)
             audit.record(connection, caller, "password.set", user.id, by="setup link")
-            audit.record(connection, caller, "session.opened", user.id, by="setup link")
-            return signed
+            return self.open(connection, caller, visitor, way="setup link")
 
         return await self._database.write(use)
 
@@ -137,7 +137,7 @@ class SignIn:
             QuotaExceeded: too many attempts from the address or for the account.
         """
         email = email.strip().lower()
-        self._attempt(visitor, email)
+        await self.attempted(visitor, email)
 
         def look(connection: Connection) -> tuple[User | None, str | None]:
             user = accounts.user_by_email(connection, email)
@@ -146,11 +146,12 @@ class SignIn:
         user, digest = await self._database.read(look)
         fits = await self._hasher.matches(password, digest)
         if user is None or user.disabled or not fits:
+            await self.failed(visitor, email)
             if user is not None:
                 await self._refused(caller_of(user), by="password")
             raise Unauthenticated("E-mail and password do not belong together.", code="login_failed")
-        self._made_it(visitor, email)
-        return await self._opened(caller_of(user), visitor, by="password")
+        self.made_it(visitor, email)
+        return await self._opened(caller_of(user), visitor, way="password")
 
     async def by_key(self, api_key: str, visitor: Visitor) -> SignedIn:
         """A session for an API key; it ends with the key.
@@ -160,30 +161,38 @@ class SignIn:
             Forbidden: it is a public key.
             QuotaExceeded: too many attempts from the address.
         """
-        self._attempt(visitor, None)
-        caller = await self._keys.authenticate_slow(api_key.strip())
+        await self.attempted(visitor)
+        try:
+            caller = await self._keys.authenticate_slow(api_key.strip())
+        except Unauthenticated:
+            await self.failed(visitor)
+            raise
         if caller.key_kind != "private" or caller.key_id is None:
+            await self.failed(visitor)
             await self._refused(caller, by="public key")
             raise Forbidden("Only a private API key signs in here.", code="private_key_needed")
-        self._made_it(visitor, None)
-        return await self._opened(caller, visitor, by="key")
+        self.made_it(visitor)
+        return await self._opened(caller, visitor, way="key")
 
-    def _attempt(self, visitor: Visitor, email: str | None) -> None:
-        wait = self._per_address.wait_seconds(visitor.address)
-        if not wait and email is not None:
-            wait = self._per_account.wait_seconds(email)
-        if wait:
-            raise QuotaExceeded(
-                "Too many attempts to sign in; try again later.",
-                code="too_many_logins",
-                retry_after_seconds=wait,
-            )
+    async def attempted(self, visitor: Visitor, email: str | None = None) -> None:
+        """Counts an attempt that may fail; ``failed`` or ``made_it`` comes after it.
 
-    def _made_it(self, visitor: Visitor, email: str | None) -> None:
+        Raises:
+            QuotaExceeded: too many failed from the address or for the account.
+        """
+        await self.attempts.begin(visitor.address, password=email)
+
+    async def failed(self, visitor: Visitor, email: str | None = None) -> None:
+        """Writes down that an attempt failed."""
+
+        def note(connection: Connection) -> None:
+            self.attempts.failed(connection, visitor.address, password=email)
+
+        await self._database.write(note)
+
+    def made_it(self, visitor: Visitor, email: str | None = None) -> None:
         """Only failures count."""
-        self._per_address.give_back(visitor.address)
-        if email is not None:
-            self._per_account.give_back(email)
+        self.attempts.made_it(visitor.address, password=email)
 
     async def _refused(self, caller: Caller, *, by: str) -> None:
         def note(connection: Connection) -> None:
@@ -191,15 +200,11 @@ class SignIn:
 
         await self._database.write(note)
 
-    async def _opened(self, caller: Caller, visitor: Visitor, *, by: str) -> SignedIn:
-        def store(connection: Connection) -> SignedIn:
-            signed = self._open(connection, caller, visitor)
-            audit.record(connection, caller, "session.opened", caller.user_id, by=by)
-            return signed
+    async def _opened(self, caller: Caller, visitor: Visitor, *, way: str) -> SignedIn:
+        return await self._database.write(lambda connection: self.open(connection, caller, visitor, way=way))
 
-        return await self._database.write(store)
-
-    def _open(self, connection: Connection, caller: Caller, visitor: Visitor) -> SignedIn:
+    def open(self, connection: Connection, caller: Caller, visitor: Visitor, *, way: str) -> SignedIn:
+        """A session, inside a transaction of who made sure of the caller; ``way`` says how, for the audit trail."""
         secret, now = secrets.token_urlsafe(_SECRET_BYTES), self._clock_ms()
         values = {
             "id": uuid7(),
@@ -211,8 +216,10 @@ class SignIn:
             "created_at": now,
             "seen_at": now,
             "expires_at": now + self._bounds.session_ms,
+            "way": way,
         }
         repository.insert_session(connection, values, now)
+        audit.record(connection, caller, "session.opened", caller.user_id, by=way)
         return SignedIn(secret, caller, now + self._bounds.session_ms)
 
     async def find(self, secret: str) -> tuple[Session, Caller]:
@@ -272,11 +279,12 @@ class SignIn:
             InvalidInput: the old one is not it, or the new one is none to be used.
             QuotaExceeded: too many attempts for the account.
         """
-        self._attempt(Visitor(session.address), caller.email)
+        await self.attempted(Visitor(session.address), caller.email)
         stored = await self._database.read(repository.password_of, caller.user_id)
         if not await self._hasher.matches(old, stored):
+            await self.failed(Visitor(session.address), caller.email)
             raise InvalidInput("This is not the password there is.", param="old")
-        self._made_it(Visitor(session.address), caller.email)
+        self.made_it(Visitor(session.address), caller.email)
         digest = await self._hasher.digest(checked(new, caller.email))
 
         def change(connection: Connection) -> None:

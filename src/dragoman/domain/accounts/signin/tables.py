@@ -37,4 +37,13 @@ sign_ins = sa.Table(
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Column("seen_at", EpochMs, nullable=False),
     sa.Column("expires_at", EpochMs, nullable=False, index=True),
+    sa.Column("way", sa.String(16)),
+)
+
+# Failed attempts to sign in: of whom as a digest, and when the last of them is forgotten.
+failed_sign_ins = sa.Table(
+    "failed_sign_ins",
+    metadata,
+    sa.Column("subject", sa.String(64), primary_key=True),
+    sa.Column("due", EpochMs, nullable=False, index=True),
 )

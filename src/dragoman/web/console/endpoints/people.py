@@ -14,7 +14,7 @@ from dragoman.domain.accounts.steward import Steward
 from dragoman.kit.clock import iso
 from dragoman.kit.jsontypes import JsonValue
 from dragoman.web.console.answers import Body, answer, done, read
-from dragoman.web.console.gate import Visit, signed_in
+from dragoman.web.console.gate import Visit, base_of, signed_in
 from dragoman.web.console.stewards import steward_of
 
 
@@ -57,14 +57,9 @@ def member_shown(member: Member) -> dict[str, JsonValue]:
 def link_shown(visit: Visit, link: SetupLink) -> dict[str, JsonValue]:
     return {
         "email": link.email,
-        "url": f"{_base(visit)}/console/setup#{link.token}",
+        "url": f"{base_of(visit.request)}/console/setup#{link.token}",
         "expiresAt": iso(link.expires_at),
     }
-
-
-def _base(visit: Visit) -> str:
-    url = visit.request.url
-    return visit.services.settings.server.public_url or f"{url.scheme}://{url.netloc}"
 
 
 def _key(key: ApiKey, own: str) -> dict[str, JsonValue]:

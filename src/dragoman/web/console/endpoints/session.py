@@ -1,5 +1,6 @@
 """Signing in and out, setup links, one's own password and sessions."""
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -8,12 +9,13 @@ from dragoman import __version__
 from dragoman.domain.accounts.roles import Right, may
 from dragoman.domain.accounts.signin.model import Session, SignedIn
 from dragoman.kit.clock import iso
-from dragoman.kit.errors import InvalidInput
+from dragoman.kit.errors import DragomanError, InvalidInput
 from dragoman.kit.jsontypes import JsonValue
 from dragoman.web.console.answers import Body, answer, done, read, services_of
 from dragoman.web.console.gate import (
     COOKIE,
     Visit,
+    base_of,
     check_own_page,
     let_in,
     let_out,
@@ -21,6 +23,8 @@ from dragoman.web.console.gate import (
     token_of,
     visitor,
 )
+
+log = structlog.get_logger(__name__)
 
 _RIGHTS: tuple[Right, ...] = ("use", "create", "manage", "own")
 
@@ -119,9 +123,24 @@ async def _rights(visit: Visit) -> list[JsonValue]:
 
 
 async def log_out(visit: Visit) -> Response:
-    """Ends this session."""
+    """Ends this session; ``next`` is where the browser signs out at who vouched for the user."""
     await visit.services.accounts.signin.end(visit.caller, visit.session.id)
-    return let_out(done())
+    external = visit.services.oidc
+    if external is None or visit.session.way != "oidc":
+        return let_out(done())
+    try:
+        leaving: JsonValue = await external.leave(f"{base_of(visit.request)}/console")
+    except DragomanError as error:
+        # The session here is over whether or not the issuer can be reached.
+        log.warning("oidc.leave_failed", reason=error.detail)
+        leaving = None
+    return let_out(answer({"next": leaving}))
+
+
+async def ways(request: Request) -> Response:
+    """The ways to sign in beside a password and a key."""
+    external = services_of(request).oidc
+    return answer({"oidc": None if external is None else external.label})
 
 
 async def change_password(visit: Visit) -> Response:
@@ -160,11 +179,13 @@ def _session(session: Session, own: str) -> dict[str, JsonValue]:
         "seenAt": iso(session.seen_at),
         "expiresAt": iso(session.expires_at),
         "byKey": session.key_id is not None,
+        "way": session.way,
         "own": session.id == own,
     }
 
 
 ROUTES = [
+    Route("/ways", ways),
     Route("/session", log_in, methods=["POST"]),
     Route("/session", signed_in(show), methods=["GET"]),
     Route("/session", signed_in(log_out), methods=["DELETE"]),

@@ -87,8 +87,9 @@ function Theme() {
 }
 
 async function leave() {
-  await own("DELETE", "/session");
+  const told = await own("DELETE", "/session");
   me.value = null;
+  if (told && told.next) location.assign(told.next);
 }
 
 function Console() {

@@ -28,7 +28,7 @@ document.addEventListener("click", (event) => {
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   if (link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
   if (link.pathname !== BASE && !link.pathname.startsWith(BASE + "/")) return;
-  if (link.pathname.startsWith(`${BASE}/api/`) || link.pathname.startsWith(`${BASE}/via/`) || link.hash) return;
+  if (link.pathname.startsWith(`${BASE}/api/`) || link.pathname.startsWith(`${BASE}/via/`) || link.pathname.startsWith(`${BASE}/oidc/`) || link.hash) return;
   event.preventDefault();
   go((link.pathname.slice(BASE.length) || "/") + link.search);
 });

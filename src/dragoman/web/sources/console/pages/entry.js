@@ -8,8 +8,30 @@ import { t } from "../texts.js";
 
 const Entry = ({ title, children }) => html`<main class="entry" id="main"><p class="brand">Dragoman</p><h1>${title}</h1>${children}</main>`;
 
+// Why somebody was sent back from where they wanted to sign in.
+const REFUSED = () => ({
+  oidc_off: t("Signing in that way is not set up."),
+  oidc_issuer: t("The server that keeps your account cannot be reached, or is not set up rightly. An administrator finds more in the log."),
+  oidc_busy: t("Too many sign-ins are under way; try again in a few minutes."),
+  oidc_state: t("That sign-in was not begun here, or is over. Begin anew."),
+  oidc_declined: t("The server that keeps your account did not sign you in."),
+  oidc_code: t("The server that keeps your account did not confirm the sign-in. Begin anew."),
+  oidc_token: t("The proof of who you are does not hold."),
+  oidc_no_email: t("The server that keeps your account names no verified e-mail of yours."),
+  oidc_domain: t("People with an e-mail of your domain are not let in here."),
+  oidc_group: t("Your groups do not let you in here."),
+  oidc_no_role: t("Your groups give you no role here."),
+  oidc_unknown_user: t("You have no account here: ask an administrator for an invitation."),
+  oidc_other_account: t("Your e-mail belongs to another account here: ask an administrator."),
+  oidc_locked_out: t("You are locked out here: ask an administrator."),
+  oidc_no_organisation: t("The organisation of new users is not there: an administrator has to look at the settings."),
+  too_many_logins: t("Too many attempts to sign in; try again later."),
+});
+
 export function Login() {
   const [by, setBy] = useState("password");
+  const [refused] = useState(() => new URLSearchParams(location.search).get("refused"));
+  const ways = useLoad(() => own("GET", "/ways"), []);
   const save = async (values) => {
     await own("POST", "/session", by === "key" ? { key: values.key.trim() } : { email: values.email, password: values.password });
     await enter();
@@ -22,6 +44,8 @@ export function Login() {
     ];
   document.title = `${t("Sign in")} – Dragoman`;
   return html`<${Entry} title=${t("Sign in")}>
+    ${refused && html`<${Notice} kind="bad">${REFUSED()[refused] || t("You could not be signed in.")}<//>`}
+    ${ways.data && ways.data.oidc && html`<p><a class="button main" href="/console/oidc/start">${t("Sign in with {name}", { name: ways.data.oidc })}</a></p>`}
     <${Form} key=${by} fields=${fields} values=${{}} save=${save} label=${t("Sign in")} />
     <p><button type="button" class="link" onClick=${() => setBy(by === "key" ? "password" : "key")}>
       ${by === "key" ? t("Sign in with e-mail and password") : t("Sign in with an API key")}</button></p>

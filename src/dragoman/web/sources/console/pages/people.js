@@ -92,6 +92,8 @@ export function Keys() {
       does=${async () => { await own("DELETE", `/keys/${row.id}`); await keys.reload(); }}>${t("Revoke")}<//>`} />`}<//><//>`;
 }
 
+const WAYS = () => ({ password: t("password"), key: t("API key"), "setup link": t("setup link"), oidc: t("single sign-on"), certificate: t("client certificate") });
+
 export function Account() {
   const sessions = useLoad(() => own("GET", "/sessions"), []);
   const { user, hasPassword } = me.value;
@@ -113,6 +115,7 @@ export function Account() {
     <${Loaded} of=${sessions}>${(rows) => html`<${List} label=${t("Sessions")} rows=${rows} filterable=${false} columns=${[
       { name: t("Browser"), show: (row) => html`${row.program || "–"}${row.own && html` <${Badge} kind="good">${t("this one")}<//>`}` },
       { name: t("Address"), show: (row) => row.address },
+      { name: t("By"), show: (row) => (row.way ? WAYS()[row.way] || row.way : "–") },
       { name: t("Signed in"), show: (row) => html`<${Time} at=${row.createdAt} />` },
       { name: t("Used last"), show: (row) => html`<${Time} at=${row.seenAt} />` },
     ]} actions=${(row) => !row.own && html`<${Sure} label=${t("End the session of {program}", { program: row.program })} ask=${t("It has to sign in again.")}
