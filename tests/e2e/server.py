@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -48,11 +49,13 @@ class Server:
         settings: Mapping[str, str] | None = None,
         config: str = "",
         words: Sequence[str] = ("serve",),
+        trusted: ssl.SSLContext | None = None,
     ) -> None:
         self.data = data
         self._words = words
         self.port = free_port()
-        self.base = f"http://127.0.0.1:{self.port}"
+        self._trusted = trusted
+        self.base = f"{'http' if trusted is None else 'https'}://127.0.0.1:{self.port}"
         port = "DRAGOMAN_MACHINES__WORK_PORT" if words[0] == "work" else "DRAGOMAN_SERVER__PORT"
         self._settings = {port: str(self.port), **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -85,7 +88,8 @@ class Server:
                     f"the server ended with {self._process.returncode}: {self.log.read_text()}"
                 )
             try:
-                if httpx.get(f"{self.base}/health/ready", trust_env=False).status_code == 200:
+                ready = httpx.get(f"{self.base}/health/ready", trust_env=False, verify=self._trusted or True)
+                if ready.status_code == 200:
                     return time.monotonic() - began
             except httpx.TransportError:
                 pass

@@ -100,10 +100,13 @@ async def test_somebody_known_comes_in_and_leaves_at_the_issuer_too(
 
 
 async def test_the_page_is_told_of_the_way_in(house: InProcess, tmp_path: Path) -> None:
-    assert (await Visitor(house.application).ask("GET", "/api/ways")).json() == {"oidc": "Acme"}
+    assert (await Visitor(house.application).ask("GET", "/api/ways")).json() == {
+        "oidc": "Acme",
+        "certificate": None,
+    }
     async with in_process(settings_in(tmp_path / "other")) as without:
         stranger = Visitor(without.application)
-        assert (await stranger.ask("GET", "/api/ways")).json() == {"oidc": None}
+        assert (await stranger.ask("GET", "/api/ways")).json()["oidc"] is None
         answer = await stranger.ask("GET", "/oidc/start")
         assert answer.headers["location"] == "/console?refused=oidc_off"
 

@@ -14,6 +14,7 @@ from dragoman.bootstrap.relaying import RelayPlan
 from dragoman.bootstrap.services import Running
 from dragoman.bootstrap.surfaces import add_compatible, compatible, readable
 from dragoman.bootstrap.system import System
+from dragoman.bootstrap.tls import certificate_header
 from dragoman.dialects.aivax.app import create_app as create_aivax
 from dragoman.dialects.asksage.app import create_app as create_asksage
 from dragoman.dialects.mcp.app import create_app as create_mcp
@@ -109,6 +110,7 @@ def build_application(
         fallback=_operations(running, leaving, registry),
         metrics=HttpMetrics(registry),
         proxies=TrustedProxies.parse(services.settings.server.trusted_proxies),
+        certificates=certificate_header(services.settings),
     )
 
     if services.settings.console.enabled:

@@ -8,6 +8,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from dragoman.bootstrap.metrics import ANSWER_SECONDS, HTTP_REQUESTS, HTTP_SECONDS, counter, histogram
+from dragoman.kit.certificates import CertificateHeader
 from dragoman.kit.ids import uuid7
 from dragoman.kit.origin import asked_from
 from dragoman.kit.peers import TrustedProxies
@@ -46,12 +47,14 @@ class Front:
         fallback: Application,
         metrics: HttpMetrics,
         proxies: TrustedProxies | None = None,
+        certificates: CertificateHeader | None = None,
     ) -> None:
         self._exact: dict[tuple[str, str], Application] = {}
         self._mounts = sorted(mounts.items(), key=lambda item: -len(item[0]))
         self._fallback = fallback
         self._metrics = metrics
         self._proxies = proxies or TrustedProxies(())
+        self._certificates = certificates
 
     def mount(self, prefix: str, name: str, application: Application) -> None:
         """Gives a prefix to an application that calls on the others, and so is made after them."""
@@ -63,6 +66,9 @@ class Front:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
+            # Before it is asked for whom a proxy calls: a certificate is taken from the proxy itself only.
+            if self._certificates is not None and self._proxies.include(scope):
+                self._certificates.take(scope)
             self._proxies.resolve(scope)
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)

@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 import uvicorn
@@ -94,15 +95,20 @@ class DrainingServer(uvicorn.Server):
 
 
 def make_server(
-    application: Application, settings: Settings, drain: Drain, *, port: int, drain_seconds: float
+    application: Application,
+    settings: Settings,
+    drain: Drain,
+    *,
+    port: int,
+    drain_seconds: float,
+    connection: Mapping[str, Any] | None = None,
 ) -> DrainingServer:
-    """The server of an application at the settings' host."""
+    """The server of an application at the settings' host; ``connection`` is what it is told of encryption."""
     config = uvicorn.Config(
         DrainedApplication(application, drain),
         interface="asgi3",
         host=settings.server.host,
         port=port,
-        http="httptools",
         ws="websockets-sansio",
         ws_max_size=_SOCKET_BYTES,
         lifespan="off",
@@ -112,5 +118,6 @@ def make_server(
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.machines.grace_seconds,
+        **{"http": "httptools", **(connection or {})},
     )
     return DrainingServer(config, drain, drain_seconds=drain_seconds)

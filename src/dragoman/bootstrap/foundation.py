@@ -95,5 +95,10 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         meter=meter,
         desk=desk,
         metrics=metrics,
-        address=PublicAddress(settings.server.public_url, settings.server.host, settings.server.port),
+        address=PublicAddress(
+            settings.server.public_url,
+            settings.server.host,
+            settings.server.port,
+            secure=settings.tls.certificate is not None,
+        ),
     )

@@ -16,6 +16,7 @@ from dragoman.bootstrap.machines import drain_seconds
 from dragoman.bootstrap.offline import keep_offline, loop_factory
 from dragoman.bootstrap.services import Running, open_running
 from dragoman.bootstrap.system import System
+from dragoman.bootstrap.tls import connection_options
 from dragoman.bootstrap.work import start_upkeep
 from dragoman.domain.accounts.admin import NewUser
 from dragoman.kit.errors import Conflict, Unavailable
@@ -120,6 +121,7 @@ async def _serve(loaded: LoadedSettings) -> int:
             drain,
             port=settings.server.port,
             drain_seconds=drain_seconds(settings),
+            connection=connection_options(settings),
         )
 
         async def announce() -> None:

@@ -18,6 +18,7 @@ from dragoman.bootstrap.offline import Denials
 from dragoman.bootstrap.oidc import open_oidc
 from dragoman.bootstrap.plugins import Beneath, open_plugins
 from dragoman.bootstrap.sandboxes import Sandboxed
+from dragoman.bootstrap.tls import open_certificates
 from dragoman.bootstrap.voice import open_voice, speech_endpoints
 from dragoman.bootstrap.working import Wakes, Workers, make_workers
 from dragoman.db.database import Database
@@ -124,6 +125,7 @@ def _services(base: Foundation, knowing: Knowing, acting: Acting, conversing: _C
         settings=settings,
         accounts=base.accounts,
         oidc=open_oidc(base),
+        certificates=open_certificates(base),
         catalogue=knowing.catalogue,
         agents=acting.agents,
         runner=acting.runner,

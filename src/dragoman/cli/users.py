@@ -107,8 +107,8 @@ async def _changed_role(settings: Settings, email: str, role: Role) -> User:
 def _setup_link(arguments: argparse.Namespace) -> int:
     settings = read_settings(arguments).settings
     link = asyncio.run(_make_link(settings, arguments.email))
-    server = settings.server
-    base = PublicAddress(server.public_url, server.host, server.port).own
+    server, secure = settings.server, settings.tls.certificate is not None
+    base = PublicAddress(server.public_url, server.host, server.port, secure=secure).own
     url = f"{base}/console/setup#{link.token}"
     if arguments.json:
         print_json({"email": link.email, "url": url, "expires_at": iso(link.expires_at)})

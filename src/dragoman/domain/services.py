@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dragoman.domain.accounts.certificates.service import ClientCertificates
 from dragoman.domain.accounts.external.service import ExternalSignIn
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.agents.approvals.service import Approvals
@@ -62,6 +63,7 @@ class Services:
     settings: Settings
     accounts: AccountsService
     oidc: ExternalSignIn | None
+    certificates: ClientCertificates
     catalogue: Catalogue
     agents: AgentsService
     runner: AgentRunner

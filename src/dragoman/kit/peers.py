@@ -28,6 +28,11 @@ class TrustedProxies:
         """
         return cls(ipaddress.ip_network(entry.strip(), strict=False) for entry in entries)
 
+    def include(self, scope: Mapping[str, Any]) -> bool:
+        """Whether a listed proxy itself has opened the connection of an ASGI scope that was not resolved yet."""
+        client = scope.get("client")
+        return bool(client) and self._lists(str(client[0]))
+
     def resolve(self, scope: MutableMapping[str, Any]) -> None:
         """Sets ``client`` and ``scheme`` of an ASGI scope to those of who called the outermost listed proxy."""
         client = scope.get("client")

@@ -26,9 +26,11 @@ class PublicAddress:
         configured: what the operator says clients see; it goes before everything else.
         host: where the server listens.
         port: on which port; 0 until it is known.
+        secure: whether it encrypts by itself.
     """
 
-    def __init__(self, configured: str | None, host: str, port: int) -> None:
+    def __init__(self, configured: str | None, host: str, port: int, *, secure: bool = False) -> None:
+        self._scheme = "https" if secure else "http"
         self._configured = configured
         self._host = f"[{host}]" if ":" in host else host
         self._port = port
@@ -45,4 +47,4 @@ class PublicAddress:
     @property
     def own(self) -> str:
         """As configured, else where the server listens."""
-        return self._configured or f"http://{self._host}:{self._port}"
+        return self._configured or f"{self._scheme}://{self._host}:{self._port}"

@@ -40,6 +40,7 @@ from dragoman.settings.sandbox import SandboxSettings
 from dragoman.settings.search import SearchSettings
 from dragoman.settings.speech import SpeechSettings
 from dragoman.settings.telemetry import TelemetrySettings
+from dragoman.settings.tls import CertificatesSettings, TlsSettings
 from dragoman.settings.voice import VoiceSettings
 
 
@@ -77,6 +78,8 @@ class Settings(Group):
     pages: PagesSettings = PagesSettings()
     console: ConsoleSettings = ConsoleSettings()
     oidc: OidcSettings = OidcSettings()
+    tls: TlsSettings = TlsSettings()
+    certificates: CertificatesSettings = CertificatesSettings()
     media: MediaSettings = MediaSettings()
     speech: SpeechSettings = SpeechSettings()
     voice: VoiceSettings = VoiceSettings()

@@ -3,6 +3,7 @@
 from dragoman.dialects.asksage.decode import Field
 from dragoman.dialects.asksage.naming import checked_name, classification, named, owned, stored_name
 from dragoman.dialects.asksage.operation import CHANGE, READ, Call, operation
+from dragoman.kit.certificates import presented
 from dragoman.kit.errors import Forbidden, InvalidInput, NotFound
 
 _CUI_PREFIX = "cui-"
@@ -35,7 +36,7 @@ async def add_dataset(call: Call) -> dict[str, object]:
     """
     name = checked_name(call.inputs.text("dataset"))
     controlled = name.lower().startswith(_CUI_PREFIX) or call.inputs.text("classification") == "CUI"
-    if controlled and not _may_control(call):
+    if controlled and not await _may_control(call):
         raise Forbidden("A CAC is required for a dataset with controlled information.", code="cac_required")
     visible = await call.services.knowledge.collections(call.caller)
     if any(item.name == name and item.owner_id == call.caller.user_id for item in visible):
@@ -44,9 +45,12 @@ async def add_dataset(call: Call) -> dict[str, object]:
     return {"response": "OK"}
 
 
-def _may_control(call: Call) -> bool:
+async def _may_control(call: Call) -> bool:
+    """Whether the caller came with a smart card: this request's own certificate, or the operator's word."""
     settings = call.services.settings.asksage
-    return not settings.cui_requires_cac or call.caller.email in {user.lower() for user in settings.cac_users}
+    if not settings.cui_requires_cac or call.caller.email in {user.lower() for user in settings.cac_users}:
+        return True
+    return await call.services.certificates.prove(call.caller, presented(call.request.scope))
 
 
 @operation("get-dataset-info", methods=READ, fields=(Field("dataset", required=True),))

@@ -8,6 +8,7 @@ from starlette.routing import Route
 from dragoman import __version__
 from dragoman.domain.accounts.roles import Right, may
 from dragoman.domain.accounts.signin.model import Session, SignedIn
+from dragoman.kit.certificates import presented
 from dragoman.kit.clock import iso
 from dragoman.kit.errors import DragomanError, InvalidInput
 from dragoman.kit.jsontypes import JsonValue
@@ -30,11 +31,12 @@ _RIGHTS: tuple[Right, ...] = ("use", "create", "manage", "own")
 
 
 class LoginBody(Body):
-    """An e-mail with its password, or an API key."""
+    """An e-mail with its password, an API key, or the certificate that comes with the request."""
 
     email: str | None = None
     password: str | None = None
     key: str | None = None
+    certificate: bool = False
 
 
 class TokenBody(Body):
@@ -69,6 +71,10 @@ async def log_in(request: Request) -> Response:
     check_own_page(request, request.method, services)
     given = await read(request, LoginBody)
     signin = services.accounts.signin
+    if given.certificate:
+        return await _entered(
+            request, await services.certificates.enter(presented(request.scope), visitor(request))
+        )
     if given.key:
         return await _entered(request, await signin.by_key(given.key, visitor(request)))
     if not given.email or not given.password:
@@ -139,8 +145,15 @@ async def log_out(visit: Visit) -> Response:
 
 async def ways(request: Request) -> Response:
     """The ways to sign in beside a password and a key."""
-    external = services_of(request).oidc
-    return answer({"oidc": None if external is None else external.label})
+    services = services_of(request)
+    check_own_page(request, request.method, services)
+    external, owner = services.oidc, None
+    try:
+        owner = (await services.certificates.owner(presented(request.scope))).email
+    except DragomanError as error:
+        # Without a certificate that holds, that way is not offered.
+        log.debug("certificate.not_offered", reason=error.code)
+    return answer({"oidc": None if external is None else external.label, "certificate": owner})
 
 
 async def change_password(visit: Visit) -> Response:

@@ -2,7 +2,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { enter, own } from "../api.js";
-import { Form, Loaded, Notice, useLoad } from "../parts.js";
+import { Act, Form, Loaded, Notice, useLoad } from "../parts.js";
 import { go } from "../route.js";
 import { t } from "../texts.js";
 
@@ -46,6 +46,7 @@ export function Login() {
   return html`<${Entry} title=${t("Sign in")}>
     ${refused && html`<${Notice} kind="bad">${REFUSED()[refused] || t("You could not be signed in.")}<//>`}
     ${ways.data && ways.data.oidc && html`<p><a class="button main" href="/console/oidc/start">${t("Sign in with {name}", { name: ways.data.oidc })}</a></p>`}
+    ${ways.data && ways.data.certificate && html`<p><${Act} kind="main" does=${async () => { await own("POST", "/session", { certificate: true }); await enter(); }}>${t("Sign in with the certificate of {email}", { email: ways.data.certificate })}<//></p>`}
     <${Form} key=${by} fields=${fields} values=${{}} save=${save} label=${t("Sign in")} />
     <p><button type="button" class="link" onClick=${() => setBy(by === "key" ? "password" : "key")}>
       ${by === "key" ? t("Sign in with e-mail and password") : t("Sign in with an API key")}</button></p>

@@ -1,0 +1,1 @@
+"""People who prove who they are by a client certificate."""
