@@ -208,7 +208,7 @@ async def test_a_users_name_cannot_lead_anywhere(dialect: Dialect) -> None:
         assert (await put(dialect.client, "x", user.encode(), headers)).status_code == 200
         assert (await get(dialect.client, FILE, "x", headers)).content == user.encode()
     own = dialect.services.settings.data_dir / "workspaces" / dialect.caller.user_id
-    workspaces = re.compile(r"\.coming|[0-9a-f]{64}|\.[0-9a-f]{64}\.lock")
+    workspaces = re.compile(r"\.coming|\.names|[0-9a-f]{64}|\.[0-9a-f]{64}\.lock")
     assert all(workspaces.fullmatch(entry.name) for entry in own.iterdir())
 
 
