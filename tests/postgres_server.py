@@ -21,10 +21,9 @@ _USER = "dragoman"
 _START_SECONDS = 30
 _STOP_SECONDS = 10
 _PR_SET_PDEATHSIG = 1
-# Nothing here has to survive a power cut.
+# Nothing here has to survive a power cut; what is committed survives the death of a process when commits wait for it.
 _SETTINGS = (
     "fsync=off",
-    "synchronous_commit=off",
     "full_page_writes=off",
     "shared_buffers=32MB",
     "max_connections=60",
@@ -50,9 +49,14 @@ def _open_to_all(path: Path) -> bool:
 
 
 class PostgresServer:
-    """Started when made; ``stop`` ends it and deletes its files. It dies with this process at the latest."""
+    """Started when made; ``stop`` ends it and deletes its files. It dies with this process at the latest.
 
-    def __init__(self) -> None:
+    Args:
+        waits: commits wait until they are written down, so that they outlive a killed process of the server.
+    """
+
+    def __init__(self, *, waits: bool = False) -> None:
+        self._settings = (*_SETTINGS, f"synchronous_commit={'on' if waits else 'off'}")
         self._folder = Path(tempfile.mkdtemp(prefix="dragoman-pg-"))
         self._identity = self._unprivileged()
         self._binaries = self._find_binaries()
@@ -75,6 +79,12 @@ class PostgresServer:
     def drop(self, name: str) -> None:
         """Deletes a database, whoever is connected."""
         self._execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+    def backends(self) -> list[int]:
+        """The process ids of those that work for clients now, other than for who asks."""
+        question = "select pid from pg_stat_activity where backend_type = 'client backend' and pid != pg_backend_pid()"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            return [int(row[0]) for row in connection.execute(question)]
 
     def stop(self) -> None:
         """Ends the server at once and removes its files."""
@@ -142,7 +152,7 @@ class PostgresServer:
         raise RuntimeError(f"PostgreSQL did not start: {self._log.read_text()}")
 
     def _spawn(self, port: int) -> "subprocess.Popen[bytes]":
-        settings = itertools.chain.from_iterable(("-c", setting) for setting in _SETTINGS)
+        settings = itertools.chain.from_iterable(("-c", setting) for setting in self._settings)
         with self._log.open("ab") as log:
             return subprocess.Popen(
                 [

@@ -37,6 +37,11 @@ class Acknowledged:
     gateways: dict[str, str] = field(default_factory=dict)
     kills: int = 0
     requests_cut: int = 0
+    restart_seconds: list[float] = field(default_factory=list)
+
+
+class NotTaken(Exception):
+    """The server refused a write for now: 503. Whether it was stored is not known."""
 
 
 class CrashRun:
@@ -65,8 +70,12 @@ class CrashRun:
             listed = client.get("/api/v1/collections").json()
         self.collection = next(item["id"] for item in listed if item["name"] == self.dataset)
 
-    def round(self) -> None:
-        """Writers write until the server is killed amid their work; starts it again."""
+    def round(self, strike: Callable[[], None] | None = None) -> None:
+        """Writers write until the server is killed amid their work; starts it again.
+
+        Args:
+            strike: kills something else instead, and returns when all is well again.
+        """
         stop = threading.Event()
         writers = [
             threading.Thread(target=self._write, args=(write, stop))
@@ -79,13 +88,22 @@ class CrashRun:
         while time.monotonic() < end:
             children |= child_processes(self.server.pid)
             time.sleep(0.02)
-        self.server.kill()
         self.stored.kills += 1
+        if strike is not None:
+            strike()
+        else:
+            self.server.kill()
         stop.set()
         for writer in writers:
             writer.join()
-        _wait_for(lambda: not any(map(is_running, children)), _CHILDREN_SECONDS, "a child process lives on")
-        self.server.start()
+        if strike is not None:
+            return
+        _wait_for(
+            lambda: not any(map(is_running, children)),
+            _CHILDREN_SECONDS,
+            lambda: f"child processes live on: {[_command(pid) for pid in children if is_running(pid)]}",
+        )
+        self.stored.restart_seconds.append(self.server.start())
 
     def settle(self) -> None:
         """Waits until nothing is queued any more."""
@@ -110,6 +128,10 @@ class CrashRun:
                     with self._lock:
                         self.stored.requests_cut += 1
                     return
+                except NotTaken:
+                    with self._lock:
+                        self.stored.requests_cut += 1
+                    time.sleep(0.1)
 
     def _expect(self, name: str, word: str | None) -> None:
         """Before a request: until it is answered, the old state or the new one is right."""
@@ -131,7 +153,7 @@ class CrashRun:
             name = self._pick(settled)
             self._expect(name, None)
             answer = client.delete(f"/api/v1/collections/{self.collection}/documents/{self._ids.pop(name)}")
-            assert answer.status_code == 200, answer.text
+            _taken(answer)
             self._acknowledge(name, None)
             return
         name = self._pick(settled) if settled and choice == 3 else f"text-{number}"
@@ -139,7 +161,7 @@ class CrashRun:
         self._expect(name, word)
         body = {"name": name, "contents": f"The mark of this text is {word}.\n\n" + _filling(number)}
         answer = client.put(f"/api/v1/collections/{self.collection}/documents", json=body)
-        assert answer.status_code == 200, answer.text
+        _taken(answer)
         self._ids[name] = answer.json()["documentId"]
         self._acknowledge(name, word)
 
@@ -165,7 +187,7 @@ class CrashRun:
             files={"file": (name, io.BytesIO(content))},
             data={"dataset": self.dataset},
         )
-        assert answer.status_code == 200, answer.text
+        _taken(answer)
         self._acknowledge(name, word)
 
     def _thing(self, client: httpx.Client) -> None:
@@ -245,8 +267,14 @@ class CrashRun:
 
 def _made(client: httpx.Client, path: str, body: dict[str, object]) -> dict[str, str]:
     answer = client.post(path, json=body)
-    assert answer.status_code == 200, answer.text
+    _taken(answer)
     return answer.json()
+
+
+def _taken(answer: httpx.Response) -> None:
+    if answer.status_code == 503:
+        raise NotTaken(answer.text)
+    assert answer.status_code == 200, answer.text
 
 
 def _filling(number: int) -> str:
@@ -255,11 +283,15 @@ def _filling(number: int) -> str:
     return sentence * (60 if number % 10 == 0 else 1)
 
 
-def _wait_for(holds: Callable[[], bool], seconds: float, what: str) -> None:
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def _wait_for(holds: Callable[[], bool], seconds: float, what: str | Callable[[], str]) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds} s {what}")
+            raise AssertionError(f"after {seconds} s {what if isinstance(what, str) else what()}")
         time.sleep(0.1)
 
 

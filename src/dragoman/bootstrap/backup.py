@@ -1,5 +1,6 @@
 """Everything a server keeps, in one file while it runs; and a data folder made of such a file."""
 
+import asyncio
 import fcntl
 import os
 import shutil
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dragoman import __version__
+from dragoman.adapters.blobs.obstore import ObjectStoreBlobs
+from dragoman.bootstrap.machines import open_blobs
+from dragoman.bootstrap.stored import fetch_all, store_all
 from dragoman.db import snapshot
 from dragoman.db.connect import sqlite_path
 from dragoman.db.sqlite_driver import DriverError, open_connection
@@ -68,16 +72,24 @@ def backup(settings: Settings, target: Path, *, with_keys: bool, files_only: boo
     with new_archive(target, header) as archive, _stage(data) as stage:
         # What the copy of the database refers to may be deleted before it is read, or have come after the first look.
         _hold(data, stage)
+        _fetch_stored(settings, stage)
         if not files_only:
             snapshot.take(sqlite_path(data), stage / _DATABASE)
             archive.add_file(_DATABASE, stage / _DATABASE)
         _hold(data, stage)
+        _fetch_stored(settings, stage)
         _add_held(archive, stage)
         _add_workspaces(archive, data / _WORKSPACES)
         for name in _KEY_FILES if with_keys else ():
             if (data / name).is_file():
                 archive.add_file(name, data / name)
         return BackupDone(archive.count, archive.size, not files_only, with_keys)
+
+
+def _fetch_stored(settings: Settings, stage: Path) -> None:
+    """Copies what an object store holds; files of the data folder are held by second names instead."""
+    if settings.blobs.url is not None:
+        asyncio.run(fetch_all(open_blobs(settings), stage / _LASTING[0]))
 
 
 @contextmanager
@@ -162,8 +174,12 @@ def _add_workspaces(archive: ArchiveWriter, folder: Path) -> None:
                 continue
 
 
-def restore(source: Path, data: Path) -> BackupDone:
+def restore(source: Path, data: Path, blobs: ObjectStoreBlobs | None = None) -> BackupDone:
     """Makes a data folder of a backup: whole, checked and on disk, or not at all. Blocks.
+
+    Args:
+        blobs: the object store that gets the documents' files; None leaves them in the data folder. What was put there
+            before a restore was broken off belongs to nothing and is overwritten by the next, or removed by the server.
 
     Raises:
         InvalidInput: the backup is damaged or of a newer form.
@@ -180,6 +196,9 @@ def restore(source: Path, data: Path) -> BackupDone:
         try:
             done = _checked(unpack(source, part), part)
             _require_empty(data)
+            if blobs is not None:
+                asyncio.run(store_all(blobs, part / _LASTING[0]))
+                shutil.rmtree(part / _LASTING[0], ignore_errors=True)
             part.rename(data)
         except OSError as error:
             raise Unavailable(

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dragoman.bootstrap.backup import restore
-from dragoman.cli.options import add_common, add_json
+from dragoman.bootstrap.machines import open_blobs
+from dragoman.cli.options import add_common, add_json, read_settings
 from dragoman.cli.output import print_json
 from dragoman.kit.errors import InvalidInput
 
@@ -23,7 +24,9 @@ def _run(arguments: argparse.Namespace) -> int:
         raise InvalidInput(
             "Say where to with --data DIR; the folder must be empty or not there.", param="data"
         )
-    done = restore(arguments.file, arguments.data)
+    settings = read_settings(arguments).settings
+    blobs = None if settings.blobs.url is None else open_blobs(settings)
+    done = restore(arguments.file, arguments.data, blobs)
     if arguments.json:
         print_json({"data": str(arguments.data), **asdict(done)})
         return 0

@@ -81,9 +81,9 @@ class ObjectStoreBlobs:
             return
 
     async def keys(self, prefix: str, *, before_ms: int) -> AsyncIterator[list[str]]:
-        """The keys below a folder of files last written before that time."""
+        """The keys below a folder, or all for an empty one, of files last written before that time."""
         before = datetime.fromtimestamp(before_ms / 1000, UTC)
-        batches = aiter(obstore.list(self._store, prefix, chunk_size=_KEYS_AT_ONCE))
+        batches = aiter(obstore.list(self._store, prefix or None, chunk_size=_KEYS_AT_ONCE))
         while True:
             with _failing("The stored files could not be listed"):
                 try:

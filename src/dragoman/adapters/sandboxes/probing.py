@@ -80,8 +80,12 @@ async def _try_to_escape(sandbox: Sandbox, folder: Path, *, real: bool) -> str |
         writer.close()
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    # It waits for the end of its input, which comes also when this process is killed.
     victim = await asyncio.create_subprocess_exec(
-        "sleep", "60", env={"PATH": "/usr/bin:/bin", "TOKEN": token}
+        "cat",
+        env={"PATH": "/usr/bin:/bin", "TOKEN": token},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
     )
     try:
         port = server.sockets[0].getsockname()[1]
