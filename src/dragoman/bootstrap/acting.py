@@ -1,6 +1,6 @@
 """Agents and all they may use: tools, sandboxes, servers of tools, the web."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dragoman.bootstrap.agents import AgentParts, open_agents
 from dragoman.bootstrap.answering import open_runner_parts
@@ -93,6 +93,6 @@ async def open_acting(base: Foundation, knowing: Knowing) -> Acting:
         meter=base.meter,
         limits=base.limits,
         tasks=base.tasks,
-        parts=working.join(parts),
+        parts=replace(working.join(parts), labels=base.labels),
     )
     return Acting(agents, runner, sandboxed, web, working, mcp)

@@ -23,6 +23,7 @@ from dragoman.dialects.openai.hot import HotLimits, HotRoute
 from dragoman.dialects.operations.app import create_app as create_operations
 from dragoman.dialects.playground.app import create_app as create_playground
 from dragoman.domain.inference.relay import Relay
+from dragoman.domain.labels.handling import with_handling
 from dragoman.kit.egress import EgressPolicy, resolve_checked
 from dragoman.kit.errors import DragomanError
 from dragoman.kit.http1 import Http1Client
@@ -111,6 +112,7 @@ def build_application(
         metrics=HttpMetrics(registry),
         proxies=TrustedProxies.parse(services.settings.server.trusted_proxies),
         certificates=certificate_header(services.settings),
+        around=lambda: with_handling(services.labels.handling()),
     )
 
     if services.settings.console.enabled:
@@ -122,7 +124,7 @@ def build_application(
             services.agents,
             running.models.relayed,
             services.accounts.switches.known,
-            services.limits.bounded,
+            lambda caller: services.limits.bounded(caller) or services.labels.watches(caller),
         ),
         relay=Relay(
             _http_client(running.policy.for_operator(), stack),

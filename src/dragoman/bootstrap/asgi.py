@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import structlog
@@ -38,7 +39,16 @@ class HttpMetrics:
 
 
 class Front:
-    """Dispatches by the longest prefix; exact routes (the hot path) come first and see the request untouched."""
+    """Dispatches by the longest prefix; exact routes (the hot path) come first and see the request untouched.
+
+    Args:
+        mounts: names and applications by prefix.
+        fallback: answers under all other paths.
+        metrics: counts requests.
+        proxies: those that are believed about addresses.
+        certificates: the header in which proxies tell of them.
+        around: is entered anew for each request.
+    """
 
     def __init__(
         self,
@@ -48,11 +58,13 @@ class Front:
         metrics: HttpMetrics,
         proxies: TrustedProxies | None = None,
         certificates: CertificateHeader | None = None,
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._exact: dict[tuple[str, str], Application] = {}
         self._mounts = sorted(mounts.items(), key=lambda item: -len(item[0]))
         self._fallback = fallback
         self._metrics = metrics
+        self._around = around
         self._proxies = proxies or TrustedProxies(())
         self._certificates = certificates
 
@@ -112,7 +124,7 @@ class Front:
             await send(message)
 
         bound = structlog.contextvars.bound_contextvars(request_id=request_id, dialect=name)
-        with bound, came_by(scope), asked_from(scope), with_slip(slip):
+        with bound, came_by(scope), asked_from(scope), with_slip(slip), self._around():
             try:
                 await application(scope, receive, sending)
             except Exception as error:
@@ -129,7 +141,7 @@ class Front:
             await send({"type": "websocket.close", "code": 4404})
             return
         inner = {**scope, "root_path": scope.get("root_path", "") + prefix}
-        with structlog.contextvars.bound_contextvars(request_id=uuid7(), dialect=name):
+        with structlog.contextvars.bound_contextvars(request_id=uuid7(), dialect=name), self._around():
             try:
                 await application(inner, receive, send)
             except Exception as error:

@@ -8,12 +8,13 @@ from dragoman.domain.agents.deep.jobs import DeepJobs
 from dragoman.domain.agents.deep.service import DeepResearch
 from dragoman.domain.agents.deep.sources import Finder
 from dragoman.domain.agents.deep.steps import StepParts
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.kit.jsontypes import JsonObject
 
 
 def open_deep(
-    beneath: Beneath, answers: AnswerLog, *, wake: Callable[[], None]
+    beneath: Beneath, answers: AnswerLog, labels: LabelsService, *, wake: Callable[[], None]
 ) -> tuple[DeepResearch, DeepJobs]:
     """The service and the jobs behind it."""
     parts = StepParts(
@@ -21,6 +22,7 @@ def open_deep(
         catalogue=beneath.catalogue,
         finder=Finder(beneath.retriever, beneath.web),
         meter=beneath.meter,
+        labels=labels,
     )
     jobs = DeepJobs(beneath.database, accounts=beneath.accounts, answers=answers, parts=parts)
     return DeepResearch(beneath.database, wake=wake), jobs

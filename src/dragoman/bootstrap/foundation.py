@@ -7,12 +7,14 @@ from anyio import to_thread
 
 from dragoman.bootstrap.accounts import open_database_and_key, signin_bounds
 from dragoman.bootstrap.answering import price_table
+from dragoman.bootstrap.labels import open_labels
 from dragoman.bootstrap.machines import check_shared
 from dragoman.bootstrap.metrics import Metrics
 from dragoman.bootstrap.offline import Denials
 from dragoman.db.database import Database
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.inference.pricing import PriceTable
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.usage.budgets.desk import LimitDesk
 from dragoman.domain.usage.budgets.model import Calendar
 from dragoman.domain.usage.budgets.service import TOPIC
@@ -48,6 +50,7 @@ class Foundation:
     desk: LimitDesk
     metrics: Metrics
     address: PublicAddress
+    labels: LabelsService
 
 
 async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundation:
@@ -95,6 +98,7 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         meter=meter,
         desk=desk,
         metrics=metrics,
+        labels=open_labels(settings, database, accounts.versions),
         address=PublicAddress(
             settings.server.public_url,
             settings.server.host,

@@ -30,7 +30,7 @@ from dragoman.domain.knowledge.attached.service import AttachedFiles
 from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
-from dragoman.domain.knowledge.recordings import RecordingParser
+from dragoman.domain.knowledge.recordings import RecordingParser, is_recording
 from dragoman.domain.knowledge.reembed import Reembedding
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
@@ -69,7 +69,9 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
     counter = TokenCounter(TokenizerLoader(settings.weights_dir))
     embedder, reason = open_embedder(settings, policy, stack)
     others = other_embedders(settings, policy, stack)
-    embed = EmbedService(embedder, counter=counter, reason=reason, others=others)
+    embed = EmbedService(
+        embedder, counter=counter, reason=reason, others=others, policies=base.labels.policies
+    )
     extractive = ExtractiveModel(judge=EmbedderJudge(embedder) if embedder is not None else None)
     catalogue, models = open_catalogue(settings, policy, extractive, stack)
     index = passage_index(database)
@@ -93,6 +95,8 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
         ),
         wake=wake,
         scratch=uploads,
+        policies=base.labels.policies,
+        leaves=lambda name, media_type: is_recording(name, media_type) and speech.listens_outside,
     )
     return Knowing(
         counter=counter,
@@ -112,7 +116,12 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
             told=base.metrics.stage,
         ),
         knowledge=KnowledgeService(
-            database=database, indexing=indexing, ingestion=ingestion, blobs=blobs, limits=base.limits
+            database=database,
+            indexing=indexing,
+            ingestion=ingestion,
+            blobs=blobs,
+            limits=base.limits,
+            labels=base.labels,
         ),
         attached=AttachedFiles(database, parser),
         copies=DocumentCopies(

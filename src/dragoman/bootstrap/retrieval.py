@@ -92,7 +92,13 @@ def open_embedder(
         assert embedding.model is not None
         api_key, dimensions = embedding.api_key, embedding.dimensions
         return _remote_embedder(
-            policy, stack, embedding.base_url, embedding.model, api_key=api_key, dimensions=dimensions
+            policy,
+            stack,
+            embedding.base_url,
+            embedding.model,
+            api_key=api_key,
+            dimensions=dimensions,
+            outside=embedding.outside,
         ), None
     try:
         return _local_embedder(settings, stack), None
@@ -110,7 +116,13 @@ def other_embedders(settings: Settings, policy: EgressPolicy, stack: AsyncExitSt
         return {}
     found: dict[str, Embedder] = {
         name: _remote_embedder(
-            policy, stack, one.base_url, one.model, api_key=one.api_key, dimensions=one.dimensions
+            policy,
+            stack,
+            one.base_url,
+            one.model,
+            api_key=one.api_key,
+            dimensions=one.dimensions,
+            outside=one.outside,
         )
         for name, one in settings.embedding.others.items()
     }
@@ -168,6 +180,7 @@ def _remote_embedder(
     *,
     api_key: SecretStr | None,
     dimensions: int | None,
+    outside: bool,
 ) -> Embedder:
     client = guarded_client(policy.for_operator(), timeout_seconds=_EMBED_SECONDS, max_bytes=_EMBED_BYTES)
     stack.push_async_callback(client.aclose)
@@ -177,6 +190,7 @@ def _remote_embedder(
         dimensions=dimensions or _DEFAULT_DIMENSIONS,
         api_key=api_key.get_secret_value() if api_key is not None else None,
         send_dimensions=dimensions is not None,
+        outside=outside,
     )
     return OpenAIEmbedder(client, spec)
 

@@ -91,7 +91,7 @@ async def _open_conversing(base: Foundation, knowing: Knowing, acting: Acting, w
         stack=base.stack,
     )
     beneath, answers = _beneath(base, knowing, acting), AnswerLog(base.database)
-    deep, deep_jobs = open_deep(beneath, answers, wake=wakes.queue)
+    deep, deep_jobs = open_deep(beneath, answers, base.labels, wake=wakes.queue)
     return _Conversing(chat, channels, beneath, answers, deep, deep_jobs)
 
 
@@ -143,6 +143,7 @@ def _services(base: Foundation, knowing: Knowing, acting: Acting, conversing: _C
         deep=conversing.deep,
         conversations=ConversationLog(base.database, base.tasks, _kept_bounds(settings)),
         usage=base.usage,
+        labels=base.labels,
         web=acting.web.web,
         hosted=acting.web.hosted,
         approvals=acting.working.approvals,
@@ -177,6 +178,7 @@ async def _begin(base: Foundation, workers: Workers, *, work: bool) -> None:
     await base.accounts.versions.check()
     await base.accounts.keys.reload()
     await base.desk.reload()
+    await base.labels.reload()
     base.stack.push_async_callback(base.accounts.keys.flush_used)
     if work:
         await workers.start(base)

@@ -40,6 +40,13 @@ def open_speech(settings: Settings, policy: EgressPolicy, stack: AsyncExitStack)
         transcriber_aliases=_LISTENING,
         no_synthesizer=no_synthesizer,
         no_transcriber=no_transcriber,
+        outside=frozenset(
+            engine.name
+            for engine in (*synthesizers, *transcribers)
+            if isinstance(engine, OpenAISynthesizer | OpenAITranscriber)
+        )
+        if settings.speech.outside
+        else frozenset(),
     )
     return SpeechService(engines, Packer(), longest_bytes=settings.speech.max_audio_bytes)
 

@@ -14,11 +14,11 @@ from dragoman.domain.services import Services
 from dragoman.kit.clock import iso
 from dragoman.settings import Settings
 
-_COLUMNS = ("id", "name", "documents", "indexed", "waiting", "failed", "created_at")
+_COLUMNS = ("id", "name", "label", "documents", "indexed", "waiting", "failed", "created_at")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds ``list``, ``create``, ``delete``, ``share``, ``unshare``, ``embedders`` and ``reembed``."""
+    """Adds ``list``, ``create``, ``delete``, ``label``, ``share``, ``unshare``, ``embedders`` and ``reembed``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = add_action(actions, "list", "list the collections a user may search")
     create = add_action(actions, "create", "create a collection")
@@ -26,6 +26,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--context", metavar="TEXT", help="what the documents are about")
     delete = add_action(actions, "delete", "delete a collection with all its documents")
     delete.add_argument("name", metavar="NAME", help="name or id")
+    label = add_action(actions, "label", "put a collection under a label, which binds its text")
+    label.add_argument("name", metavar="NAME", help="name or id")
+    wanted = label.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("label", metavar="LABEL", nargs="?", help="one of labels.policies, as CUI")
+    wanted.add_argument("--none", action="store_true", help="take the label away")
     share = add_action(actions, "share", "let others use a collection")
     share.add_argument(
         "--permission", choices=("read", "edit", "admin"), default="read", help="what they may do; read"
@@ -41,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         (listing, _list),
         (create, _create),
         (delete, _delete),
+        (label, _label),
         (share, _share),
         (unshare, _share),
     ):
@@ -53,6 +59,7 @@ def _shown(collection: Collection, counts: DocumentCounts) -> dict[str, object]:
     return {
         "id": collection.id,
         "name": collection.name,
+        "label": collection.label,
         "documents": counts.total,
         "indexed": counts.indexed,
         "waiting": counts.waiting,
@@ -112,6 +119,25 @@ async def _deleted(settings: Settings, arguments: argparse.Namespace) -> str:
         found = await collection_for(services, caller, arguments.name)
         await services.knowledge.delete_collection(caller, found.id)
         return found.name
+
+
+def _label(arguments: argparse.Namespace) -> int:
+    row = asyncio.run(_labelled(read_settings(arguments).settings, arguments))
+    if arguments.json:
+        print_json(row)
+    elif row["label"] is None:
+        print(f"collection {row['name']} bears no label")
+    else:
+        print(f"collection {row['name']} bears the label {row['label']}")
+    return 0
+
+
+async def _labelled(settings: Settings, arguments: argparse.Namespace) -> dict[str, object]:
+    async with open_services(settings) as services:
+        caller = await caller_for(services, arguments.email)
+        found = await collection_for(services, caller, arguments.name)
+        label = None if arguments.none else arguments.label
+        return (await _rows(services, [await services.knowledge.set_label(caller, found.id, label)]))[0]
 
 
 def _share(arguments: argparse.Namespace) -> int:

@@ -33,6 +33,7 @@ from dragoman.domain.knowledge.reembed import Reembedding
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.knowledge.sharing import SharingService
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
@@ -109,6 +110,7 @@ class Services:
     limits: LimitsService
     budgets: BudgetsService
     receipts: Receipts
+    labels: LabelsService
     summaries: UsageSummaries
     links: LinkChecker
     voice_calls: CallsService

@@ -178,6 +178,9 @@ class OtherEmbedderSettings(Group):
     dimensions: int | None = Field(
         default=None, ge=8, le=8192, description="Vector length, if other than the model's own."
     )
+    outside: bool = Field(
+        default=True, description="Whether texts sent to it leave the operator's own systems."
+    )
 
 
 class EmbeddingSettings(Group):
@@ -191,6 +194,10 @@ class EmbeddingSettings(Group):
     model: str | None = Field(default=None, description="Model asked of the API.")
     dimensions: int | None = Field(
         default=None, ge=8, le=8192, description="Vector length, if other than the model's own."
+    )
+    outside: bool = Field(
+        default=True,
+        description="Whether texts sent to the API leave the operator's own systems; never so for the local one.",
     )
     query_threads: int = Field(default=1, ge=1, le=64, description="Threads for embedding a question.")
     ingest_threads: int = Field(default=2, ge=1, le=64, description="Threads for embedding documents.")

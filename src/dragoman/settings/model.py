@@ -29,6 +29,7 @@ from dragoman.settings.groups import (
     ServerSettings,
     WeightsSettings,
 )
+from dragoman.settings.labels import LabelsSettings
 from dragoman.settings.limits import LimitsSettings
 from dragoman.settings.machines import BlobsSettings, MachinesSettings
 from dragoman.settings.making import HostingSettings, ImagesSettings
@@ -85,6 +86,7 @@ class Settings(Group):
     voice: VoiceSettings = VoiceSettings()
     prices: PricesSettings = PricesSettings()
     limits: LimitsSettings = LimitsSettings()
+    labels: LabelsSettings = LabelsSettings()
     search: SearchSettings = SearchSettings()
     images: ImagesSettings = ImagesSettings()
     hosting: HostingSettings = HostingSettings()

@@ -15,6 +15,10 @@ class SpeechSettings(Group):
         description="Who speaks: Piper voices or espeak-ng on this machine, or an OpenAI-compatible API; "
         "auto takes the first of these that is there.",
     )
+    outside: bool = Field(
+        default=True,
+        description="Whether what is sent to an OpenAI-compatible address leaves the operator's own systems.",
+    )
     transcriber: Literal["whisper", "openai", "none"] = Field(
         default="whisper", description="Who listens: Whisper on this machine or an OpenAI-compatible API."
     )

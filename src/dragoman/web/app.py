@@ -94,6 +94,12 @@ class Pages:
             form=f"/chat/{key}",
             scripts_frame=f"/chat/{key}/scripts" if spec.scripts else None,
             greeting=spec.greeting,
+            banners=[
+                one.banner
+                for one in await self._services.labels.of_conversation(
+                    live.owner.organisation_id, live.session.id
+                )
+            ],
         )
         return HTMLResponse(page, headers=_guarded(html.chat_policy(spec.frame_origins)))
 

@@ -48,6 +48,7 @@ def chat_page(
     form: str,
     scripts_frame: str | None,
     greeting: str | None,
+    banners: Sequence[str] = (),
 ) -> str:
     """The chat page. Without scripts it is a form, and what was said so far as text."""
     attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in data.items())
@@ -59,11 +60,16 @@ def chat_page(
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="referrer" content="no-referrer">\n<meta name="robots" content="noindex">\n<title>{escape(title)}</title>\n'
         f'<link rel="stylesheet" href="{escape(style)}">\n<script src="{escape(script)}" defer></script>\n</head>\n<body>\n'
-        f'<div id="chat"><header><h1>{escape(title)}</h1></header><main>{_said(messages, words, greeting, form)}</main>'
+        f'<div id="chat">{_banners(banners)}'
+        f"<header><h1>{escape(title)}</h1></header><main>{_said(messages, words, greeting, form)}</main>"
         f'<noscript><form class="composer" method="post" action="{escape(form)}"><div class="row">'
         f'<textarea name="text" rows="3" required aria-label="{escape(words["inputPlaceholder"])}"></textarea>'
         f'<button class="send">{escape(words["sendButtonLabel"])}</button></div></form></noscript></div>\n{frame}</body>\n</html>\n'
     )
+
+
+def _banners(banners: Sequence[str]) -> str:
+    return "".join(f'<p class="banner">{escape(one)}</p>' for one in banners)
 
 
 def _said(messages: Sequence[ChatMessage], words: Words, greeting: str | None, base: str) -> str:

@@ -54,6 +54,8 @@ from dragoman.domain.knowledge.jobs import KnowledgeJobs
 from dragoman.domain.knowledge.ports import ParsedDocument
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.labels.model import Policies
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.model import Bounds
 from dragoman.domain.sandbox.service import SandboxService
@@ -289,6 +291,7 @@ def _services(
         hosted=HostedFiles(database, blobs, link=lambda kind, token, name: f"http://dragoman/{kind}/{token}"),
         approvals=Approvals(database, days=7),
         traces=TraceLog(database, days=30),
+        labels=LabelsService(database, accounts.versions, Policies(())),
         conversations=ConversationLog(database, tasks),
         usage=UsageReports(database, JournalLoader(journal, database)),
         **chat,

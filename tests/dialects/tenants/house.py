@@ -19,6 +19,7 @@ from dragoman.domain.chat.channels.repository import contact_of
 from dragoman.domain.memories.service import MemoryDraft
 from dragoman.domain.schedules.model import Recipient
 from dragoman.domain.schedules.service import TaskPlan
+from dragoman.domain.usage.budgets.service import NewLimit
 from dragoman.domain.usage.conversations.model import Asked
 
 MARKER = "zanzibar"
@@ -156,7 +157,8 @@ async def _asked(app: InProcess, person: Person, mark: str, gateway: str) -> dic
     client, services = person.client, app.running.services
     caller = await services.accounts.admin.caller(person.email)
     asked = {"model": gateway, "messages": [{"role": "user", "content": mark}]}
-    await _made(client, "POST", "/v1/chat/completions", asked)
+    answered = await client.post("/v1/chat/completions", json=asked)
+    limit = NewLimit("end_user", "requests", "month", 1_000_000, hard=False, subject=mark)
     answer = await _made(client, "POST", "/server/query", {"message": mark, "dataset": "none"})
     response = await _made(client, "POST", "/v1/responses", {"model": gateway, "input": mark})
     runs = await _made(client, "GET", "/api/v1/runs")
@@ -167,6 +169,8 @@ async def _asked(app: InProcess, person: Person, mark: str, gateway: str) -> dic
     wish = Wish(run, None, mark, None, None, mark, "writes", {"what": mark})
     return {
         "run_id": run,
+        "receipt_id": answered.headers["x-dragoman-receipt"],
+        "limit_id": (await services.budgets.set_for(caller.organisation_id, limit)).id,
         "conversation_id": kept,
         "approval_id": (await services.approvals.ask(caller, wish)).id,
         "uuid": answer["uuid"],

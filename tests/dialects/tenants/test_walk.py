@@ -42,6 +42,13 @@ _CALLED: Mapping[str, str] = {
 }
 _BODIES: Mapping[str, Any] = {
     "PATCH /ai-gateways/{name}": {"name": "taken"},
+    "POST /limits": {
+        "scope": "user",
+        "measure": "requests",
+        "period": "month",
+        "amount": 1_000_000,
+        "hard": False,
+    },
     "PUT /collections/{collection_id}": {"collectionName": "zanzibar"},
     "PUT /collections/{collection_id}/documents": {"name": "taken", "contents": "taken"},
     "POST /query": {"term": "what", "collections": ["{collection_id}"]},
@@ -146,7 +153,8 @@ def _names(value: Any) -> list[str]:
 KNOWN = frozenset(
     ("dataset", "filename", "collection_id", "document_id", "gateway", "skill_id", "persona", "server_id", "voice_agent",
      "deep_agent_id", "client_id", "web_session", "schedule_once", "schedule_again", "memory_id", "session_id",
-     "contact_id", "uuid", "response_id", "key_id", "secret", "run_id", "conversation_id", "approval_id")
+     "contact_id", "uuid", "response_id", "key_id", "secret", "run_id", "conversation_id", "approval_id",
+     "limit_id", "receipt_id")
 )  # fmt: skip
 
 
@@ -229,6 +237,8 @@ CONSOLE: list[tuple[str, Probe]] = [
             None,
         ),
         ("/ingestion", "/ingestion", "GET", None),
+        ("/labels", "/labels", "GET", None),
+        ("/collections/{collection}/label", "/collections/{collection_id}/label", "PUT", {"label": None}),
     )
 ]
 

@@ -64,6 +64,10 @@ class _Consent:
         return self.refused
 
 
+async def _permit(_name: str, _risk: str) -> None:
+    """Nothing is labelled here."""
+
+
 def _moved(
     tool: _Tool, *, sees: bool = True, said: Called | None = None, consent: _Consent | None = None
 ) -> tuple[MovedTool, _Recorder]:
@@ -78,6 +82,7 @@ def _moved(
         recorder=cast("Recorder", recorder),
         hook=hook if said is not None else None,
         consent=cast("Consent | None", consent),
+        permit=_permit,
     )
     return MovedTool(tool, Overseer(rules)), recorder
 

@@ -44,6 +44,7 @@ class OpenAIEmbedderSpec:
     query_prefix: str = ""
     passage_prefix: str = ""
     timeout_seconds: float = 30.0
+    outside: bool = True
 
     @property
     def profile(self) -> EmbedderProfile:
@@ -54,6 +55,7 @@ class OpenAIEmbedderSpec:
             fingerprint=f"{self.model[:80]}@{made_by}/openai/{self.dimensions}",
             dimensions=self.dimensions,
             max_tokens=self.max_tokens,
+            outside=self.outside,
         )
 
 

@@ -12,7 +12,6 @@ from dragoman.adapters.tools.memory_desk import (
     Declared,
     Desk,
     found_by_words,
-    told,
 )
 from dragoman.domain.memories.model import Memory, MemoryFilter, person_of
 from dragoman.kit.errors import InvalidInput
@@ -36,13 +35,13 @@ async def _find_dates(desk: Desk, arguments: JsonObject) -> str:
     )
     dated = [(day, one) for one in found if (day := _day_of(one)) is not None]
     fitting = [one for day, one in sorted(dated, key=lambda pair: pair[0]) if _within(day, first, last)]
-    return "\n".join(map(told, fitting[:MOST_FOUND])) or "No calendar entry lies in that time."
+    return await desk.read(fitting[:MOST_FOUND]) or "No calendar entry lies in that time."
 
 
 async def _update_date(desk: Desk, arguments: JsonObject) -> str:
     known = await desk.own(arguments["id"], DATE)
     before = _decoded(known)
-    await desk.memories.update(desk.scope.caller, known.id, _entry({**before, **arguments}))
+    await desk.change(known, _entry({**before, **arguments}))
     return f"Updated {known.id}."
 
 

@@ -44,7 +44,7 @@ async def _search(desk: Desk, arguments: JsonObject) -> str:
 async def _update(desk: Desk, arguments: JsonObject) -> str:
     known = await desk.own(arguments["id"], TEXT)
     days = _days(arguments) if "retentionDays" in arguments else None
-    await desk.memories.update(desk.scope.caller, known.id, str(arguments["memoryData"]), days=days)
+    await desk.change(known, str(arguments["memoryData"]), days)
     return f"Updated {known.id}."
 
 

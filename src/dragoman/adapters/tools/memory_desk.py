@@ -1,6 +1,6 @@
 """The memories of one person as one agent works with them, and the form of the tools for it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dragoman.domain.memories.model import Memory, MemoryFilter, MemoryFormat, person_of
@@ -46,6 +46,27 @@ class Desk:
         """What this agent may see of the person's memories."""
         return MemoryFilter(format=kind, agent_id=self.scope.agent_id)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What binds everything that is written down now."""
+        handling = self.scope.handling
+        return () if handling is None else handling.labels
+
+    async def read(self, found: Sequence[Memory]) -> str:
+        """The entries as models read them; the run bears their labels from now on.
+
+        Raises:
+            Forbidden: they may not be used here.
+        """
+        if self.scope.handling is not None:
+            labels = [label for one in found for label in one.labels]
+            await self.scope.handling.take(self.scope.caller, labels, "a memory")
+        return "\n".join(map(told, found))
+
+    async def change(self, memory: Memory, content: str, days: int | None = None) -> None:
+        """Gives an entry another content."""
+        await self.memories.update(self.scope.caller, memory.id, content, days=days, labels=self.labels)
+
     async def own(self, memory_id: JsonValue, kind: MemoryFormat) -> Memory:
         """The person's memory of that id.
 
@@ -63,7 +84,7 @@ class Desk:
 
     async def save(self, content: str, kind: MemoryFormat, days: int | None) -> Memory:
         """A new memory."""
-        draft = MemoryDraft(self.user, content, kind, days, self.scope.agent_id)
+        draft = MemoryDraft(self.user, content, kind, days, self.scope.agent_id, self.labels)
         return await self.memories.save(self.scope.caller, draft)
 
     async def clear(self, kind: MemoryFormat) -> int:
@@ -137,4 +158,4 @@ async def found_by_words(desk: Desk, arguments: JsonObject, kind: MemoryFormat, 
         wanted=desk.wanted(kind),
         most=MOST_FOUND,
     )
-    return "\n".join(map(told, found)) or nothing
+    return await desk.read(found) or nothing

@@ -20,6 +20,7 @@ from dragoman.dialects.aivax.endpoints import (
     gateways,
     hosted,
     information,
+    limits,
     memories,
     public_chat,
     query,
@@ -61,6 +62,7 @@ ENDPOINTS = (
     public_chat,
     chat_passages,
     approvals,
+    limits,
     runs,
     web,
 )

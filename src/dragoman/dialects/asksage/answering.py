@@ -90,6 +90,7 @@ class Question:
     async def finished(self, answer: Answer) -> dict[str, object]:
         """The answer object; the answer is in the caller's log, safe from a crash, before this returns."""
         answer_id = str(uuid.uuid4())
+        await self.call.services.labels.answered(self.call.caller, self.asked, answer.text)
         answer = replace(answer, tool_runs=(*self.executed, *answer.tool_runs))
         await self.call.services.answers.keep(
             self.call.caller,

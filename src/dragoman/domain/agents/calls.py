@@ -18,7 +18,7 @@ from dragoman.domain.messages.events import Event, ToolRun
 from dragoman.domain.messages.parts import Message, ToolCall
 from dragoman.domain.tools.model import ServerTool, ToolResult
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import DragomanError, InvalidInput
+from dragoman.kit.errors import DragomanError, Forbidden, InvalidInput
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 from dragoman.kit.tasks import TaskOwner
 
@@ -30,6 +30,7 @@ _STOPPED = "Error: this call was not allowed; it has not been carried out."
 
 # Asks the agent's worker about a call.
 ToolHook = Callable[[str, JsonObject], Awaitable[Called]]
+Permit = Callable[[str, str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Calls:
     Args:
         consent: asks people; None where nothing needs to be allowed.
         hook: asks the agent's worker; None where there is none.
+        permit: raises what forbids a tool of that name and risk for what was used so far; None forbids nothing.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Calls:
         *,
         consent: Consent | None = None,
         hook: ToolHook | None = None,
+        permit: Permit | None = None,
     ) -> None:
         self._toolbox = toolbox
         self._reader = reader
@@ -93,6 +96,7 @@ class Calls:
         self._recorder = recorder
         self._consent = consent
         self._hook = hook
+        self._permit = permit
         self._waited: set[str] = set()
         self._slots = asyncio.Semaphore(allowance.limits.parallel)
 
@@ -205,10 +209,22 @@ class Calls:
                 "Error: you have made this same call several times with the same result; it was not made again. Use "
                 "what you have, or do something else."
             )
+        if (result := await self._forbidden(call, call.tool)) is not None:
+            return result
         if (result := await self._hooked(call)) is not None:
             return result
         if self._consent is not None and self._consent.needed(call.tool):
             return await self._asked(call, call.tool, self._consent, begun, events)
+        return None
+
+    async def _forbidden(self, call: _Call, tool: ServerTool) -> ToolResult | None:
+        if self._permit is None:
+            return None
+        try:
+            await self._permit(call.wish.name, tool.risk)
+        except Forbidden as error:
+            call.note = error.code
+            return ToolResult(f"Error: {error.detail}")
         return None
 
     async def _hooked(self, call: _Call) -> ToolResult | None:

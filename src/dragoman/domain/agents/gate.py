@@ -11,11 +11,14 @@ from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.prepare import Asked
 from dragoman.domain.agents.request import RunRequest
 from dragoman.domain.agents.traces.recorder import Recorder
+from dragoman.domain.labels.handling import Handling
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import Forbidden
 from dragoman.kit.jsontypes import JsonObject
 
 log = structlog.get_logger(__name__)
+
+_WORKER = "the agent's worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class Gate:
     workers: Workers | None
     scope: HookScope
     recorder: Recorder
+    handling: Handling
 
     async def received(
         self, agent: ResolvedAgent, request: RunRequest, asked: Asked
@@ -32,8 +36,9 @@ class Gate:
         """Agent, request and call as the worker wants them.
 
         Raises:
-            Forbidden: it does not want the message to be answered (``worker_rejected``).
+            Forbidden: it does not want the message to be answered (``worker_rejected``), or a label forbids to ask it.
         """
+        await self.handling.to_tool(self.scope.caller, _WORKER, "outside")
         started_at = now_ms()
         if self.workers is None:
             raise _rejected("Workers cannot be asked on this server.")
@@ -56,11 +61,20 @@ class Gate:
         """What the worker says to a call."""
         if self.workers is None:
             return Called(False, reason="workers cannot be asked on this server")
+        try:
+            await self.handling.to_tool(self.scope.caller, _WORKER, "outside")
+        except Forbidden as error:
+            return Called(False, reason=error.detail)
         return await self.workers.called(self.scope, tool, arguments)
 
 
 def gate_of(
-    workers: Workers | None, caller: Caller, agent: ResolvedAgent, request: RunRequest, recorder: Recorder
+    workers: Workers | None,
+    caller: Caller,
+    agent: ResolvedAgent,
+    request: RunRequest,
+    recorder: Recorder,
+    handling: Handling,
 ) -> Gate | None:
     """The gate of a run, None for an agent without a worker."""
     source = agent.spec.worker
@@ -75,7 +89,7 @@ def gate_of(
         metadata=request.metadata,
         env=agent.spec.worker_env,
     )
-    return Gate(workers, scope, recorder)
+    return Gate(workers, scope, recorder, handling)
 
 
 def _rejected(detail: str) -> Forbidden:

@@ -13,6 +13,7 @@ from dragoman.domain.inference.asking import Ask
 from dragoman.domain.inference.chat import complete
 from dragoman.domain.inference.ports import ChatModel, ChatRequest
 from dragoman.domain.inference.pricing import PriceTable
+from dragoman.domain.labels.handling import Handling
 from dragoman.domain.messages.events import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from dragoman.domain.messages.fold import Answer, fold_stream
 from dragoman.domain.messages.parts import TextPart
@@ -32,6 +33,7 @@ class Ledger:
 
     Args:
         flags: the habits of the agent's models; every call is shaped by them.
+        handling: has the labels of what was used; no model gets what they forbid.
         report: gets the priced lines.
     """
 
@@ -42,13 +44,16 @@ class Ledger:
         context: UsageContext,
         *,
         flags: tuple[str, ...],
+        handling: Handling,
         report: RunReport,
     ) -> None:
         slip = current_slip()
         self._meter = meter
         self._prices = prices
-        self._context = replace(context, receipt_id=report.run_id if slip is None else slip.id)
+        report.receipt_id = report.run_id if slip is None else slip.id
+        self._context = replace(context, receipt_id=report.receipt_id)
         self._flags = flags
+        self.handling = handling
         self._report = report
 
     @property
@@ -79,8 +84,10 @@ class Ledger:
         Raises:
             PaymentRequired: a limit of tokens or money is used up.
             QuotaExceeded: a limit of requests is.
+            Forbidden: a label of what was used forbids this model.
             DragomanError: the model failed; it is metered.
         """
+        await self.allowed(model)
         call = shaped(self._flags, request)
         written: list[str] = []
         settled = False
@@ -104,6 +111,14 @@ class Ledger:
         finally:
             self._meter.release(hold)
 
+    async def allowed(self, model: ChatModel) -> None:
+        """Returns when the model may be given what was used.
+
+        Raises:
+            Forbidden: a label forbids it.
+        """
+        await self.handling.to_provider(self._context.caller, model.name, outside=model.profile.outside)
+
     async def _reserved(self, model: ChatModel, call: ChatRequest) -> Hold | None:
         if not self._meter.limited(self._context.caller):
             return None
@@ -118,6 +133,7 @@ class Ledger:
         hold = await self._meter.reserve(self._context, model=model.name, usage=usage)
         if hold is not None:
             self._context = replace(self._context, counts=False)
+            self._report.reserved.extend(hold.told)
             self._report.warnings += [text for text in hold.warnings if text not in self._report.warnings]
         return hold
 

@@ -68,15 +68,29 @@ class Lookup:
                 rerank=knowledge.rerank,
                 # An agent outlives its collections: it goes on with those that are left.
                 skip_missing=True,
+                inside_only=ledger.handling.forbids("outside"),
             ),
         )
-        if self._embed is not None and self._embed.available and not retrieval.embedding_down:
+        await ledger.handling.take(
+            caller, [hit.collection.label for hit in retrieval.hits], _named(retrieval.hits)
+        )
+        if (
+            self._embed is not None
+            and self._embed.available
+            and not retrieval.embedding_down
+            and not self._words_only(ledger)
+        ):
             counted = await self._embed.tokens(terms)
             ledger.embedded(self._embed.require().name, counted.tokens)
         citations = retrieval.citations()
         if knowledge.use_references:
             citations += await self._referenced(caller, retrieval.hits)
         return Found(citations, retrieval.embedding_down, retrieval.vectors_down)
+
+    def _words_only(self, ledger: Ledger) -> bool:
+        """Whether the question may not be given to the embedder."""
+        profile = self._embed.profile if self._embed is not None else None
+        return profile is not None and profile.outside and ledger.handling.forbids("outside")
 
     async def _referenced(self, caller: Caller, hits: Sequence[Hit]) -> tuple[Citation, ...]:
         seen = {hit.document.id for hit in hits}
@@ -92,6 +106,11 @@ class Lookup:
                     seen.add(document.id)
                     found.append(_referenced(len(hits) + len(found) + 1, hit, document, text))
         return tuple(found)
+
+
+def _named(hits: Sequence[Hit]) -> str:
+    labelled = dict.fromkeys(hit.collection.name for hit in hits if hit.collection.label)
+    return ", ".join(f"the collection {name!r}" for name in labelled)
 
 
 def _referenced(number: int, hit: Hit, document: Document, text: str) -> Citation:

@@ -21,25 +21,28 @@ _WHERE = "in the shell"
 class MovedRules:
     """What holds for such calls in one run.
 
-    ``sees`` says whether the model may use the tool of that name now; ``hook`` asks the agent's worker; ``consent`` asks people.
+    ``sees`` says whether the model may use the tool of that name now; ``hook`` asks the agent's worker; ``consent`` asks people;
+    ``permit`` raises what labels forbid.
     """
 
     sees: Callable[[str], bool]
     recorder: Recorder
     hook: Callable[[str, JsonObject], Awaitable[Called]] | None
     consent: Consent | None
+    permit: Callable[[str, str], Awaitable[None]]
 
     async def carry_out(self, tool: ServerTool, arguments: JsonObject) -> ToolResult:
         """The tool's result, once it may be called.
 
         Raises:
             InvalidInput: the model does not see the tool now.
-            Forbidden: the worker or a person does not allow the call.
+            Forbidden: the worker, a person or a label does not allow the call.
             DragomanError: the tool failed.
         """
         name = tool.spec.name
         if not self.sees(name):
             raise InvalidInput("This command is not available now.", code="unknown_tool")
+        await self.permit(name, tool.risk)
         answer = await self._hooked(name, arguments)
         if answer is not None:
             return ToolResult(answer)

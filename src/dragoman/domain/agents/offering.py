@@ -160,6 +160,7 @@ def _scope(
         agent_name=agent.name,
         tools=replace_callbacks(settings, called),
         charge=ledger.used,
+        handling=ledger.handling,
         ask=ask,
         person=request.user,
         origin=request.origin,

@@ -32,6 +32,8 @@ from dragoman.domain.inference.ports import ChatModel, ChatRequest
 from dragoman.domain.inference.pricing import PriceTable
 from dragoman.domain.inference.routing import classify
 from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.labels.handling import Handling
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.messages.parts import Message, TextPart
 from dragoman.domain.skills.service import SkillsService
@@ -71,6 +73,7 @@ class RunnerParts:
     approvals: Approvals | None = None
     approval_rules: tuple[ApprovalRule, ...] = ()
     traces: TraceLog | None = None
+    labels: LabelsService | None = None
     switches: Switches | None = None
 
 
@@ -211,11 +214,12 @@ class Preparation:
                 ask = ledger.asker(own, "rewrite", deadline_seconds=REWRITE_SECONDS)
             terms = await search_terms(knowledge, request.conversation, ask)
             found = await self._lookup.find(caller, knowledge, terms, ledger=ledger)
+        await ledger.handling.take(caller, [one.label for one in request.sources], "a passage")
         found = found.followed_by(request.sources)
         strict = searches and knowledge.grounding == "strict"
         grounded = not by_itself and (strict or bool(found.citations))
         model = self.model(agent, grounded=True) if grounded else own
-        call = await self._call(caller, agent, request, found, grounded=grounded)
+        call = await self._call(caller, agent, request, found, ledger.handling, grounded=grounded)
         return Asked(model, call, found, grounded, by_itself)
 
     async def equipped(
@@ -252,12 +256,19 @@ class Preparation:
         )
 
     async def _call(
-        self, caller: Caller, agent: ResolvedAgent, request: RunRequest, found: Found, *, grounded: bool
+        self,
+        caller: Caller,
+        agent: ResolvedAgent,
+        request: RunRequest,
+        found: Found,
+        handling: Handling,
+        *,
+        grounded: bool,
     ) -> ChatRequest:
         spec = agent.spec
         native = response_format(spec, request)
         instructions = list(await self._instructions(spec))
-        if (memories := await self._remembered(caller, agent, request)) is not None:
+        if (memories := await self._remembered(caller, agent, request, handling)) is not None:
             instructions.append(memories)
         if request.structured is not None and native is None:
             instructions.append(instruction(request.structured.schema))
@@ -285,11 +296,15 @@ class Preparation:
             extra={**own, **request.extra, **(request.provider_settings or {})},
         )
 
-    async def _remembered(self, caller: Caller, agent: ResolvedAgent, request: RunRequest) -> str | None:
+    async def _remembered(
+        self, caller: Caller, agent: ResolvedAgent, request: RunRequest, handling: Handling
+    ) -> str | None:
         if self._parts.memories is None:
             return None
         tools = tools_in_force(agent.spec.tools, request)
-        return await remembered(self._parts.memories, caller, tools, agent_id=agent.id, user=request.user)
+        return await remembered(
+            self._parts.memories, caller, tools, handling=handling, agent_id=agent.id, user=request.user
+        )
 
     async def _instructions(self, spec: AgentSpec) -> tuple[str, ...]:
         if not spec.instruction_sources or self._parts.instructions is None:

@@ -1,6 +1,7 @@
 """What an agent remembers of the person it talks to, for its system text."""
 
 from dragoman.domain.accounts.caller import Caller
+from dragoman.domain.labels.handling import Handling
 from dragoman.domain.memories.model import Memory, MemoryFilter, person_of
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.tools.spec import ToolsSpec
@@ -18,9 +19,19 @@ _KNOWN = (
 
 
 async def remembered(
-    memories: MemoriesService, caller: Caller, tools: ToolsSpec, *, agent_id: str | None, user: str | None
+    memories: MemoriesService,
+    caller: Caller,
+    tools: ToolsSpec,
+    *,
+    handling: Handling,
+    agent_id: str | None,
+    user: str | None,
 ) -> str | None:
-    """The text; None for an agent that remembers nothing, or nobody in particular."""
+    """The text; None for an agent that remembers nothing, or nobody in particular.
+
+    Raises:
+        Forbidden: what is remembered bears a label and may not be used here.
+    """
     if REMEMBER not in (tools.builtin or ()) or user is None or not person_of(user):
         return None
     everything = tools.builtin_options is not None and tools.builtin_options.all_memories
@@ -33,6 +44,7 @@ async def remembered(
     found = await memories.select(caller, wanted)
     if not found:
         return _HOW
+    await handling.take(caller, [label for one in found for label in one.labels], "a memory")
     return "\n".join((_HOW, _KNOWN, *map(_line, found)))
 
 

@@ -10,9 +10,12 @@ from dragoman.domain.inference.multimodal import MediaKind
 from dragoman.domain.inference.ports import Sampling, ToolChoice
 from dragoman.domain.inference.pricing import Charge
 from dragoman.domain.inference.routing import Complexity
+from dragoman.domain.labels.handling import Handling
+from dragoman.domain.labels.model import Decision
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.parts import Message, ToolSpec
 from dragoman.domain.tools.spec import BuiltinToolOptions
+from dragoman.domain.usage.budgets.desk import Reserved
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
@@ -28,7 +31,8 @@ class RunRequest:
     ``reference`` and ``metadata`` are the caller's own words about the turn; ``idempotency_key`` names the
     stored conversation that repeated calls belong to. ``origin`` is where the conversation takes place (``api``, ``chat``,
     a channel), ``conversation_id`` which one it is. ``streamed``: the caller sees the answer as it comes about. ``refusals``:
-    whether a refusal by the agent's worker is an error or a polite text.
+    whether a refusal by the agent's worker is an error or a polite text. ``public``: anybody may talk there.
+    ``speaker``: a provider outside that is given the answer to speak it.
     """
 
     conversation: tuple[Message, ...]
@@ -54,6 +58,8 @@ class RunRequest:
     conversation_id: str | None = None
     streamed: bool = False
     refusals: Literal["error", "text"] = "error"
+    public: bool = False
+    speaker: str | None = None
     dialect: str = "native"
     application: str | None = None
 
@@ -65,6 +71,8 @@ class RunReport:
     ``run_id`` names the run's trace, ``ended`` how it came to its end. ``routed``: how difficult the request was found,
     where that chose the model. ``withheld``: the categories for which the request was not passed on. ``charges``: priced
     lines of everything that was used. ``warnings``: what the caller ought to know of limits.
+    ``handling`` has the labels, and what was decided for them; ``reserved``: what was of limits;
+    ``receipt_id`` names the receipt.
     """
 
     embedding_down: bool = False
@@ -75,5 +83,18 @@ class RunReport:
     run_id: str = field(default_factory=uuid7)
     ended: Ending = "failed"
     withheld: tuple[str, ...] = ()
+    handling: Handling | None = None
+    reserved: list[Reserved] = field(default_factory=list[Reserved])
+    receipt_id: str | None = None
     charges: list[Charge] = field(default_factory=list[Charge])
     warnings: list[str] = field(default_factory=list[str])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that bind what was used."""
+        return () if self.handling is None else self.handling.labels
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was decided for labels."""
+        return () if self.handling is None else self.handling.decisions

@@ -10,6 +10,7 @@ import structlog
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.approvals.service import Wish
 from dragoman.domain.agents.arguments import ArgumentReader
+from dragoman.domain.agents.bearing import Bearing
 from dragoman.domain.agents.calls import Calls
 from dragoman.domain.agents.consent import Consent
 from dragoman.domain.agents.gate import Gate, gate_of
@@ -35,6 +36,8 @@ from dragoman.domain.agents.turns import ModelTurns
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.ports import ChatModel, ChatRequest
 from dragoman.domain.knowledge.retrieve import Retriever
+from dragoman.domain.labels.handling import CODE as LABEL_POLICY
+from dragoman.domain.labels.handling import Handling
 from dragoman.domain.messages.events import CitationsFound, Event, Finished, TextDelta, Usage
 from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
@@ -80,7 +83,7 @@ class AgentRunner:
         self._preparation = Preparation(catalogue, endpoints, lookup, self._parts)
         self._pending = PendingResults(self._parts.database)
         self._reader = ArgumentReader(self._parts.healer)
-        self._log = RunLog(self._parts.traces, self._parts.switches)
+        self._log = RunLog(self._parts.traces, self._parts.switches, meter)
         self._tasks = tasks or TaskOwner()
 
     async def resolve(self, caller: Caller, name: str) -> ResolvedAgent:
@@ -104,7 +107,7 @@ class AgentRunner:
         Raises:
             InvalidInput: nothing to answer, or more than the agent's context holds.
             NotFound: the agent's model or one of its collections does not exist.
-            Forbidden: the agent's worker refused the message.
+            Forbidden: the agent's worker refused the message, or a label forbids what would be done.
             ProviderError: the provider failed, or the request could not be moderated.
             Unprocessable: the model gave no JSON of the wanted schema.
             QuotaExceeded: the caller may use no more this month.
@@ -115,29 +118,36 @@ class AgentRunner:
         if self._limits is not None:
             await self._limits.check(caller, "monthly_tokens")
         recorder = await self._log.recorder(caller, agent, request, report)
-        ledger = self._ledger(caller, agent, request, report)
-        events = self._answered(caller, agent, request, report, recorder, ledger)
+        bearing = Bearing(self._parts.labels, caller, request)
+        report.handling = bearing.handling
+        ledger = self._ledger(caller, agent, request, report, bearing.handling)
+        events = self._answered(caller, agent, request, report, recorder, ledger, bearing)
         try:
             async with aclosing(events):
                 async for event in events:
+                    await bearing.seen(event)
                     if isinstance(event, Finished):
                         # Whoever has seen the end finds the whole trace.
-                        await self._taken_down(caller, recorder, report)
+                        await bearing.ended()
+                        await self._taken_down(caller, agent, recorder, report)
                     yield event
         except DragomanError:
             # Whoever is told of the failure finds the trace, too.
-            await self._taken_down(caller, recorder, report)
+            await self._taken_down(caller, agent, recorder, report)
             raise
         except (GeneratorExit, asyncio.CancelledError):
             recorder.ending = "cancelled" if recorder.ending == "failed" else recorder.ending
+            self._tasks.start(bearing.ended(), name="agents.labels")
             raise
         finally:
             if not recorder.kept:
-                self._tasks.start(self._log.keep(caller, recorder, report), name="agents.trace")
+                self._tasks.start(self._log.keep(caller, agent, recorder, report), name="agents.trace")
 
-    async def _taken_down(self, caller: Caller, recorder: Recorder, report: RunReport) -> None:
+    async def _taken_down(
+        self, caller: Caller, agent: ResolvedAgent, recorder: Recorder, report: RunReport
+    ) -> None:
         """Keeps the trace; a database that takes no writes just now does not hold up the answer for long."""
-        keeping = self._tasks.start(self._log.keep(caller, recorder, report), name="agents.trace")
+        keeping = self._tasks.start(self._log.keep(caller, agent, recorder, report), name="agents.trace")
         await asyncio.wait([keeping], timeout=_TRACE_SECONDS)
 
     async def _answered(
@@ -148,7 +158,9 @@ class AgentRunner:
         report: RunReport,
         recorder: Recorder,
         ledger: Ledger,
+        bearing: Bearing,
     ) -> AsyncGenerator[Event]:
+        await bearing.begin()
         conversation = await self._preparation.media(agent, request, ledger)
         report.withheld = await self._preparation.withheld(agent.spec, conversation)
         if report.withheld:
@@ -165,13 +177,13 @@ class AgentRunner:
         conversation, goes_on = await self._pending.put_back(caller, agent.name, conversation)
         request = replace(request, conversation=conversation)
         asked = await self._preparation.asked(caller, agent, request, ledger)
-        gate = gate_of(self._parts.workers, caller, agent, request, recorder)
+        gate = gate_of(self._parts.workers, caller, agent, request, recorder, bearing.handling)
         if gate is not None:
             try:
                 agent, request, asked = await gate.received(agent, request, asked)
             except Forbidden as error:
                 recorder.ending = "rejected"
-                if request.refusals == "error":
+                if request.refusals == "error" or error.code == LABEL_POLICY:
                     raise
                 log.info("agents.refused_politely", reason=error.detail)
                 yield TextDelta(_DECLINED)
@@ -183,6 +195,8 @@ class AgentRunner:
         found = asked.found
         report.embedding_down, report.vectors_down = found.embedding_down, found.vectors_down
         report.citations, report.model = found.citations, prepared.model.name
+        # A refusal comes before the first event, so that it is the whole answer.
+        await ledger.allowed(prepared.model)
         if asked.grounded:
             yield CitationsFound(found.citations)
         rounds = self._rounds(caller, agent, request, prepared, ledger, recorder, gate)
@@ -209,8 +223,14 @@ class AgentRunner:
         allowance = Allowance(self._parts.limits, lambda: ledger.spent_usd)
         consent = self._consent(caller, agent, request, recorder.run_id)
         hook = gate.called if gate is not None else None
-        prepared.toolbox.overseer.rules = MovedRules(prepared.toolbox.sees, recorder, hook, consent)
-        calls = Calls(prepared.toolbox, self._reader, allowance, recorder, consent=consent, hook=hook)
+
+        async def permit(name: str, risk: str) -> None:
+            await ledger.handling.to_tool(caller, name, risk)
+
+        prepared.toolbox.overseer.rules = MovedRules(prepared.toolbox.sees, recorder, hook, consent, permit)
+        calls = Calls(
+            prepared.toolbox, self._reader, allowance, recorder, consent=consent, hook=hook, permit=permit
+        )
         return Rounds(
             prepared=prepared,
             pending=self._pending,
@@ -245,7 +265,14 @@ class AgentRunner:
         seconds = limits.streamed_wait_seconds if request.streamed else limits.whole_wait_seconds
         return Consent(self._parts.approvals, caller, rules, wish, seconds)
 
-    def _ledger(self, caller: Caller, agent: ResolvedAgent, request: RunRequest, report: RunReport) -> Ledger:
+    def _ledger(
+        self,
+        caller: Caller,
+        agent: ResolvedAgent,
+        request: RunRequest,
+        report: RunReport,
+        handling: Handling,
+    ) -> Ledger:
         context = UsageContext(
             caller=caller,
             agent_id=agent.id,
@@ -255,7 +282,9 @@ class AgentRunner:
             kind="chat",
             started_at=now_ms(),
         )
-        return Ledger(self._meter, self._parts.prices, context, flags=agent.spec.flags, report=report)
+        return Ledger(
+            self._meter, self._parts.prices, context, flags=agent.spec.flags, handling=handling, report=report
+        )
 
     async def _declined(
         self, agent: ResolvedAgent, ledger: Ledger, report: RunReport

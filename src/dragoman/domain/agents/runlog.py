@@ -5,10 +5,12 @@ import structlog
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.switches import Switches
 from dragoman.domain.agents.model import ResolvedAgent
+from dragoman.domain.agents.receipt import told_of
 from dragoman.domain.agents.request import RunReport, RunRequest
 from dragoman.domain.agents.traces.model import RunTrace
 from dragoman.domain.agents.traces.recorder import Recorder, clean
 from dragoman.domain.agents.traces.service import TraceLog
+from dragoman.domain.usage.meter import Meter
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError
 
@@ -23,11 +25,15 @@ class RunLog:
 
     Args:
         traces: where they are kept; None keeps none.
+        meter: takes what receipts tell; None where there are none.
         switches: tell whether an account wants what it says to be kept; None: it does.
     """
 
-    def __init__(self, traces: TraceLog | None, switches: Switches | None) -> None:
+    def __init__(
+        self, traces: TraceLog | None, switches: Switches | None, meter: Meter | None = None
+    ) -> None:
         self._traces = traces
+        self._meter = meter
         self._switches = switches
 
     async def recorder(
@@ -57,9 +63,12 @@ class RunLog:
         )
         return Recorder(begun, content=content)
 
-    async def keep(self, caller: Caller, recorder: Recorder, report: RunReport) -> None:
-        """Keeps the run as it has ended, once."""
+    async def keep(self, caller: Caller, agent: ResolvedAgent, recorder: Recorder, report: RunReport) -> None:
+        """Keeps the run as it has ended, once, and what its receipt tells."""
         report.ended = recorder.ending
+        if self._meter is not None and report.receipt_id is not None and not recorder.told:
+            recorder.told = True
+            self._meter.tell(caller, report.receipt_id, told_of(agent, report))
         if self._traces is None or recorder.kept:
             return
         recorder.kept = True

@@ -47,6 +47,7 @@ class Prompt:
 
     ``instruction`` lets the agent speak by itself: the model is told so much, and nobody sees it in the session.
     ``origin`` is where the conversation takes place; ``dialect`` is noted with what the answer used.
+    ``public``: anybody may talk there.
     ``media_to_text`` names kinds of media that become text for the model here, beside those of the agent.
     ``on_asked`` and ``on_answered`` are called in the transactions that store the question and the answer, so that what
     belongs to them is stored together with them or not at all.
@@ -57,6 +58,7 @@ class Prompt:
     streamed: bool = False
     instruction: str | None = None
     origin: str = "chat"
+    public: bool = False
     media_to_text: tuple[MediaKind, ...] = ()
     on_asked: Callable[[Connection], None] | None = None
     on_answered: Callable[[Connection, Reply], None] | None = None
@@ -267,6 +269,7 @@ class ChatService:
             conversation_id=session.id,
             streamed=prompt.streamed,
             refusals="text",
+            public=session.visitor or prompt.public,
             dialect=prompt.dialect,
             application=f"chat:{session.client_id}",
         )

@@ -9,6 +9,7 @@ from dataclasses import replace
 import structlog
 
 from dragoman.domain.inference.ports import ChatModel, ChatRequest, Tokenizer
+from dragoman.domain.labels.handling import current_handling
 from dragoman.domain.messages.events import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from dragoman.kit.errors import DeadlineExceeded, DragomanError, ProviderError, QuotaExceeded
 
@@ -34,7 +35,11 @@ async def complete(
         DeadlineExceeded: the answer was not whole in time.
         ProviderError: the provider failed; after the first event the answer stays incomplete.
         QuotaExceeded: the provider refuses for now.
+        Forbidden: what the request at hand has used bears a label that forbids this model.
     """
+    handling = current_handling()
+    if handling is not None:
+        await handling.to_model(model.name, outside=model.profile.outside)
     end = asyncio.get_running_loop().time() + deadline_seconds
     for attempt in range(1, _TRIES + 1):
         begun = False

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from dragoman.domain.inference.ports import Embedder, EmbedderProfile, Vectors
 from dragoman.domain.inference.tokenize import TokenCount, TokenCounter
+from dragoman.domain.labels.handling import current_handling
+from dragoman.domain.labels.model import Policies
 from dragoman.kit.errors import Unavailable
 
 DEFAULT = "default"
@@ -17,6 +19,7 @@ class EmbedService:
         reason: why there is none, in a sentence with what to do.
         counter: counts the tokens that vectors cost.
         others: further embedders by name, for collections that were made with them or are to be.
+        policies: what labels forbid.
     """
 
     def __init__(
@@ -26,7 +29,9 @@ class EmbedService:
         counter: TokenCounter,
         reason: str | None = None,
         others: Mapping[str, Embedder] | None = None,
+        policies: Policies | None = None,
     ) -> None:
+        self._policies = policies or Policies(())
         self._embedder = embedder
         self._counter = counter
         self._reason = None if embedder is not None else reason or "No embedder is configured."
@@ -68,14 +73,21 @@ class EmbedService:
         """The embedder of that name, the server's own for None; None when it is not here."""
         return self._named.get(name or DEFAULT)
 
+    def may_see(self, embedder: EmbedderProfile, label: str | None) -> bool:
+        """Whether the embedder may be given text under the label."""
+        if label is None or not embedder.outside:
+            return True
+        return self._policies.forbidding([label], "outside") is None
+
     async def queries(self, terms: Sequence[str]) -> Vectors:
         """Unit vectors ``float32 [n, dimensions]`` of questions.
 
         Raises:
             Unavailable: there is no embedder.
             ProviderError: it failed.
+            Forbidden: what the request at hand has used bears a label that forbids the embedder.
         """
-        return await self._present().embed_queries(terms)
+        return await (await self._permitted()).embed_queries(terms)
 
     async def passages(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors ``float32 [n, dimensions]`` of passages.
@@ -83,8 +95,9 @@ class EmbedService:
         Raises:
             Unavailable: there is no embedder.
             ProviderError: it failed.
+            Forbidden: what the request at hand has used bears a label that forbids the embedder.
         """
-        return await self._present().embed_documents(texts)
+        return await (await self._permitted()).embed_documents(texts)
 
     async def tokens(self, texts: Sequence[str]) -> TokenCount:
         """What vectors of these texts cost, in tokens; what is beyond the embedder's length is not counted.
@@ -96,6 +109,12 @@ class EmbedService:
         counts = await self._counter.count_each(texts, profile.name)
         total = sum(min(count.tokens, profile.max_tokens) for count in counts)
         return TokenCount(total, any(count.estimated for count in counts))
+
+    async def _permitted(self) -> Embedder:
+        embedder, handling = self._present(), current_handling()
+        if handling is not None:
+            await handling.to_model(embedder.profile.name, outside=embedder.profile.outside)
+        return embedder
 
     def _present(self) -> Embedder:
         if self._embedder is None:

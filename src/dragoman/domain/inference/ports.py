@@ -106,12 +106,16 @@ class ChatModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EmbedderProfile:
-    """What made an index. Two indexes are comparable only when ``fingerprint`` is equal."""
+    """What made an index. Two indexes are comparable only when ``fingerprint`` is equal.
+
+    ``outside``: texts leave the operator's own systems for it.
+    """
 
     name: str
     fingerprint: str
     dimensions: int
     max_tokens: int
+    outside: bool = False
 
 
 class Embedder(Protocol):

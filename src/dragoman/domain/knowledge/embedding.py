@@ -13,10 +13,14 @@ from dragoman.domain.knowledge.repository import collections, documents
 
 
 def embedder_of(embed: EmbedService, collection: Collection) -> Embedder | None:
-    """The one that made the collection's vectors, or that is to make the first; None when it is not here."""
+    """The one that made the collection's vectors, or that is to make the first.
+
+    None when it is not here, or may not see what is under the collection's label.
+    """
+    found = embed.named(collection.embedder_choice)
     if collection.embedder is not None:
-        return embed.made_by(collection.embedder)
-    return embed.named(collection.embedder_choice)
+        found = embed.made_by(collection.embedder)
+    return found if found is None or embed.may_see(found.profile, collection.label) else None
 
 
 def can_embed(connection: Connection, embed: EmbedService, collection_key: int) -> bool:

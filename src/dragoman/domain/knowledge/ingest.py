@@ -21,6 +21,7 @@ from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft, Stored
 from dragoman.domain.knowledge.ports import BlobStore, Block, Page, ParsedDocument, Parser
 from dragoman.domain.knowledge.repository import collections, documents
+from dragoman.domain.labels.model import Policies
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
 from dragoman.kit.errors import Conflict, DragomanError, NotFound
@@ -51,7 +52,20 @@ def parsed_text(text: str) -> ParsedDocument:
 
 
 class Ingestion:
-    """Accepts documents and carries out the background work on them."""
+    """Accepts documents and carries out the background work on them.
+
+    Args:
+        database: where documents are kept.
+        indexing: puts passages into the index.
+        blobs: keeps files.
+        parser: reads files.
+        embed: makes vectors.
+        sizes: of passages.
+        wake: tells the job runner that there is work.
+        scratch: a folder for files on their way.
+        policies: what labels forbid.
+        leaves: whether a file of that name and type leaves the operator's systems to be read.
+    """
 
     def __init__(
         self,
@@ -64,6 +78,8 @@ class Ingestion:
         sizes: ChunkSizes,
         wake: Callable[[], None],
         scratch: Path | None = None,
+        policies: Policies | None = None,
+        leaves: Callable[[str, str | None], bool] = lambda name, media_type: False,
     ) -> None:
         self._database = database
         self._indexing = indexing
@@ -73,6 +89,8 @@ class Ingestion:
         self._sizes = sizes
         self._wake = wake
         self._scratch = scratch
+        self._policies = policies or Policies(())
+        self._leaves = leaves
 
     # Accepting
 
@@ -230,6 +248,11 @@ class Ingestion:
         document = await self._current(document_key, version)
         if document is None or document.blob_key is None:
             return
+        label = await self._kept_inside(document.collection_key)
+        if label is not None and self._leaves(document.name, document.media_type):
+            reason = f"Recordings are transcribed by a provider outside, which the label {label} forbids."
+            await self.fail(document_key, version, reason)
+            return
         await self._database.write(documents.change_version, document.key, version, state="parsing")
         with tempfile.TemporaryDirectory(prefix="read-", dir=self._scratch) as folder:
             path = Path(folder) / "content"
@@ -275,6 +298,11 @@ class Ingestion:
                 self._indexing.store_vectors, waiting, names, vectors, profile=embedder.profile, at=now_ms()
             )
         await self._database.write(documents.settle, document_keys, at=now_ms())
+
+    async def _kept_inside(self, collection_key: int) -> str | None:
+        """The collection's label, where it forbids to send anything outside."""
+        labels = await self._database.read(collections.labels_of, [collection_key])
+        return self._policies.forbidding(labels.values(), "outside")
 
     async def reembed(self, collection_key: int) -> None:
         """Drops a collection's vectors and queues all its documents for new ones."""

@@ -93,6 +93,8 @@ class Reembedding:
 
         def begin(connection: Connection) -> EmbedderState:
             found = collections.get(connection, caller, collection_id, edit=True)
+            if not self._embed.may_see(target.profile, found.label):
+                raise InvalidInput(_barred(found), param="embedder", code="label_policy")
             reembeddings.lock(connection, found.key)
             reembeddings.choose(connection, found.key, name)
             found = collections.get(connection, caller, collection_id)
@@ -248,6 +250,13 @@ class Reembedding:
         collection_key, after = int(str(payload["collection"])), 0
         while way := (await self._database.read(reembeddings.under, [collection_key])).get(collection_key):
             embedder = self._embed.made_by(way.fingerprint)
+            collection = await self._database.read(collections.by_key, collection_key)
+            if (
+                embedder is not None
+                and collection is not None
+                and not self._embed.may_see(embedder.profile, collection.label)
+            ):
+                await self._put_off(collection_key, _barred(collection))
             if embedder is None:
                 await self._put_off(collection_key, "The new embedder is not configured any more.")
             elif batch := await self._database.read(
@@ -305,3 +314,7 @@ class Reembedding:
                 self._indexing.index.remove_vectors(connection, collection_key, space)
 
         await self._database.write(remove)
+
+
+def _barred(collection: Collection) -> str:
+    return f"The collection's label {collection.label} forbids to send its text to an embedder outside."

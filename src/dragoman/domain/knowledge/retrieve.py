@@ -17,6 +17,7 @@ from dragoman.domain.inference.rerank import fused_order
 from dragoman.domain.knowledge.model import Collection, Document, StoredPassage
 from dragoman.domain.knowledge.ports import IndexHit, IndexQuery, PassageIndex
 from dragoman.domain.knowledge.repository import collections, documents, reembeddings
+from dragoman.domain.labels.handling import current_handling
 from dragoman.domain.messages.citations import Citation
 from dragoman.kit.errors import DragomanError
 
@@ -34,7 +35,7 @@ class RetrievalQuery:
 
     ``rerank``: ``none`` = by meaning alone, ``rrf`` = words and meaning fused, ``lexical`` = fused with more weight on words,
     ``smart`` = fused with a cross-encoder's order. ``one_per_document`` keeps only the best passage of each document.
-    ``skip_missing`` searches what there is of the named collections.
+    ``skip_missing`` searches what there is of the named collections. ``inside_only``: the terms go to no embedder outside.
     """
 
     terms: tuple[str, ...]
@@ -44,6 +45,7 @@ class RetrievalQuery:
     rerank: RerankMode = "rrf"
     one_per_document: bool = False
     skip_missing: bool = False
+    inside_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ def citation_of(number: int, hit: Hit) -> Citation:
         metadata=document.metadata,
         reference=document.reference,
         context=document.context,
+        label=hit.collection.label,
     )
 
 
@@ -121,12 +124,15 @@ class Retriever:
 
         Raises:
             NotFound: a named collection does not exist for this caller, and the query does not skip such.
+            Forbidden: what was found bears a label and may not be used where this takes place.
         """
+        handling = current_handling()
         with self._timed("collections"):
             found = await self._database.read(self._collections, caller, query)
         if not found or not any(term.strip() for term in query.terms):
             return Retrieval(())
-        legs, embedding_down = await self._legs(found, query.terms)
+        inside = query.inside_only or (handling is not None and handling.forbids("outside"))
+        legs, embedding_down = await self._legs(found, query.terms, inside=inside)
         made = {collection.embedder for collection in found if collection.embedder is not None}
         stale = self._embed.available and any(self._embed.made_by(one) is None for one in made)
         with self._timed("search"):
@@ -134,6 +140,10 @@ class Retriever:
         if query.rerank == "smart":
             with self._timed("rerank"):
                 hits = await self._reranked(query, hits)
+        if handling is not None:
+            for hit in hits[: query.limit]:
+                label, name = hit.collection.label, hit.collection.name
+                await handling.take(caller, [label], f"the collection {name!r}")
         return Retrieval(tuple(hits[: query.limit]), embedding_down, stale)
 
     @contextmanager
@@ -173,7 +183,9 @@ class Retriever:
             return found
         return [collections.get(connection, caller, collection_id) for collection_id in named]
 
-    async def _legs(self, found: Sequence[Collection], terms: Sequence[str]) -> tuple[list["_Leg"], bool]:
+    async def _legs(
+        self, found: Sequence[Collection], terms: Sequence[str], *, inside: bool
+    ) -> tuple[list["_Leg"], bool]:
         """The searches that the collections need, one for each embedder that has made their vectors.
 
         Collections without such take part in the first, by their words: nobody's vectors of theirs are in its space.
@@ -184,7 +196,7 @@ class Retriever:
             keys = [collection.key for collection in found if collection.embedder == fingerprint]
             embedder = None if fingerprint is None else self._embed.made_by(fingerprint)
             vectors = None
-            if embedder is not None:
+            if embedder is not None and not (inside and embedder.profile.outside):
                 with self._timed("embed"):
                     vectors = await _vectors(embedder, terms)
                 down = down or vectors is None

@@ -13,6 +13,7 @@ from dragoman.db.database import Database
 from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.roles import require
+from dragoman.domain.accounts.versions import Versions
 from dragoman.domain.knowledge.indexing import DELETED_AT_ONCE, Indexing
 from dragoman.domain.knowledge.ingest import Ingestion
 from dragoman.domain.knowledge.model import (
@@ -28,6 +29,9 @@ from dragoman.domain.knowledge.ports import BlobStore
 from dragoman.domain.knowledge.queue import IngestionQueue
 from dragoman.domain.knowledge.repository import collections, documents
 from dragoman.domain.knowledge.repository.documents import DocumentFilter
+from dragoman.domain.labels.handling import current_handling
+from dragoman.domain.labels.service import TOPIC as LABELS
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import file_digest, text_digest
@@ -60,8 +64,12 @@ class KnowledgeService:
         ingestion: Ingestion,
         blobs: BlobStore,
         limits: LimitsService | None = None,
+        labels: LabelsService | None = None,
     ) -> None:
         self._database = database
+        self._labels = labels
+        if labels is not None:
+            labels.count_in(self._labelled)
         self._limits = limits
         self._indexing = indexing
         self._ingestion = ingestion
@@ -99,10 +107,59 @@ class KnowledgeService:
 
         def store(connection: Connection) -> Collection:
             made = collections.insert(connection, collection)
-            audit.record(connection, caller, "collection.created", made.id, name=name, visibility=visibility)
+            if label is not None:
+                Versions.announce(connection, LABELS)
+            audit.record(
+                connection,
+                caller,
+                "collection.created",
+                made.id,
+                name=name,
+                visibility=visibility,
+                label=label,
+            )
             return made
 
-        return await self._database.write(store)
+        made = await self._database.write(store)
+        if label is not None and self._labels is not None:
+            await self._labels.reload()
+        return made
+
+    async def set_label(self, caller: Caller, collection_id: str, label: str | None) -> Collection:
+        """The collection under the label, or under none. What was used under its label before stays bound by it.
+
+        Raises:
+            NotFound: no such collection that the caller may change.
+            InvalidInput: there is no such label.
+            Forbidden: the caller may not take a label away, which administrators may.
+        """
+        require(caller, "create")
+        wanted = self._labels.checked(label) if self._labels is not None else label
+
+        def change(connection: Connection) -> Collection:
+            found = collections.get(connection, caller, collection_id, edit=True)
+            if found.label not in (None, wanted):
+                require(caller, "manage")
+            collections.set_label(connection, found.key, wanted, at=now_ms())
+            Versions.announce(connection, LABELS)
+            audit.record(
+                connection,
+                caller,
+                "collection.labelled",
+                collection_id,
+                name=found.name,
+                label=wanted,
+                before=found.label,
+            )
+            return collections.get(connection, caller, collection_id, edit=True)
+
+        changed = await self._database.write(change)
+        if self._labels is not None:
+            await self._labels.reload()
+        return changed
+
+    async def _labelled(self) -> set[str]:
+        return await self._database.read(collections.labelled)
 
     async def collections(self, caller: Caller) -> list[Collection]:
         """Every collection the caller may search."""
@@ -311,14 +368,17 @@ class KnowledgeService:
 
         Raises:
             NotFound: no such collection or document for this caller.
+            Forbidden: it bears a label and may not be used where this takes place.
         """
 
-        def load(connection: Connection) -> tuple[Document, str]:
+        def load(connection: Connection) -> tuple[Collection, Document, str]:
             found = collections.get(connection, caller, collection_id)
             document = documents.get(connection, found.key, document_id)
-            return document, documents.text(connection, document.key)
+            return found, document, documents.text(connection, document.key)
 
-        return await self._database.read(load)
+        found, document, text = await self._database.read(load)
+        await _take(caller, found)
+        return document, text
 
     async def export(self, caller: Caller, collection_id: str) -> AsyncIterator[tuple[Document, str]]:
         """All documents of a collection with their texts, in the order they came, read in bounded batches.
@@ -327,6 +387,7 @@ class KnowledgeService:
             NotFound: no such collection for this caller; raised before the first document.
         """
         found = await self.collection(caller, collection_id)
+        await _take(caller, found)
         await self._database.write(
             audit.record, caller, "collection.exported", collection_id, name=found.name
         )
@@ -351,11 +412,14 @@ class KnowledgeService:
             NotFound: no such collection or document for this caller.
         """
 
-        def load(connection: Connection) -> list[StoredPassage]:
+        def load(connection: Connection) -> tuple[Collection, list[StoredPassage]]:
             found = collections.get(connection, caller, collection_id)
-            return documents.passages_of(connection, documents.get(connection, found.key, document_id).key)
+            document = documents.get(connection, found.key, document_id)
+            return found, documents.passages_of(connection, document.key)
 
-        return await self._database.read(load)
+        found, passages = await self._database.read(load)
+        await _take(caller, found)
+        return passages
 
     async def previews(self, found: Sequence[Document], *, length: int) -> Mapping[int, str]:
         """The first characters of documents that were listed for the caller before."""
@@ -432,3 +496,10 @@ class KnowledgeService:
                 if document.blob_key is not None:
                     await self._blobs.delete(document.blob_key)
         return total
+
+
+async def _take(caller: Caller, collection: Collection) -> None:
+    """Lets the request at hand bear the label of what it reads."""
+    handling = current_handling()
+    if handling is not None:
+        await handling.take(caller, [collection.label], f"the collection {collection.name!r}")

@@ -8,7 +8,10 @@ MemoryFormat = Literal["text", "date_reminder"]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Something to remember of a person. Times are in milliseconds; ``expires_at`` None = never."""
+    """Something to remember of a person. Times are in milliseconds; ``expires_at`` None = never.
+
+    ``labels``: those that the conversation bore in which it was written.
+    """
 
     id: str
     external_user_id: str
@@ -19,6 +22,7 @@ class Memory:
     created_at: int
     updated_at: int
     expires_at: int | None
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

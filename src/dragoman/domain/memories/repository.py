@@ -19,9 +19,16 @@ def _mine(caller: Caller, now: int) -> sa.ColumnElement[bool]:
     )
 
 
+def _memory(row: sa.RowMapping) -> Memory:
+    values = dict(row)
+    values["labels"] = tuple(values["labels"] or ())
+    return Memory(**values)
+
+
 def insert(connection: Connection, caller: Caller, memory: Memory) -> None:
     """Stores a new memory."""
-    values = {**asdict(memory), "organisation_id": caller.organisation_id, "owner_id": caller.user_id}
+    scope = {"organisation_id": caller.organisation_id, "owner_id": caller.user_id}
+    values = {**asdict(memory), **scope, "labels": list(memory.labels) or None}
     connection.execute(sa.insert(memories).values(**values))
 
 
@@ -29,7 +36,7 @@ def get(connection: Connection, caller: Caller, memory_id: str, now: int) -> Mem
     """One of the caller's memories."""
     statement = sa.select(*_COLUMNS).where(memories.c.id == memory_id, _mine(caller, now))
     row = connection.execute(statement).mappings().one_or_none()
-    return None if row is None else Memory(**row)
+    return None if row is None else _memory(row)
 
 
 def select(connection: Connection, caller: Caller, wanted: MemoryFilter, now: int) -> list[Memory]:
@@ -52,7 +59,7 @@ def select(connection: Connection, caller: Caller, wanted: MemoryFilter, now: in
             statement = statement.where(column == value)
     statement = statement.order_by(memories.c.created_at.desc(), memories.c.key.desc())
     rows = connection.execute(statement.limit(wanted.limit).offset(wanted.offset)).mappings()
-    return [Memory(**row) for row in rows]
+    return [_memory(row) for row in rows]
 
 
 def update(connection: Connection, caller: Caller, memory: Memory, now: int) -> bool:
@@ -62,6 +69,7 @@ def update(connection: Connection, caller: Caller, memory: Memory, now: int) -> 
         "content": memory.content,
         "expires_at": memory.expires_at,
         "updated_at": memory.updated_at,
+        "labels": list(memory.labels) or None,
     }
     return connection.execute(statement.values(**values)).rowcount > 0
 

@@ -26,13 +26,17 @@ _WORD = re.compile(r"\w+")
 
 @dataclass(frozen=True, slots=True)
 class MemoryDraft:
-    """What is to be remembered of whom. ``days`` None = for ever; ``agent_id`` is who writes it."""
+    """What is to be remembered of whom. ``days`` None = for ever; ``agent_id`` is who writes it.
+
+    ``labels``: those that bind what it was made from.
+    """
 
     external_user_id: str
     content: str
     format: MemoryFormat = "text"
     days: int | None = _DEFAULT_DAYS
     agent_id: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 class MemoriesService:
@@ -63,6 +67,7 @@ class MemoriesService:
             created_at=now,
             updated_at=now,
             expires_at=_end(now, draft.days),
+            labels=draft.labels,
         )
 
         def store(connection: Connection) -> None:
@@ -111,8 +116,9 @@ class MemoriesService:
         *,
         external_user_id: str | None = None,
         days: int | None = None,
+        labels: tuple[str, ...] = (),
     ) -> Memory:
-        """The memory with another content, and with ``days`` kept so long from now on.
+        """The memory with another content, these labels as well, and with ``days`` kept so long from now on.
 
         With ``external_user_id`` another person's memory is not found.
 
@@ -126,7 +132,8 @@ class MemoriesService:
         def store(connection: Connection) -> Memory:
             before = self._of(connection, caller, memory_id, external_user_id)
             end = before.expires_at if days is None else _end(now, days)
-            changed = replace(before, content=text, expires_at=end, updated_at=now)
+            bound = tuple(dict.fromkeys((*before.labels, *labels)))
+            changed = replace(before, content=text, expires_at=end, updated_at=now, labels=bound)
             repository.update(connection, caller, changed, now)
             return changed
 

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from dragoman.db.schema import EpochMs, RowKey, metadata
+from dragoman.db.schema import EpochMs, Json, RowKey, metadata
 
 # ``person`` is ``external_user_id`` up to its first '@': the same human in every session. ``agent_id`` names who wrote it and
 # may outlive that agent. ``key`` orders what was written in the same millisecond.
@@ -21,5 +21,6 @@ memories = sa.Table(
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Column("updated_at", EpochMs, nullable=False),
     sa.Column("expires_at", EpochMs),
+    sa.Column("labels", Json(none_as_null=True)),
     sa.Index("ix_memories_owner_id_person_format", "owner_id", "person", "format"),
 )

@@ -12,6 +12,7 @@ class Citation:
     ``number`` is the ``[n]`` mark in the answer, from 1. ``char_start`` and ``char_end`` are offsets (in characters, end
     exclusive) into the document's extracted text; ``page`` counts from 1 and is None for formats without pages. ``score`` is
     the similarity of the passage to the question, 0..1. What was found outside of collections has an empty ``collection_id``.
+    ``label`` binds the text to where it may go.
     """
 
     number: int
@@ -28,3 +29,4 @@ class Citation:
     metadata: JsonObject = field(default_factory=dict[str, JsonValue])
     reference: str | None = None
     context: str | None = None
+    label: str | None = None

@@ -23,7 +23,7 @@ from dragoman.domain.schedules.model import Recipient, RecurringTask, Schedule
 from dragoman.domain.schedules.planning import zone_named
 from dragoman.kit.clock import now_ms
 from dragoman.kit.cron import next_moment
-from dragoman.kit.errors import Conflict, InvalidInput, QuotaExceeded
+from dragoman.kit.errors import Conflict, Forbidden, InvalidInput, QuotaExceeded
 from dragoman.kit.jsontypes import JsonObject
 
 log = structlog.get_logger(__name__)
@@ -195,6 +195,7 @@ class ScheduleFiring:
             dialect="schedule",
             instruction=occasion.instruction,
             origin=occasion.to.target if occasion.to.target != "web_chat" else "chat",
+            public=occasion.to.target != "web_chat",
             on_asked=None if under_way else lambda connection: begun(connection, session_id),
             on_answered=answered,
         )
@@ -203,7 +204,7 @@ class ScheduleFiring:
             await turn.reply()
         except Conflict as error:
             raise RunLater(self._clock_ms() + _BUSY_MS) from error
-        except (QuotaExceeded, ChatUnavailable, InvalidInput) as error:
+        except (QuotaExceeded, ChatUnavailable, InvalidInput, Forbidden) as error:
             reason = f"Failed: {error.detail}"
             log.warning("schedule.refused", schedule=occasion.cause, reason=error.detail)
 

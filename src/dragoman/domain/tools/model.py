@@ -6,6 +6,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.asking import Ask
+from dragoman.domain.labels.handling import Handling
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.parts import Part, ToolSpec
 from dragoman.domain.tools.spec import ToolsSpec
@@ -65,7 +66,8 @@ class ToolScope:
 
     ``person`` is the end user an agent talks to, None when nobody is known. ``origin`` is where the conversation takes place
     (``api``, ``chat``, a channel), ``conversation_id`` which one it is. ``tools`` are the settings in force: the agent's with
-    the request's over them. ``ask`` puts a question to the agent's own model, None where it only quotes.
+    the request's over them. ``handling`` has the labels of what was used.
+    ``ask`` puts a question to the agent's own model, None where it only quotes.
     """
 
     caller: Caller
@@ -74,6 +76,7 @@ class ToolScope:
     tools: ToolsSpec
     charge: Charging
     ask: Ask | None = None
+    handling: Handling | None = None
     person: str | None = None
     origin: str = "api"
     conversation_id: str | None = None

@@ -11,6 +11,7 @@ from dragoman.domain.usage.budgets.desk import Hold, LimitDesk
 from dragoman.domain.usage.journal import Journal, UsageRecord
 from dragoman.kit.clock import now_ms
 from dragoman.kit.ids import uuid7
+from dragoman.kit.jsontypes import JsonObject
 from dragoman.kit.slip import current_slip
 
 # From a model's name and what was used to its price in millionths of a US dollar.
@@ -156,6 +157,18 @@ class Meter:
             self._told(record)
         if self._desk is not None:
             self._desk.settle(hold, record)
+
+    def tell(self, caller: Caller, receipt_id: str, told: JsonObject) -> None:
+        """Keeps what a receipt has to tell beside what was used."""
+        self._journal.receipt(
+            {
+                "id": receipt_id,
+                "organisation_id": caller.organisation_id,
+                "user_id": caller.user_id,
+                "at": now_ms(),
+                "told": told,
+            }
+        )
 
     def use(self, context: UsageContext, *, item: str, quantity: float, hold: Hold | None = None) -> None:
         """Keeps so much use of something that is no model; see ``record``."""

@@ -97,6 +97,7 @@ class SessionMind:
             user=session.participant.identity,
             origin=_ORIGIN,
             conversation_id=session.session_id,
+            speaker=self._leaves(),
             dialect=self._dialect,
         )
         calls: dict[int, ToolCall] = {}
@@ -202,6 +203,12 @@ class SessionMind:
             emotion=speaking.emotion,
             metadata=dict(speaking.metadata),
         )
+
+    def _leaves(self) -> str | None:
+        """The provider outside that speaks, if one does."""
+        given = self._session.spec.speaking.ref.endpoint is not None
+        name = self._speaker.name
+        return name if given or self._parts.speech.is_outside(name) else None
 
     def _synthesizer(self) -> Synthesizer:
         speaking = self._session.spec.speaking

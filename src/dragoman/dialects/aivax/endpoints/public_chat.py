@@ -98,6 +98,12 @@ async def session_info(request: Request, access_key: str) -> Response:
             "client": _client(live),
             "chatCreationData": None,
             "takenOver": live.session.is_held(now_ms()),
+            "labels": [
+                {"label": one.label, "banner": one.banner, "color": one.color}
+                for one in await services_of(request).labels.of_conversation(
+                    live.owner.organisation_id, live.session.id
+                )
+            ],
         },
     )
 

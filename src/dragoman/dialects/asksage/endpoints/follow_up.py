@@ -112,6 +112,7 @@ async def follow_up_questions(call: Call) -> dict[str, object]:
     """
     turns = conversation(call.values.get("message", call.values.get("messages")))
     agent = await agent_named(call, call.inputs.text("model") or DEFAULT_MODEL)
+    await call.services.labels.reopen(call.caller, turns)
     found = await _retrieved(call, last_question(turns))
     question = _question(call, agent, turns, found)
     suggested, answer = await _suggested(question, turns, found)

@@ -66,6 +66,8 @@ async def train(call: Call) -> dict[str, object]:
     dataset = call.inputs.text("force_dataset")
     stored = bool(dataset) and not call.inputs.flag("skip_vectordb")
     collection = await named(call, dataset) if stored else None
+    if collection is not None:
+        await call.services.labels.bind(call.caller, collection.label, f"the collection {collection.name!r}")
     texts = [content]
     if call.inputs.flag("summarize"):
         texts.insert(0, await _summary(call, content))

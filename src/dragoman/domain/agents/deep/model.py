@@ -46,6 +46,7 @@ class Source(BaseModel):
     page: int | None = None
     score: float = 0.0
     context: str | None = None
+    label: str | None = None
     metadata: dict[str, str | int | float | bool | None] = {}
 
     def citation(self, number: int) -> Citation:
@@ -64,6 +65,7 @@ class Source(BaseModel):
             score=self.score,
             metadata=self.metadata,
             context=self.context,
+            label=self.label,
         )
 
 

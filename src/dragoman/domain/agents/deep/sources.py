@@ -7,6 +7,7 @@ import structlog
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.deep.model import DeepSettings, Source
 from dragoman.domain.knowledge.retrieve import RetrievalQuery, Retriever
+from dragoman.domain.labels.handling import current_handling
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.tools.ports import SearchQuery, WebHit
 from dragoman.domain.tools.web import Web
@@ -48,7 +49,7 @@ class Finder:
             _add(sources, numbers, _from_passage(citation))
         problem = None
         if settings.live:
-            pages, problem = await self._pages(question, read_pages=settings.live > 1)
+            pages, problem = await self._pages(caller, question, read_pages=settings.live > 1)
             for page in pages:
                 _add(sources, numbers, page)
         return Found(tuple(sources), tuple(dict.fromkeys(numbers)), problem)
@@ -74,8 +75,13 @@ class Finder:
             return False
         return True
 
-    async def _pages(self, question: str, *, read_pages: bool) -> tuple[list[Source], str | None]:
+    async def _pages(
+        self, caller: Caller, question: str, *, read_pages: bool
+    ) -> tuple[list[Source], str | None]:
+        handling = current_handling()
         try:
+            if handling is not None:
+                await handling.to_tool(caller, "web search", "outside")
             hits = await self._web.search(SearchQuery(question[:_LONGEST_SEARCH], _WEB_HITS))
         except DragomanError as error:
             # The collections may hold the answer; the reader is told that the web took no part.
@@ -111,6 +117,7 @@ def _from_passage(citation: Citation) -> Source:
         page=citation.page,
         score=citation.score,
         context=citation.context,
+        label=citation.label,
         metadata=metadata,
     )
 

@@ -26,6 +26,8 @@ from dragoman.domain.agents.structured import added
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.chat import complete
 from dragoman.domain.inference.ports import ChatModel, ChatRequest
+from dragoman.domain.labels.handling import with_handling
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.messages.events import Usage
 from dragoman.domain.messages.fold import fold_stream
 from dragoman.domain.messages.parts import Message
@@ -78,6 +80,7 @@ class StepParts:
     catalogue: Catalogue
     finder: Finder
     meter: Meter
+    labels: LabelsService
 
 
 class Step:
@@ -98,9 +101,17 @@ class Step:
             DragomanError: the model or the search failed.
         """
         stages = {"plan": self._plan, "read": self._read, "check": self._check, "write": self._write}
+        handling = self._parts.labels.handling()
         try:
-            async with asyncio.timeout(STEP_SECONDS):
-                outcome = await stages[self._progress.stage]()
+            with with_handling(handling):
+                async with asyncio.timeout(STEP_SECONDS):
+                    known = [source.label for source in self._progress.sources]
+                    await handling.take(self._caller, known, "a source of the research")
+                    outcome = await stages[self._progress.stage]()
+                    if outcome.answer is not None:
+                        await self._parts.labels.answered(
+                            self._caller, self._run.question, outcome.answer.text
+                        )
         except TimeoutError as error:
             raise DeadlineExceeded(
                 f"A step of the research took longer than {STEP_SECONDS:g} seconds."

@@ -26,6 +26,7 @@ class Recorder:
         self._steps: list[Step] = []
         self.ending: Ending = "failed"
         self.kept = False
+        self.told = False
         self.round = 0
         self.usage = Usage()
 

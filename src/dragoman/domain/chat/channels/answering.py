@@ -30,7 +30,7 @@ from dragoman.domain.chat.spec import InputMode
 from dragoman.domain.chat.turn import Reply
 from dragoman.domain.messages.parts import AudioPart, FilePart, ImagePart, Part, TextPart, VideoPart
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import Conflict, DragomanError, InvalidInput, QuotaExceeded
+from dragoman.kit.errors import Conflict, DragomanError, Forbidden, InvalidInput, QuotaExceeded
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject
 from dragoman.kit.tasks import TaskOwner
@@ -186,6 +186,9 @@ class ContactAnswers:
             await self._decline(work, "too_many", error.detail)
         except ChatUnavailable as error:
             await self._decline(work, "over", error.detail)
+        except Forbidden as error:
+            log.warning("channel.forbidden", client=work.contact.client_id, code=error.code)
+            await self._say(work, error.detail, "done", None)
         except InvalidInput as error:
             log.warning("channel.refused", client=work.contact.client_id, reason=error.detail)
             await self._decline(work, "not_understood", error.detail, settled="failed")
@@ -205,6 +208,7 @@ class ContactAnswers:
             parts,
             dialect="channel",
             origin=work.contact.channel,
+            public=True,
             media_to_text=("audio",) if audio else (),
             on_asked=asked,
             on_answered=answered,
@@ -226,7 +230,9 @@ class ContactAnswers:
     async def _decline(self, work: _Work, why: Occasion, reason: str, *, settled: str = "done") -> None:
         """A polite sentence instead of an answer."""
         text = polite(why, work.place.client.draft.spec.language)
-        error = reason if settled == "failed" else None
+        await self._say(work, text, settled, reason if settled == "failed" else None)
+
+    async def _say(self, work: _Work, text: str, settled: str, error: str | None) -> None:
         await self._database.write(self._put_out, work.contact, work.keys, [Outgoing(text)], settled, error)
         self._wake()
 

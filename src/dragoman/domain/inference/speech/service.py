@@ -22,6 +22,7 @@ class Engines:
     """What speaks and listens here, the engine in force first.
 
     ``aliases`` are further names of the engine in force. ``reason``: why there is none, with what to do.
+    ``outside``: names of those that text or sound leaves the operator's systems for.
     """
 
     synthesizers: Mapping[str, Synthesizer] = field(default_factory=dict[str, Synthesizer])
@@ -30,6 +31,7 @@ class Engines:
     transcriber_aliases: frozenset[str] = frozenset()
     no_synthesizer: str | None = None
     no_transcriber: str | None = None
+    outside: frozenset[str] = frozenset()
 
 
 class SpeechService:
@@ -60,6 +62,15 @@ class SpeechService:
     def transcribers(self) -> list[str]:
         """Names of the engines that listen here."""
         return list(self._engines.transcribers)
+
+    @property
+    def listens_outside(self) -> bool:
+        """Whether recordings leave the operator's systems when no engine is named."""
+        return next(iter(self._engines.transcribers), None) in self._engines.outside
+
+    def is_outside(self, engine: str) -> bool:
+        """Whether the engine of that name is outside the operator's systems."""
+        return engine in self._engines.outside
 
     def synthesizer(self, model: str | None = None, language: str | None = None) -> Synthesizer:
         """Who speaks: the one asked for, else the first in force that has a voice for the language.

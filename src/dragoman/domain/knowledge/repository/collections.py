@@ -117,6 +117,27 @@ def update(
     )
 
 
+def set_label(connection: Connection, collection_key: int, label: str | None, *, at: int) -> None:
+    """Puts a collection under a label, or under none."""
+    connection.execute(
+        sa.update(collections).where(collections.c.key == collection_key).values(label=label, updated_at=at)
+    )
+
+
+def labelled(connection: Connection) -> set[str]:
+    """The organisations that have a collection under a label."""
+    statement = sa.select(collections.c.organisation_id).where(collections.c.label.is_not(None)).distinct()
+    return set(connection.execute(statement).scalars())
+
+
+def labels_of(connection: Connection, collection_keys: Sequence[int]) -> dict[int, str]:
+    """The labels of those of these collections that bear one, by key."""
+    statement = sa.select(collections.c.key, collections.c.label).where(
+        collections.c.key.in_(collection_keys), collections.c.label.is_not(None)
+    )
+    return {row.key: row.label for row in connection.execute(statement)}
+
+
 def set_embedder(connection: Connection, collection_key: int, fingerprint: str | None) -> None:
     """Remembers what makes the collection's vectors."""
     # A row that is right already is not touched: that would wait for everybody who adds documents.

@@ -56,14 +56,25 @@ class _Share:
 
 
 @dataclass(slots=True)
+class Reserved:
+    """What was reserved of a limit, and used of it; None until that is known."""
+
+    limit: Limit
+    amount: int
+    used: int | None = None
+
+
+@dataclass(slots=True)
 class Hold:
     """A reservation. ``estimate`` has its id and is charged when the process is killed; ``warnings``: soft limits that
-    are used up. One hold is used by one task at a time.
+    are used up; ``told``: the limits that were asked, with what was reserved and, once settled, used of each. One hold is
+    used by one task at a time.
     """
 
     estimate: UsageRecord
     parts: tuple[tuple[Bucket, int], ...]
     warnings: tuple[str, ...] = ()
+    told: tuple["Reserved", ...] = ()
     settled: bool = False
 
 
@@ -135,7 +146,12 @@ class LimitDesk:
             if not need.limit.hard and self._shares[need.bucket].over
         )
         self._journal.hold(estimate)
-        return Hold(estimate, tuple((need.bucket, need.amount) for need in needs), warnings)
+        return Hold(
+            estimate,
+            tuple((need.bucket, need.amount) for need in needs),
+            warnings,
+            tuple(Reserved(need.limit, need.amount) for need in needs),
+        )
 
     def _needs(self, limits: Iterable[Limit], estimate: UsageRecord) -> list[_Need]:
         needs: list[_Need] = []
@@ -220,6 +236,8 @@ class LimitDesk:
         """Takes what was really used; the record is in the journal already."""
         if hold is not None:
             self._let_go(hold)
+            for part in hold.told:
+                part.used = part.limit.amount_in(record)
         for limit in self._limits.get(record.organisation_id, ()):
             subject = limit.subject_in(record)
             amount = limit.amount_in(record)

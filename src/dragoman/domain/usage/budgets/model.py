@@ -83,8 +83,8 @@ class Level:
 
     @property
     def left(self) -> int:
-        """What may still be used, not below 0."""
-        return max(0, self.limit.amount - self.spent - self.reserved)
+        """What is not used yet, not below 0; answers under way may have reserved part of it."""
+        return max(0, self.limit.amount - self.spent)
 
 
 def amount_of(measure: Measure, record: UsageRecord) -> int:

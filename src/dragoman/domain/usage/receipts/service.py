@@ -6,7 +6,11 @@ from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.usage.receipts import repository
 from dragoman.domain.usage.receipts.repository import Receipt as Receipt
+from dragoman.domain.usage.receipts.repository import ReceiptLine as ReceiptLine
+from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import NotFound
+
+_LISTED_MS = 31 * 86_400_000
 
 
 class Receipts:
@@ -31,3 +35,10 @@ class Receipts:
         if found is None:
             raise NotFound("There is no receipt with this id.", code="receipt_not_found", param="id")
         return found
+
+    async def select(self, caller: Caller, *, limit: int, offset: int = 0) -> list[ReceiptLine]:
+        """The caller's receipts of the last 31 days, latest first."""
+        await self._refresh()
+        return await self._database.read(
+            repository.select, caller, since=now_ms() - _LISTED_MS, limit=limit, offset=offset
+        )

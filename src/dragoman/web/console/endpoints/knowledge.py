@@ -15,6 +15,7 @@ from dragoman.domain.knowledge.model import Document, DocumentDraft, DocumentSta
 from dragoman.domain.knowledge.reembed import EmbedderState
 from dragoman.domain.knowledge.repository.documents import DocumentFilter
 from dragoman.domain.knowledge.retrieve import Hit, RetrievalQuery
+from dragoman.domain.labels.model import LabelPolicy, Policies
 from dragoman.kit.clock import iso
 from dragoman.kit.errors import InvalidInput, TooLarge
 from dragoman.kit.jsontypes import JsonValue
@@ -238,7 +239,47 @@ async def stop_reembedding(visit: Visit) -> Response:
     return answer(_embedder(await visit.services.reembedding.cancel(visit.caller, collection_id)))
 
 
+class LabelBody(Body):
+    """The label that a collection is to bear; none takes it away."""
+
+    label: str | None = Field(default=None, max_length=64)
+
+
+def _policy(policy: LabelPolicy, *, described: bool = True) -> dict[str, JsonValue]:
+    return {
+        "label": policy.label,
+        "banner": policy.banner,
+        "color": policy.color,
+        "description": policy.description,
+        "forbids": list(policy.sentences),
+        "described": described,
+    }
+
+
+async def labels(visit: Visit) -> Response:
+    """The labels there are, and which of the collections that the caller may see bear one."""
+    policies = visit.services.labels.policies
+    seen = await visit.services.knowledge.collections(visit.caller)
+    borne = {one.id: _borne(policies, one.label) for one in seen if one.label is not None}
+    return answer({"labels": [_policy(one) for one in policies.all()], "collections": borne})
+
+
+def _borne(policies: Policies, label: str) -> dict[str, JsonValue]:
+    return _policy(policies.of(label), described=policies.known(label) is not None)
+
+
+async def put_label(visit: Visit) -> Response:
+    """Puts a collection under a label, or under none."""
+    given = await read(visit.request, LabelBody)
+    changed = await visit.services.knowledge.set_label(
+        visit.caller, visit.request.path_params["collection"], given.label
+    )
+    return answer({"id": changed.id, "label": changed.label})
+
+
 ROUTES = [
+    Route("/labels", signed_in(labels)),
+    Route("/collections/{collection}/label", signed_in(put_label), methods=["PUT"]),
     Route("/collections/{collection}/documents", signed_in(documents), methods=["GET"]),
     Route("/collections/{collection}/files", signed_in(upload), methods=["POST"]),
     Route("/collections/{collection}/query", signed_in(query), methods=["POST"]),

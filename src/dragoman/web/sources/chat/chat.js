@@ -16,6 +16,7 @@ function Chat() {
   if (!info.value) return problem.value ? html`<p class="notice" role="alert">${problem.value}</p>` : null;
   const { client, chatTitle } = info.value;
   return html`
+    <${Banners} />
     <header>
       ${client.logoImageUrl && html`<img class="logo" src=${client.logoImageUrl} alt="" />`}
       <h1>${chatTitle}</h1>
@@ -27,6 +28,18 @@ function Chat() {
     <${Composer} client=${client} />
     <${Passage} says=${says} />
     <div class="unseen" aria-live="polite">${spoken.value}</div>`;
+}
+
+// What the conversation has used binds it: whoever reads it is told so, above and as it happens.
+function Banners() {
+  return html`<div role="status" class="banners">${(info.value.labels || []).map((one) => html`
+    <p class="banner" key=${one.label} style=${{ background: one.color, color: textOn(one.color) }}>${one.banner}</p>`)}</div>`;
+}
+
+function textOn(color) {
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16) / 255);
+  const linear = [r, g, b].map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179 ? "#000" : "#fff";
 }
 
 function Log({ client }) {

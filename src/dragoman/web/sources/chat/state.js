@@ -155,7 +155,7 @@ async function answered(begin, maybeNone) {
   const take = (chunk, number) => {
     if (number && number <= seen) return;
     seen = number || seen;
-    if (chunk.error) throw new Refused(502, chunk.error.message, 0);
+    if (chunk.error) throw new Refused(chunk.error.code === "label_policy" ? 403 : 502, chunk.error.message, 0);
     grow(answer, chunk);
     show();
   };
@@ -189,6 +189,7 @@ async function answered(begin, maybeNone) {
     busy.value = false;
     spoken.value = textOf(answer);
     if (textOf(answer)) told("answer", { text: textOf(answer) });
+    if (answer.sources.length || answer.tools.length) bound();
     if (held.value) catchUp();
   }
   return true;
@@ -223,6 +224,12 @@ async function retried(take, seen, tries) {
 export const textOf = (message) =>
   message.parts.filter((part) => part.type === "text").map((part) => part.text).join("\n");
 
+// An answer that used something may have put the conversation under a label.
+async function bound() {
+  const found = await session.info().catch(() => null);
+  if (found) info.value = { ...info.value, labels: found.labels };
+}
+
 function grow(answer, chunk) {
   if (chunk.servertool) {
     const known = answer.tools.filter((tool) => tool.id !== chunk.servertool.id);
@@ -251,7 +258,7 @@ function failed(error) {
   const known = info.value ? words() : {};
   if (error.status === 429) problem.value = known.limitLabel;
   else if (error.status === 422) problem.value = known.unavailableLabel;
-  else if (error.status === 400 || error.status === 413 || error.status === 409) problem.value = error.message || known.errorLabel;
+  else if (error.status === 400 || error.status === 403 || error.status === 413 || error.status === 409) problem.value = error.message || known.errorLabel;
   else problem.value = known.errorLabel || String(error);
 }
 

@@ -14,8 +14,15 @@ const FIELDS = () => [
 ];
 const body = (values) => ({ collectionName: values.name, context: values.context || null, tags: tagsOf(values.tags || "") });
 
+const textOn = (color) => {
+  const [r, g, b] = [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16) / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
+};
+
 export function Collections() {
   const collections = useLoad(() => via("GET", "/api/v1/collections?limit=10000"), []);
+  const labels = useLoad(() => own("GET", "/labels"), []);
+  const borne = (row) => labels.data && labels.data.collections[row.id];
   const [making, setMaking] = useState(false);
   const create = async (values) => {
     const made = await via("POST", "/api/v1/collections", body(values));
@@ -28,6 +35,7 @@ export function Collections() {
       { name: t("Name"), show: (row) => html`<a href=${href(`/collections/${row.id}`)}>${row.name}</a>`, text: (row) => row.name },
       { name: t("Documents"), kind: "number", show: (row) => count(row.documentCount.totalDocuments) },
       { name: t("Being read"), kind: "number", show: (row) => count(row.documentCount.queuedDocuments) },
+      { name: t("Label"), show: (row) => borne(row) && html`<${Badge} kind="warn">${borne(row).label}<//>`, text: (row) => (borne(row) ? borne(row).label : "") },
       { name: t("Tags"), show: (row) => row.tags.join(", ") },
       { name: t("Made"), show: (row) => html`<${Time} at=${row.createdAt} />`, text: (row) => row.createdAt },
     ]} />`}<//><//>`;
@@ -47,15 +55,36 @@ export function State({ of }) {
 export function Collection({ id }) {
   const [tab, setTab] = useState("documents");
   const collection = useLoad(() => via("GET", `/api/v1/collections/${id}`), [id]);
+  const labels = useLoad(() => own("GET", "/labels"), [id]);
+  const label = labels.data && labels.data.collections[id];
   const found = collection.data;
   const tabs = [["documents", t("Documents")], ["lab", t("Query lab")], ["sharing", t("Sharing")], ["settings", t("Settings")]];
   return html`<${Page} title=${found ? found.name : t("Collection")} above=${html`<a href=${href("/collections")}>${t("Collections")}</a>`}>
+    ${label && html`<p class="banner" style=${{ background: label.color, color: textOn(label.color) }}>${label.banner}</p>`}
     <${Loaded} of=${collection}>${(one) => html`
       <${Tabs} label=${t("Parts of the collection")} tabs=${tabs} at=${tab} choose=${setTab} />
       ${tab === "documents" && html`<${Documents} id=${id} changed=${collection.reload} />`}
       ${tab === "lab" && html`<${Lab} id=${id} />`}
       ${tab === "sharing" && html`<${Shares} id=${id} />`}
-      ${tab === "settings" && html`<${Settings} one=${one} reload=${collection.reload} />`}`}<//><//>`;
+      ${tab === "settings" && html`<${Settings} one=${one} reload=${collection.reload} /><${Label} id=${id} labels=${labels} />`}`}<//><//>`;
+}
+
+// What is used of a collection under a label may not go everywhere; here it is chosen, and said what that forbids.
+function Label({ id, labels }) {
+  const save = async (values) => {
+    await own("PUT", `/collections/${id}/label`, { label: values.label || null });
+    say(values.label ? t("The collection bears the label {label}.", { label: values.label }) : t("The collection bears no label."));
+    await labels.reload();
+  };
+  return html`<h2>${t("Label")}</h2>
+    <${Loaded} of=${labels}>${(found) => {
+      const now = found.collections[id];
+      const names = [...new Set([...found.labels.map((one) => one.label), ...(now ? [now.label] : [])])];
+      return html`${now && html`<p>${t("Text under the label {label} goes:", { label: now.label })}</p><ul>${now.forbids.map((one) => html`<li>${one}</li>`)}</ul>`}
+        ${now && !now.described && html`<p class="wrong">${t("The settings do not describe this label, so it forbids everything.")}</p>`}
+        ${may("create") && html`<${Form} fields=${[{ name: "label", label: t("Label"), type: "select", options: [["", t("none")], ...names.map((one) => [one, one])],
+          help: t("Only administrators take a label away. What was used under it before stays bound.") }]} values=${{ label: now ? now.label : "" }} save=${save} label=${t("Save")} />`}`;
+    }}<//>`;
 }
 
 function Documents({ id, changed }) {
