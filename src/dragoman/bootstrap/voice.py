@@ -7,10 +7,12 @@ from typing import Any, TypedDict
 import httpx
 import structlog
 
+from dragoman.adapters.rooms.chat_mind import chat_ways
 from dragoman.adapters.rooms.host import EngineHost
 from dragoman.adapters.synthesizers.openai import OpenAISynthesizer, OpenAISynthesizerSpec
 from dragoman.adapters.transcribers.openai import OpenAITranscriber, OpenAITranscriberSpec
 from dragoman.db.database import Database
+from dragoman.domain.chat.service import ChatService
 from dragoman.domain.inference.speech.ports import Synthesizer, Transcriber
 from dragoman.domain.voice.calls import CallBounds, CallsService
 from dragoman.domain.voice.mind import MindParts
@@ -66,6 +68,7 @@ def open_voice(
     parts: MindParts,
     tasks: TaskOwner,
     stack: AsyncExitStack,
+    chat: ChatService,
 ) -> VoiceParts:
     """The services; what needs closing is given to the stack."""
     voice = settings.voice
@@ -76,7 +79,7 @@ def open_voice(
     bounds = CallBounds(
         voice.max_calls, voice.call_seconds, voice.silence_seconds, patience=voice.answer_seconds
     )
-    calls = CallsService(sessions, engine, parts, bounds, tasks)
+    calls = CallsService(sessions, engine, parts, bounds, tasks, chat_ways(chat, tasks))
     if voice.livekit_url is not None:
         dispatch = _dispatch(settings, sessions, calls)
         if dispatch is not None:

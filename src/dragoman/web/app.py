@@ -101,7 +101,8 @@ class Pages:
                 )
             ],
         )
-        return HTMLResponse(page, headers=_guarded(html.chat_policy(spec.frame_origins)))
+        policy = html.chat_policy(spec.frame_origins, calls=spec.voice_calls)
+        return HTMLResponse(page, headers=_guarded(policy))
 
     async def written(self, request: Request) -> Response:
         """What somebody without scripts wrote; the page with the answer comes next."""

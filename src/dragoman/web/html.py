@@ -16,12 +16,14 @@ _SCRIPT_FREE = (
 _MARK = re.compile(r"\[(\d{1,3})\]")
 
 
-def chat_policy(frame_origins: Sequence[str]) -> str:
+def chat_policy(frame_origins: Sequence[str], *, calls: bool = False) -> str:
     """The content security policy of a chat page; without origins only this server may frame it."""
+    # Not every browser takes 'self' for the sockets of the same host.
+    sockets = " ws: wss:" if calls else ""
     ancestors = " ".join(frame_origins) if frame_origins else "'self'"
     return (
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' https: data: blob:; "
-        "connect-src 'self'; media-src 'self' data: blob:; frame-src 'self'; base-uri 'none'; form-action 'self'; "
+        f"connect-src 'self'{sockets}; media-src 'self' data: blob:; frame-src 'self'; base-uri 'none'; form-action 'self'; "
         f"require-trusted-types-for 'script'; trusted-types dompurify; frame-ancestors {ancestors}"
     )
 

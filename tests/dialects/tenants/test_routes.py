@@ -14,8 +14,8 @@ from dragoman.domain.services import Services
 from dragoman.web.console.app import create_app as create_console
 
 # Parts of a path that name no one's thing: a kind of channel; a message that could not be sent, of a client that is one's own;
-# a call that is under way in this process.
-_NO_THINGS = {"name", "message_id", "call_id"}
+# the number of a reference in it; a call that is under way in this process.
+_NO_THINGS = {"name", "message_id", "number", "call_id"}
 # Who has the secret in the address is meant to see what it opens.
 _BY_SECRET = {"token", "access_key", "secret"}
 # Ids of the caller's own, of oneself, or of what is common to all.

@@ -1,4 +1,4 @@
-"""The 23 parameters of a web chat client: what each may be, what holds when it is not given, and where the domain has it."""
+"""The parameters of a web chat client: what each may be, what holds when it is not given, and where the domain has it."""
 
 import re
 from collections.abc import Mapping
@@ -96,6 +96,7 @@ PARAMETERS = Record(
         "debug": _with(Switch(), False),
         "showToolCalls": _with(Switch(), False),
         "allowedFrameOrigins": _with(Items(Origin(), maximum=50, unique=True), []),
+        "voiceCallsEnabled": _with(Switch(), False),
         "audioSynthesisSource": _with(Choice(tuple(SPEECH_SOURCES)), "None"),
         "audioSynthesisVoice": _with(Text(0, 200, nullable=True), None),
         "audioSynthesisInstruction": _with(Text(0, 20_000, nullable=True), None),
@@ -123,6 +124,7 @@ PLACES: dict[str, Place] = {
     "debug": Place("debug"),
     "showToolCalls": Place("show_tool_calls"),
     "allowedFrameOrigins": Place("frame_origins"),
+    "voiceCallsEnabled": Place("voice_calls"),
     "audioSynthesisSource": Place("speech.source", Words(SPEECH_SOURCES)),
     "audioSynthesisVoice": Place("speech.voice"),
     "audioSynthesisInstruction": Place("speech.instruction"),
@@ -133,6 +135,9 @@ PLACES: dict[str, Place] = {
     "maxScheduledIgnoredZone": Place("ignored_after_ms", Span()),
     "messageDebounceInterval": Place("debounce_ms", Span()),
 }
+
+# Not among the published ones.
+_OWN = frozenset({"voiceCallsEnabled"})
 
 _LIMIT = Whole(-INT32 - 1, INT32)
 _LIMITS = {"messagesPerHour": Member(_LIMIT), "maxMessages": Member(_LIMIT)}
@@ -177,5 +182,6 @@ def changed_spec(before: ChatClientSpec, given: JsonObject) -> ChatClientSpec:
 
 
 def from_spec(spec: ChatClientSpec) -> dict[str, JsonValue]:
-    """The published parameters, all of them in the published order."""
-    return take_all(spec.model_dump(mode="json"), PLACES)
+    """The published parameters, all of them in the published order, and this server's own where they are in use."""
+    shown = take_all(spec.model_dump(mode="json"), PLACES)
+    return {name: value for name, value in shown.items() if name not in _OWN or value}

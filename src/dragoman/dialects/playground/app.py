@@ -6,7 +6,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 
-from dragoman.dialects.playground.endpoints import agents, offer, socket, tokens
+from dragoman.dialects.playground.endpoints import agents, chat_calls, offer, socket, tokens
 from dragoman.dialects.playground.errors import error_body, render
 from dragoman.domain.services import Services
 from dragoman.kit.errors import DragomanError, InvalidInput, NotFound
@@ -53,7 +53,7 @@ def create_app(services: Services) -> FastAPI:
     # Documents are made without services.
     per_minute = services.settings.voice.public_per_minute if services is not None else _USUAL_BURST
     app.state.public_limit = RateLimit(burst=per_minute, period_seconds=60 / per_minute)
-    for module in (tokens, agents, offer, socket):
+    for module in (tokens, agents, chat_calls, offer, socket):
         app.include_router(module.router)
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], max_age=600

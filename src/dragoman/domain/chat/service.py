@@ -46,6 +46,7 @@ class Prompt:
     """What is asked in a session; without ``parts`` the last thing the user said is answered (again).
 
     ``instruction`` lets the agent speak by itself: the model is told so much, and nobody sees it in the session.
+    ``manner``: how the answer should be given; it goes to the agent's instructions.
     ``origin`` is where the conversation takes place; ``dialect`` is noted with what the answer used.
     ``public``: anybody may talk there.
     ``media_to_text`` names kinds of media that become text for the model here, beside those of the agent.
@@ -57,6 +58,7 @@ class Prompt:
     dialect: str
     streamed: bool = False
     instruction: str | None = None
+    manner: str | None = None
     origin: str = "chat"
     public: bool = False
     media_to_text: tuple[MediaKind, ...] = ()
@@ -176,6 +178,20 @@ class ChatService:
         else:
             await self._database.write(sessions.cancel_turn, live.session.key, self._clock_ms())
 
+    async def cut_short(self, access_key: str, message_id: str, heard: str) -> None:
+        """Leaves of an answer that was spoken what was heard of it.
+
+        Raises:
+            ChatUnavailable: as ``find``.
+        """
+
+        def change(connection: Connection) -> int:
+            live = self._live(connection, text_digest(access_key), lock=True)
+            messages.cut_short(connection, live.session.key, message_id, heard)
+            return live.session.key
+
+        self._news.tell(await self._database.write(change))
+
     async def ask(self, access_key: str, prompt: Prompt) -> Turn:
         """An answer under way, to be stopped by who asked when nobody waits for it any more.
 
@@ -258,7 +274,8 @@ class ChatService:
         fetched = None
         if session.context_location is not None:
             fetched = await self._contexts.read(session.context_location)
-        texts = [text for text in (agent.spec.system_prompt, session.extra_context, fetched) if text]
+        given = (agent.spec.system_prompt, session.extra_context, fetched, prompt.manner)
+        texts = [text for text in given if text]
         request = RunRequest(
             conversation=conversation,
             system_prompt="\n\n".join(texts) or None,

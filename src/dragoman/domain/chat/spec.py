@@ -36,6 +36,7 @@ class ChatClientSpec(BaseModel):
     ``language`` None = the browser's. ``scripts`` and ``styles`` are the operator's own, put on the page as they are.
     ``input_modes`` are what may be sent beside text. ``frame_origins`` may show the page inside their own.
     ``ignored_after_ms``: for how long scheduled messages may go unanswered before further ones are dropped; None = for ever.
+    ``voice_calls``: whether visitors may call the agent.
     ``debounce_ms``: how long to wait for more messages before answering them together.
     """
 
@@ -56,6 +57,7 @@ class ChatClientSpec(BaseModel):
     show_tool_calls: bool = False
     frame_origins: tuple[str, ...] = ()
     speech: SpeechSpec = SpeechSpec()
+    voice_calls: bool = False
     keep_unreadable_files: bool = False
     scheduled_continuations: bool = False
     split_answers: bool = False

@@ -41,6 +41,11 @@ _NAMES = (
     "thoughtsLabel",
     "stopRecordingLabel",
     "reconnectingLabel",
+    "connectingLabel",
+    "listeningLabel",
+    "thinkingLabel",
+    "speakingLabel",
+    "muteLabel",
 )
 _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -81,6 +86,11 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Thoughts",
             "Stop recording",
             "The connection was lost. Trying again...",
+            "Connecting...",
+            "Listening",
+            "Thinking",
+            "Speaking",
+            "Mute",
         ),
         "pt": (
             "Enviar",
@@ -119,6 +129,11 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Raciocínio",
             "Parar a gravação",
             "A conexão caiu. Tentando de novo...",
+            "Conectando...",
+            "Ouvindo",
+            "Pensando",
+            "Falando",
+            "Silenciar",
         ),
         "es": (
             "Enviar",
@@ -157,6 +172,11 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Razonamiento",
             "Detener la grabación",
             "Se perdió la conexión. Reintentando...",
+            "Conectando...",
+            "Escuchando",
+            "Pensando",
+            "Hablando",
+            "Silenciar",
         ),
         "fr": (
             "Envoyer",
@@ -195,6 +215,11 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Raisonnement",
             "Arrêter l'enregistrement",
             "La connexion a été perdue. Nouvel essai...",
+            "Connexion...",
+            "À l'écoute",
+            "Réflexion",
+            "Parle",
+            "Couper le micro",
         ),
         "de": (
             "Senden",
@@ -233,6 +258,11 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Gedanken",
             "Aufnahme beenden",
             "Die Verbindung ist unterbrochen. Neuer Versuch...",
+            "Verbinden...",
+            "Hört zu",
+            "Denkt nach",
+            "Spricht",
+            "Stumm",
         ),
         "it": (
             "Invia",
@@ -271,6 +301,11 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Ragionamento",
             "Ferma la registrazione",
             "La connessione è caduta. Nuovo tentativo...",
+            "Connessione...",
+            "In ascolto",
+            "Sta pensando",
+            "Sta parlando",
+            "Muto",
         ),
         "ar": (
             "إرسال",
@@ -309,6 +344,11 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "التفكير",
             "إيقاف التسجيل",
             "انقطع الاتصال. جارٍ إعادة المحاولة...",
+            "جارٍ الاتصال...",
+            "يستمع",
+            "يفكر",
+            "يتحدث",
+            "كتم الصوت",
         ),
     }
 )

@@ -11,6 +11,7 @@ from dragoman.domain.voice.mind import MindParts, SessionMind
 from dragoman.domain.voice.model import VoiceSession
 from dragoman.domain.voice.ports import CallSetup, Ended, EngineCall, Mind, Output, Told, VoiceEngine
 from dragoman.domain.voice.sessions import VoiceSessionsService
+from dragoman.domain.voice.spec import VoiceSecrets
 from dragoman.kit.errors import Conflict, DragomanError, QuotaExceeded
 from dragoman.kit.jsontypes import JsonValue
 from dragoman.kit.tasks import TaskOwner
@@ -36,11 +37,12 @@ class CallBounds:
 class Ways:
     """How a conversation is held for somebody who keeps the thread of it.
 
-    ``wrap`` goes around the agent's mind. ``take`` is told at once, instead of ``outputs``.
+    ``wrap`` goes around the agent's mind. ``take`` is told at once, instead of ``outputs``; ``note`` beside them.
     """
 
     wrap: Callable[[SessionMind], Mind] = lambda mind: mind
     take: Callable[[Output], None] | None = None
+    note: Callable[[Output], None] = lambda output: None
 
 
 class LiveCall:
@@ -112,6 +114,7 @@ class LiveCall:
             return
         if isinstance(output, Told) and output.event.get("type") in _ACTIVE:
             self._last_active = asyncio.get_running_loop().time()
+        self._ways.note(output)
         if self._ways.take is not None:
             self._over = isinstance(output, Ended)
             self._ways.take(output)
@@ -153,6 +156,7 @@ class CallsService:
         parts: what agents are made of.
         bounds: how many, how long.
         tasks: owner of what watches them.
+        ways: how the conversation of a session is held where its client does not say.
     """
 
     def __init__(
@@ -162,7 +166,9 @@ class CallsService:
         parts: MindParts,
         bounds: CallBounds,
         tasks: TaskOwner,
+        ways: Callable[[VoiceSession, VoiceSecrets], Ways] = lambda session, secrets: Ways(),
     ) -> None:
+        self._ways = ways
         self._sessions, self._engine, self._parts = sessions, engine, parts
         self._bounds, self._tasks = bounds, tasks
         self._live: dict[str, LiveCall] = {}
@@ -210,8 +216,9 @@ class CallsService:
             raise QuotaExceeded(
                 "There are too many conversations now; try again later.", retry_after_seconds=_BUSY_SECONDS
             )
-        mind = SessionMind(session, self._sessions.secrets(session), self._parts, dialect)
-        call = LiveCall(self, session, mind, ways or Ways())
+        secrets = self._sessions.secrets(session)
+        mind = SessionMind(session, secrets, self._parts, dialect)
+        call = LiveCall(self, session, mind, ways or self._ways(session, secrets))
         self._live[session.room] = call
         try:
             await call.begin(self._engine, setup, self._bounds, self._tasks)

@@ -116,7 +116,7 @@ class SessionMind:
                             yield Thought(call=call)
                         yield Thought(end=event)
                     case CitationsFound(citations) if citations:
-                        yield Thought(citations=tuple(_shown(citation) for citation in citations))
+                        yield Thought(citations=tuple(shown_citation(citation) for citation in citations))
                     case ToolRun():
                         yield Thought(tool={"name": event.name, "state": event.state})
                     case _:
@@ -225,7 +225,8 @@ class SessionMind:
         return self._parts.speech.transcriber(listening.ref.engine)
 
 
-def _shown(citation: Citation) -> Mapping[str, JsonValue]:
+def shown_citation(citation: Citation) -> Mapping[str, JsonValue]:
+    """A reference as clients see it."""
     return {
         "number": citation.number,
         "document_id": citation.document_id,

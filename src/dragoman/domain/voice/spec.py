@@ -102,11 +102,12 @@ class VoiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class VoiceSecrets:
-    """Keys of the addresses in a spec; sealed at rest, never shown."""
+    """Keys of the addresses in a spec, and that of the chat session which the call belongs to; sealed at rest, never shown."""
 
     thinking: str | None = None
     speaking: str | None = None
     listening: str | None = None
+    chat: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ def _client(live: LiveSession) -> dict[str, JsonValue]:
         **{name: parameters[name] for name in _SHOWN},
         "inputModes": ["text", *spec.input_modes],
         "audioSynthesisEnabled": spec.speech.source != "none",
+        **({"voiceCallsEnabled": True} if spec.voice_calls else {}),
     }
 
 

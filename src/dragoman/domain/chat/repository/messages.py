@@ -5,6 +5,7 @@ from sqlalchemy import Connection
 
 from dragoman.domain.chat.model import ChatMessage
 from dragoman.domain.chat.tables import chat_messages
+from dragoman.domain.messages.parts import TextPart
 from dragoman.domain.messages.stored import read_calls, read_parts, write_calls, write_parts
 
 
@@ -67,6 +68,20 @@ def last_of_user(connection: Connection, session_key: int) -> int | None:
         chat_messages.c.session_key == session_key, chat_messages.c.role == "user"
     )
     return connection.execute(statement).scalar()
+
+
+def cut_short(connection: Connection, session_key: int, message_id: str, text: str) -> None:
+    """Puts less text in place of an answer's; one of which nothing is left is removed."""
+    message = by_id(connection, session_key, message_id)
+    if message is None or message.role != "assistant":
+        return
+    others = tuple(part for part in message.parts if not isinstance(part, TextPart))
+    parts = (*((TextPart(text),) if text else ()), *others)
+    place = chat_messages.c.key == message.key
+    if not parts:
+        connection.execute(sa.delete(chat_messages).where(place))
+        return
+    connection.execute(sa.update(chat_messages).where(place).values(parts=write_parts(parts), cancelled=True))
 
 
 def delete_after(connection: Connection, session_key: int, key: int) -> None:

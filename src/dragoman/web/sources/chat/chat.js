@@ -2,6 +2,7 @@ import { html } from "htm/preact";
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { rendered } from "./markdown.js";
+import { CallButton, CallPanel } from "./call.js";
 import { Passage, sourceName } from "./passage.js";
 import {
   again, attach, attachments, busy, escape, held, info, messages, online, open, openPassage, problem, reconnecting, send, spoken, stop,
@@ -20,8 +21,10 @@ function Chat() {
     <header>
       ${client.logoImageUrl && html`<img class="logo" src=${client.logoImageUrl} alt="" />`}
       <h1>${chatTitle}</h1>
+      <${CallButton} client=${client} />
       <a class="quiet" href=${transcript} download>${says("transcriptLabel")}</a>
     </header>
+    <${CallPanel} />
     <main>
       <${Log} client=${client} />
     </main>

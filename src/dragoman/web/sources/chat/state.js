@@ -90,15 +90,20 @@ async function heard(news) {
 // Takes over what was said without this page, unless an answer is being shown that will be followed by this again.
 async function catchUp() {
   const known = messages.value.some((one) => one.id === newest || one.storedId === newest);
-  if (busy.value || !newest || known) return;
-  const found = await session.info().catch(() => null);
-  if (!found || busy.value) return;
-  messages.value = found.messages.map(asBefore);
+  if (busy.value || !newest || known || !(await renew())) return;
   const last = messages.value[messages.value.length - 1];
   if (last && last.author && last.storedId === newest) {
     spoken.value = textOf(last);
     told("answer", { text: textOf(last) });
   }
+}
+
+// Shows what the session holds now; false when that is not to be had, or an answer is being shown.
+export async function renew() {
+  const found = busy.value ? null : await session.info().catch(() => null);
+  if (!found || busy.value) return false;
+  messages.value = found.messages.map(asBefore);
+  return true;
 }
 
 // What is shown already stays as it is, with the steps that only this page saw.
