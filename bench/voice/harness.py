@@ -32,6 +32,7 @@ ENGINES = ("dragoman", "livekit", "pipecat")
 QUESTION = "Could you please tell me what time the office opens on Monday morning?"
 RUN_SECONDS = 120
 OVERHEAD_P50_MS, OVERHEAD_P95_MS, VAD_BEYOND_MS = 5.0, 10.0, 50.0
+BARGE_IN_BEYOND_MS, GROWTH_PERCENT = 60.0, 5.0
 CPU_OF_LIVEKIT, CPU_OF_PIPECAT = 1.1, 0.6
 
 
@@ -129,6 +130,35 @@ def run(engine: str, python: Path, sound: Path, turns: int, calls: int) -> dict[
     return json.loads(lines[-1])
 
 
+def further(python: str, sound: Path, *, barge_ins: int, calls: int) -> dict[str, object]:
+    """What ``figures.py`` measures of this project alone."""
+    command = [python, "-B", str(HERE / "figures.py"), str(sound)]
+    command += ["--barge-ins", str(barge_ins), "--short-calls", str(calls)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * RUN_SECONDS, check=False)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    if done.returncode or not lines:
+        raise SystemExit(f"bench: figures failed:\n{done.stderr[-2000:]}")
+    return json.loads(lines[-1])
+
+
+def further_verdicts(found: dict[str, object]) -> dict[str, bool]:
+    """Of each bound on those whether it held."""
+    left = [found[name] for name in ("tasks_left", "files_left", "threads_left")]
+    return {
+        f"agent silent <= {BARGE_IN_BEYOND_MS} ms after interrupt_speech_duration, p95": float(
+            str(found["barge_in_beyond_p95_ms"])
+        )
+        <= BARGE_IN_BEYOND_MS,
+        f"{found['short_calls']} short calls: memory growth < {GROWTH_PERCENT} %": float(
+            str(found["memory_growth_percent"])
+        )
+        < GROWTH_PERCENT,
+        "short calls leave no task, file, socket, thread or process": max(int(str(one)) for one in left) <= 0
+        and found["process_left"] is False
+        and found["same_process"] is True,
+    }
+
+
 def verdicts(measured: dict[tuple[str, int], Figures], many: int) -> dict[str, bool]:
     """Of each bound whether it held."""
     ours, few = measured["dragoman", many].shown(), measured["dragoman", 1].shown()
@@ -168,6 +198,8 @@ def main() -> int:
         default=Path(tempfile.gettempdir()) / "dragoman-voice-peers",
         help="the environment for the peers",
     )
+    parser.add_argument("--barge-ins", type=int, default=20, help="interruptions of an agent that speaks")
+    parser.add_argument("--short-calls", type=int, default=200, help="calls whose leftovers are looked for")
     parser.add_argument(
         "--shared", action="store_true", help="let other programs go first now and then; for real use"
     )
@@ -188,11 +220,20 @@ def main() -> int:
                     figures = measured.setdefault((engine, calls), Figures())
                     figures.add(run(engine, python, sound, options.turns, calls))
                     print(f"bench: {engine}, {calls} at once: {figures.shown()}", file=sys.stderr, flush=True)
-    held = verdicts(measured, options.calls)
+        more = further(sys.executable, sound, barge_ins=options.barge_ins, calls=options.short_calls)
+        print(f"bench: {more}", file=sys.stderr, flush=True)
+    held = {**verdicts(measured, options.calls), **further_verdicts(more)}
     shown = {f"{engine}, {calls}": figures.shown() for (engine, calls), figures in measured.items()}
     print(
         json.dumps(
-            {"figures": shown, "bounds": held, "load_before": load, "before_all_else": alone}, indent=2
+            {
+                "figures": shown,
+                "further": more,
+                "bounds": held,
+                "load_before": load,
+                "before_all_else": alone,
+            },
+            indent=2,
         )
     )
     return 0 if all(held.values()) else 1

@@ -184,6 +184,20 @@ async def test_the_token_has_the_claims_that_livekit_reads(app: InProcess) -> No
         ({"agent_config": {"llm": {"model": {"model": "no-such-model"}}}}, "agent_config.llm.model.model"),
         ({"agent_config": {"llm": {"model": {"base_url": "ftp://x"}}}}, "agent_config.llm.model.base_url"),
         ({"agent_config": {"llm": {"model": {"provider": "openai"}}}}, "agent_config.llm.model.model"),
+        *(
+            (
+                {"agent_config": {part: {"model": {"provider": "x", "model": "m", "base_url": url}}}},
+                f"agent_config.{part}.model.base_url",
+            )
+            for part, url in (
+                ("llm", "http://127.0.0.1:1/v1"),
+                ("llm", "http://2130706433/v1"),
+                ("tts", "http://169.254.169.254/latest"),
+                ("tts", "http://localhost:11434/v1"),
+                ("stt", "https://10.0.0.7/v1"),
+                ("stt", "http://[::1]/v1"),
+            )
+        ),
         ({"agent_config": {"vad": {"sample_rate": 44_100}}}, "agent_config.vad.sample_rate"),
         ({"agent_config": {"vad": {"activation_threshold": 1.01}}}, "agent_config.vad.activation_threshold"),
         ({"agent_config": {"vad": {"max_buffered_speech": 0}}}, "agent_config.vad.max_buffered_speech"),

@@ -21,6 +21,8 @@ _MOST_EARLY_BYTES = 5 * INPUT_HZ * _SAMPLE
 # A window is only known at its end, and the model lets go late, at the lower rate later still: so much silence
 # has gone by when the first silent window is seen.
 _HEAD_START_SECONDS = {16_000: 0.048, 8000: 0.112}
+# So much speech has gone by, on the other side, when the first loud window is known.
+_ATTACK_SECONDS = 0.032
 
 
 @lru_cache(maxsize=1)
@@ -206,7 +208,7 @@ class _Stream(vad.VADStream):
                 type=kind,
                 samples_index=int(self._total * INPUT_HZ),
                 timestamp=self._total,
-                speech_duration=self._spoken,
+                speech_duration=self._spoken + _ATTACK_SECONDS if self._spoken else 0.0,
                 silence_duration=self._silence,
                 frames=frames,
                 probability=probability,

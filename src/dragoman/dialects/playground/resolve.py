@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from dragoman.dialects.playground.config import TokenRequest
+from dragoman.dialects.playground.config import AgentConfig, TokenRequest
 from dragoman.dialects.playground.errors import from_validation, invalid_field
 from dragoman.dialects.playground.merge import merged, unknown_names, without_nulls
 from dragoman.dialects.playground.translate import Known, Translated, translate
@@ -14,6 +14,8 @@ from dragoman.domain.inference.speech.languages import base_language
 from dragoman.domain.services import Services
 from dragoman.domain.voice.model import SessionDraft
 from dragoman.domain.voice.spec import Participant, Speaking, VoiceSpec
+from dragoman.kit.addresses import AllowList
+from dragoman.kit.egress import EgressPolicy
 from dragoman.kit.errors import DragomanError, InvalidInput, NotFound
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject
@@ -68,6 +70,22 @@ def checked(body: dict[str, Any]) -> TokenRequest:
         raise from_validation(error) from error
 
 
+def check_addresses(services: Services, config: AgentConfig) -> None:
+    """Refuses addresses that plainly lead inside; the egress guard looks names up at use.
+
+    Raises:
+        InvalidFieldsError: there is one.
+    """
+    policy = EgressPolicy(AllowList.parse(services.settings.egress.allow))
+    for part, engine in (("llm", config.llm), ("tts", config.tts), ("stt", config.stt)):
+        if engine.model.base_url is None:
+            continue
+        try:
+            policy.refuse_plainly_inner(engine.model.base_url)
+        except InvalidInput as error:
+            raise invalid_field(f"agent_config.{part}.model.base_url", error.detail) from error
+
+
 async def session_draft(
     services: Services, caller: Caller, raw: dict[str, Any]
 ) -> tuple[SessionDraft, list[str]]:
@@ -85,6 +103,7 @@ async def session_draft(
         stored = await stored_agent(services, caller, wanted.agent_id)
         under = with_secrets(dict(stored.config), stored.secrets)
         wanted = checked({**body, "agent_config": merged(under, body.get("agent_config") or {})})
+    check_addresses(services, wanted.agent_config)
     speech = services.speech
     known = Known(frozenset(speech.synthesizers), frozenset(speech.transcribers))
     made = translate(wanted.agent_config, known, own_model=stored.model, platform=wanted.platform)

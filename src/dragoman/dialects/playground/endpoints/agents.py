@@ -11,9 +11,10 @@ from dragoman.dialects.playground.body import json_object
 from dragoman.dialects.playground.config import AgentConfig
 from dragoman.dialects.playground.errors import invalid_field
 from dragoman.dialects.playground.merge import merged, unknown_names, without_nulls
-from dragoman.dialects.playground.resolve import EXTENSION, checked
+from dragoman.dialects.playground.resolve import EXTENSION, check_addresses, checked
 from dragoman.domain.agents.model import AgentSecrets, StoredAgent
 from dragoman.domain.agents.spec import AgentSpec
+from dragoman.domain.services import Services
 from dragoman.kit.clock import iso
 
 router = APIRouter(prefix="/agents")
@@ -32,14 +33,14 @@ def _shown(agent: StoredAgent) -> dict[str, object]:
     }
 
 
-def _parts(raw: dict[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, str]]:
+def _parts(services: Services, raw: dict[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, str]]:
     """Name, settings without secrets, and the secrets; everything is checked as a token's settings are."""
     body = without_nulls(raw)
     name = body.get("name")
     if name is not None and not (isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME):
         raise invalid_field("name", f"must be a text of 1 to {_LONGEST_NAME} characters")
     config = body.get("agent_config", {})
-    checked({"agent_config": config})
+    check_addresses(services, checked({"agent_config": config}).agent_config)
     for path in unknown_names(AgentConfig, config):
         raise invalid_field(f"agent_config.{path}", "is not known")
     keys: dict[str, str] = {}
@@ -57,7 +58,7 @@ async def create_agent(request: Request) -> Response:
     """A new voice agent."""
     caller = await caller_of(request)
     services = services_of(request)
-    name, config, keys = _parts(await json_object(request))
+    name, config, keys = _parts(services, await json_object(request))
     model = config.get("llm", {}).get("model", {}).get("model") or services.catalogue.default().name
     agent = await services.agents.create(
         caller,
@@ -92,7 +93,7 @@ async def change_agent(request: Request, agent_id: str) -> Response:
     """The agent with the given settings changed, field by field."""
     caller = await caller_of(request)
     services = services_of(request)
-    name, config, keys = _parts(await json_object(request))
+    name, config, keys = _parts(services, await json_object(request))
     agent = await services.agents.get(caller, "voice", agent_id)
     kept = agent.extensions.get(EXTENSION)
     config = merged(kept if isinstance(kept, dict) else {}, config)
