@@ -113,6 +113,7 @@ def build_application(
         proxies=TrustedProxies.parse(services.settings.server.trusted_proxies),
         certificates=certificate_header(services.settings),
         around=lambda: with_handling(services.labels.handling()),
+        open_ended=("/v1", "/api/v1"),
     )
 
     if services.settings.console.enabled:

@@ -1,13 +1,16 @@
 """The outermost ASGI application: finds the dialect by its prefix, gives each request an id, counts it."""
 
+import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from dragoman.bootstrap.heads import answer_head
 from dragoman.bootstrap.metrics import ANSWER_SECONDS, HTTP_REQUESTS, HTTP_SECONDS, counter, histogram
 from dragoman.kit.certificates import CertificateHeader
 from dragoman.kit.ids import uuid7
@@ -17,6 +20,8 @@ from dragoman.kit.public_address import came_by
 from dragoman.kit.slip import Slip, with_slip
 
 log = structlog.get_logger(__name__)
+
+_SLASHES = re.compile("//+")
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,6 +53,7 @@ class Front:
         proxies: those that are believed about addresses.
         certificates: the header in which proxies tell of them.
         around: is entered anew for each request.
+        open_ended: prefixes under which a slash at the end of a path means nothing.
     """
 
     def __init__(
@@ -59,12 +65,14 @@ class Front:
         proxies: TrustedProxies | None = None,
         certificates: CertificateHeader | None = None,
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
+        open_ended: Collection[str] = (),
     ) -> None:
         self._exact: dict[tuple[str, str], Application] = {}
         self._mounts = sorted(mounts.items(), key=lambda item: -len(item[0]))
         self._fallback = fallback
         self._metrics = metrics
         self._around = around
+        self._open_ended = frozenset(open_ended)
         self._proxies = proxies or TrustedProxies(())
         self._certificates = certificates
 
@@ -87,8 +95,9 @@ class Front:
             return
         if scope["type"] != "http":
             return
-        if scope["path"].startswith("//"):
-            scope["path"] = "/" + scope["path"].lstrip("/")
+        if "//" in scope["path"]:
+            # A base address with a slash at its end, and a path with one at its start.
+            scope["path"] = _SLASHES.sub("/", scope["path"])
         hot = self._exact.get((scope["method"], scope["path"]))
         if hot is not None:
             await hot(scope, receive, send)
@@ -99,6 +108,10 @@ class Front:
         """Answers by the application under the path's longest prefix."""
         prefix, name, application = self._find(scope["path"])
         inner = {**scope, "root_path": scope.get("root_path", "") + prefix}
+        if prefix in self._open_ended and scope["path"].endswith("/"):
+            inner["path"] = scope["path"].rstrip("/")
+        if scope["method"] == "HEAD":
+            application = partial(answer_head, application)
         await self._observed(name, application, inner, receive, send)
 
     def _find(self, path: str) -> tuple[str, str, Application]:

@@ -1,6 +1,7 @@
 """Which requests may take the fast line: those in which nothing is injected and nothing inspected."""
 
 from collections.abc import Callable, Mapping
+from types import NoneType
 
 from dragoman.adapters.models.upstream import Endpoint
 from dragoman.domain.accounts.caller import Caller
@@ -28,6 +29,22 @@ _OURS = frozenset(
         "extra_body",
     }
 )
+
+_ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function"))
+_CONTENT = (str, list, NoneType)
+
+
+def _are_messages(value: JsonValue) -> bool:
+    """Whether the value is a list of at least one message, as far as can be seen at a glance."""
+    if not isinstance(value, list) or not value:
+        return False
+    return all(
+        isinstance(one, dict)
+        and isinstance(one.get("role"), str)
+        and one["role"] in _ROLES
+        and isinstance(one.get("content"), _CONTENT)
+        for one in value
+    )
 
 
 def is_plain(spec: AgentSpec) -> bool:
@@ -89,7 +106,8 @@ class RelayPlan:
         Raises:
             NotFound: the caller has no such agent and there is no such model.
         """
-        if not isinstance(body.get("messages"), list) or not _OURS.isdisjoint(body):
+        if not _OURS.isdisjoint(body) or not _are_messages(body.get("messages")):
+            # The domain's way says what is wrong with them.
             return None
         if caller.key_kind != "private" or body.get("n") not in (None, 1) or self._limited(caller):
             return None

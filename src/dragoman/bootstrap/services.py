@@ -129,6 +129,7 @@ def _services(base: Foundation, knowing: Knowing, acting: Acting, conversing: _C
         catalogue=knowing.catalogue,
         agents=acting.agents,
         runner=acting.runner,
+        isolate=acting.sandboxed.isolate,
         knowledge=knowing.knowledge,
         retriever=knowing.retriever,
         embed=knowing.embed,

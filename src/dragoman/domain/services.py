@@ -35,6 +35,7 @@ from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.knowledge.sharing import SharingService
 from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
+from dragoman.domain.sandbox.ports import Isolate
 from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.skills.service import SkillsService
@@ -86,6 +87,7 @@ class Services:
     skills: SkillsService
     memories: MemoriesService
     sandbox: SandboxService
+    isolate: Isolate
     chat_clients: ChatClientsService
     chat_sessions: ChatSessionsService
     chat: ChatService

@@ -287,6 +287,26 @@ async def test_a_declared_type_helps_where_the_name_does_not(read: Read) -> None
     assert text_of(await read(b"a;b\n1;x\n", "upload", "text/csv; charset=utf-8")) == "a: 1; b: x"
 
 
+@pytest.mark.parametrize(
+    "ending", ["pdf", "doc", "docx", "ppt", "pptx", "xls", "xlsx", "msg", "odt", "epub", "rtf", "png", "zip"]
+)
+@pytest.mark.parametrize("data", [b"junk", b"# Junk\n\n- one\n- two\n", "žluťoučký kůň".encode()])
+async def test_mere_text_under_the_name_of_another_format_is_refused(
+    read: Read, ending: str, data: bytes
+) -> None:
+    with pytest.raises(InvalidInput, match=rf"report\.{ending} is no .* nothing but text"):
+        await read(data, f"report.{ending}", "text/plain")
+
+
+async def test_what_programs_save_under_the_names_of_their_documents_is_read(read: Read) -> None:
+    page = await read(
+        b"<html><body><table><tr><td>Sum</td><td>7</td></tr></table></body></html>", "report.xls"
+    )
+    assert "7" in text_of(page)
+    table = await read(b"name\tage\nAnn\t33\nBo\t44\n", "report.xls")
+    assert "age: 33" in text_of(table)
+
+
 async def test_a_misnamed_file_is_read_as_what_it_is_with_a_warning(read: Read) -> None:
     parsed = await read(samples.docx([("", "really Word")]), "report.pdf")
     assert text_of(parsed) == "really Word"

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from dragoman.adapters.blobs.obstore import ObjectStoreBlobs
+from dragoman.adapters.isolates.v8 import V8Isolate
 from dragoman.adapters.models.scripted import Rule, Script, ScriptedModel
 from dragoman.adapters.tokenizers.estimate import EstimateTokenizer
 from dragoman.adapters.vectors.sqlite import SqliteIndex
@@ -72,6 +73,7 @@ from dragoman.domain.usage.meter import Meter
 from dragoman.domain.usage.reports import UsageReports
 from dragoman.kit.crypto import RootKey
 from dragoman.kit.egress import EgressPolicy, guarded_client
+from dragoman.kit.processes import ChildPool
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 
@@ -241,6 +243,7 @@ def _services(
     embedder: WordEmbedder,
     wake: Callable[[], None],
     tasks: TaskOwner,
+    scripts: ChildPool,
 ) -> _Parts:
     folder = settings.data_dir
     root_key = RootKey(b"k" * 32)
@@ -281,6 +284,7 @@ def _services(
         catalogue=catalogue,
         agents=agents,
         runner=runner,
+        isolate=V8Isolate(scripts, memory_bytes=64 << 20),
         knowledge=KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs),
         retriever=retriever,
         embed=embed,
@@ -327,7 +331,8 @@ async def running(settings: Settings) -> AsyncGenerator[Dialect]:
             wake()
 
     tasks = TaskOwner()
-    parts = _services(settings, database, embedder, woken, tasks)
+    scripts = ChildPool(size=1, memory_mb=None, idle_seconds=60, name="script", env=None)
+    parts = _services(settings, database, embedder, woken, tasks, scripts)
     services = parts.services
     jobs = KnowledgeJobs(parts.ingestion)
     runner = JobRunner(
@@ -346,6 +351,7 @@ async def running(settings: Settings) -> AsyncGenerator[Dialect]:
     app = create_app(services)
     root = Starlette(routes=[Mount("/api/v1", app)])
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(scripts.close)
         stack.push_async_callback(database.close)
         stack.callback(parts.journal.close)
         stack.push_async_callback(runner.stop)

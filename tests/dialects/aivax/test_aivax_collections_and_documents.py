@@ -387,3 +387,17 @@ async def test_an_import_without_its_file_is_refused(
     )
     assert response.status_code == status, response.text
     assert set(response.json()) == {"error", "details"}
+
+
+async def test_two_files_in_one_form_are_refused_and_neither_is_taken(
+    dialect: Dialect, collection: str
+) -> None:
+    for address, field, line in (
+        (f"/api/v1/collections/{collection}/documents", "documents", b'{"docid": "a", "text": "x"}'),
+        ("/api/v1/skills/management/import", "skills", b'{"slug": "a", "instructions": "x"}'),
+    ):
+        refused = await dialect.client.post(address, files=[(field, ("1", line)), (field, ("2", line))])
+        assert refused.status_code == 400
+        assert refused.json()["details"]["path"] == field
+        listed = await dialect.client.get(address.removesuffix("/management/import"))
+        assert listed.json() == []

@@ -28,7 +28,7 @@ SOURCE = {
 }
 EVERYTHING: dict[str, Any] = {
     "baseAddress": "https://models.example.org/v1",
-    "skills": ["writing", "01986000-0000-7000-8000-000000000001"],
+    "skills": ["writing"],
     "hideToolsWithoutSkill": True,
     "alwaysVisibleTools": ["web_search"],
     "enableBash": True,
@@ -122,6 +122,16 @@ async def view(dialect: Dialect, name: str) -> dict[str, Any]:
     return response.json()
 
 
+@pytest.fixture
+async def skills(dialect: Dialect) -> list[str]:
+    """The ids of two skills, ``writing`` and ``reading``."""
+    made = [
+        await dialect.client.post("/api/v1/skills", json={"slug": slug, "instructions": "Do it well."})
+        for slug in ("writing", "reading")
+    ]
+    return [answer.json()["id"] for answer in made]
+
+
 async def test_a_minimal_gateway_shows_every_parameter_with_its_default(dialect: Dialect) -> None:
     gateway = await create(dialect)
     viewed = await view(dialect, gateway)
@@ -137,6 +147,7 @@ async def test_a_minimal_gateway_shows_every_parameter_with_its_default(dialect:
     assert viewed["parameters"]["modelName"] == "@vendor/echo"
 
 
+@pytest.mark.usefixtures("skills")
 async def test_everything_written_is_read_back_and_makes_an_equal_gateway(dialect: Dialect) -> None:
     assert set(EVERYTHING) == set(PUBLISHED)
     first = (await view(dialect, await create(dialect, **EVERYTHING)))["parameters"]
@@ -145,6 +156,7 @@ async def test_everything_written_is_read_back_and_makes_an_equal_gateway(dialec
     assert second == {**first, "apiKey": None}
 
 
+@pytest.mark.usefixtures("skills")
 async def test_the_domain_gets_what_it_understands_in_its_own_words(dialect: Dialect) -> None:
     gateway = await create(dialect, **EVERYTHING)
     stored = await dialect.services.agents.get(dialect.caller, "gateway", gateway)
@@ -199,6 +211,7 @@ async def test_words_are_taken_in_any_case_and_shown_as_published(dialect: Diale
     assert viewed["baseAddress"] == "@integrated"
 
 
+@pytest.mark.usefixtures("skills")
 async def test_a_change_leaves_the_rest_and_the_key_untouched(dialect: Dialect) -> None:
     gateway = await create(dialect, **EVERYTHING)
     before = await view(dialect, gateway)
@@ -210,6 +223,7 @@ async def test_a_change_leaves_the_rest_and_the_key_untouched(dialect: Dialect) 
     assert dialect.services.agents.secrets(stored).endpoint_key == "provider-secret-1234"
 
 
+@pytest.mark.usefixtures("skills")
 async def test_lists_and_nested_objects_are_replaced_as_a_whole(dialect: Dialect) -> None:
     gateway = await create(dialect, **EVERYTHING)
     change = {"skills": ["reading"], "bashOptions": {"toolList": ["x"]}, "moderationParameters": None}
@@ -524,6 +538,70 @@ async def test_a_gateway_outlives_its_collection(dialect: Dialect, collection: s
     changed = await dialect.client.patch(f"{GATEWAYS}/{gateway}", json={"parameters": {"topP": 0.5}})
     assert changed.status_code == 200
     assert (await view(dialect, gateway))["parameters"]["knowledgeCollections"] == [collection]
+
+
+async def test_a_gateway_takes_skills_there_are_by_id_and_by_slug(
+    dialect: Dialect, skills: list[str]
+) -> None:
+    gateway = await create(dialect, skills=[skills[0], "reading"])
+    foreign = {"slug": "theirs", "instructions": "Secret."}
+    theirs = (await dialect.stranger.post("/api/v1/skills", json=foreign)).json()["id"]
+    for name in (theirs, "theirs", "nothing", "01986000-0000-7000-8000-000000000001"):
+        body = {"name": "x", "parameters": {**MINIMAL, "skills": ["reading", name]}}
+        made = await dialect.client.post("/api/v1/ai-gateways", json=body)
+        changed = await dialect.client.patch(
+            f"/api/v1/ai-gateways/{gateway}", json={"parameters": body["parameters"]}
+        )
+        for refused in (made, changed):
+            assert refused.status_code == 400
+            assert refused.json()["details"]["path"] == "parameters.skills[1]"
+            assert name in refused.json()["error"]
+    assert (await view(dialect, gateway))["parameters"]["skills"] == [skills[0], "reading"]
+
+
+async def test_a_gateway_outlives_its_skills(dialect: Dialect, skills: list[str]) -> None:
+    gateway = await create(dialect, skills=skills)
+    await dialect.client.delete("/api/v1/skills/management/clear")
+    changed = await dialect.client.patch(
+        f"/api/v1/ai-gateways/{gateway}", json={"parameters": {"temperature": 0.3}}
+    )
+    assert changed.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("export default {\n  async fetch(request { return new Response() }\n}", "Line 2"),
+        ("export default { async fetch() { return 1 }", "parsed"),
+        ("import x from 'y';\nexport default { fetch() {} }", "Line 1: import"),
+        ("const worker = { fetch() {} };", "export default"),
+        ("worker.example.org/hook", "export default"),
+    ],
+)
+async def test_a_script_that_cannot_be_a_worker_is_refused_when_it_is_written(
+    dialect: Dialect, script: str, reason: str
+) -> None:
+    gateway = await create(dialect)
+    for refused in (
+        await dialect.client.post(
+            "/api/v1/ai-gateways", json={"name": "x", "parameters": {**MINIMAL, "workerScriptSource": script}}
+        ),
+        await dialect.client.patch(
+            f"/api/v1/ai-gateways/{gateway}", json={"parameters": {"workerScriptSource": script}}
+        ),
+    ):
+        assert refused.status_code == 400
+        assert refused.json()["details"] == {
+            "path": "parameters.workerScriptSource",
+            "code": "script_invalid",
+        }
+        assert reason in refused.json()["error"]
+
+
+async def test_reading_a_workers_script_does_not_run_it(dialect: Dialect) -> None:
+    script = "while (true) {}\nexport default { fetch() {} }"
+    gateway = await create(dialect, workerScriptSource=script)
+    assert (await view(dialect, gateway))["parameters"]["workerScriptSource"] == script
 
 
 async def test_an_internal_query_function_is_an_address_too(dialect: Dialect) -> None:

@@ -112,6 +112,25 @@ async def test_a_broken_file_that_comes_again_mended_is_indexed(app: InProcess) 
     assert [item["indexState"] for item in await app.settled(collection)] == ["Indexed"]
 
 
+async def test_a_broken_file_does_not_take_the_place_of_a_good_one(app: InProcess) -> None:
+    collection = await app.dataset("kept")
+    await put(app, "kept", "a.docx", samples.docx([("", "The anvil stands by the forge.")]))
+    broken = await app.client.post(
+        "/server/train-with-file",
+        files={"file": ("a.docx", _BROKEN["half.docx"][0])},
+        data={"dataset": "kept"},
+    )
+    assert broken.status_code == 400
+    assert "damaged" in broken.json()["response"]
+    assert [item["indexState"] for item in await app.settled(collection)] == ["Indexed"]
+    files = (await app.client.get("/server/get-all-files-ingested")).json()["files"]
+    assert [file["filename"] for file in files if file["dataset"].endswith("_kept_content")] == ["a.docx"]
+    answer = await app.client.post(
+        "/server/query", json={"message": "Where is the anvil?", "dataset": "kept"}
+    )
+    assert "forge" in answer.json()["message"]
+
+
 async def test_nothing_is_left_in_the_folder_of_uploads(app: InProcess) -> None:
     await put(app, "staff", "left.txt", b"Nothing is left over.")
     assert list(app.running.services.uploads.glob("upload-*")) == []

@@ -192,6 +192,15 @@ def test_a_source_that_cannot_be_read_fails_the_inference(world: World, own: Own
     assert world.provider.bodies == []
 
 
+def test_two_tools_of_one_name_in_a_request_are_refused(world: World, own: OwnServer) -> None:
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    gateway = world.gateway(protocolFunctions=[function(own)])
+    status, error = world.refused(gateway, tools=[tool, tool])
+    assert (status, error["code"], error["param"]) == (400, "duplicate_tool", "tools")
+    assert "'look'" in error["message"]
+    assert world.provider.bodies == []
+
+
 def test_one_name_from_two_places_is_refused_and_names_both(world: World, own: OwnServer) -> None:
     own.answers["/twice"] = lambda body: Reply(json.dumps({"functions": [function(own)]}))
     gateway = world.gateway(

@@ -179,7 +179,6 @@ def test_an_inline_worker_answers_for_a_tool_also_in_the_shell(world: World) -> 
     [
         _worker("return new Response('no', { status: 403 });"),
         _worker("throw new Error('broken');"),
-        _worker("const = ;"),
         "export default {}",
     ],
 )

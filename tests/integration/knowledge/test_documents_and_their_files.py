@@ -17,10 +17,10 @@ from dragoman.bootstrap.services import Running, open_running
 from dragoman.domain.accounts.admin import NewUser
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft
-from dragoman.domain.knowledge.repository.documents import DocumentFilter
+from dragoman.domain.knowledge.repository.documents import DocumentFilter, referenced_blobs
 from dragoman.domain.knowledge.retrieve import RetrievalQuery
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import NotFound
+from dragoman.kit.errors import InvalidInput, NotFound
 from dragoman.settings import Settings
 
 
@@ -108,6 +108,104 @@ async def test_a_file_in_the_place_of_another_takes_the_older_one_away(library: 
     documents = await library.documents()
     assert {document.blob_key for document in documents} == set(library.files())
     assert (await library.finds("walrus"), await library.finds("marmot")) == ([], ["a.md"])
+
+
+_BROKEN = b"%PDF-1.7 broken"
+
+
+async def test_what_cannot_be_read_leaves_in_force_what_it_was_to_replace(library: Library) -> None:
+    await library.put_file("a.md", b"about walrus")
+    (old,) = await library.documents()
+    await library.put_file("a.md", _BROKEN)
+    (document,) = await library.documents()
+    assert (document.state, document.blob_key, document.sha256, document.size) == (
+        "indexed", old.blob_key, old.sha256, old.size,
+    )  # fmt: skip
+    assert "damaged" in str(document.state_detail)
+    assert library.files() == [old.blob_key]
+    assert await library.finds("walrus") == ["a.md"]
+    assert await library.rows("document_standings") == {"document_standings": 0}
+    await library.put_file("a.md", b"about marmot")
+    (document,) = await library.documents()
+    assert (document.state, document.state_detail) == ("indexed", None)
+    assert library.files() == [document.blob_key]
+    assert (await library.finds("walrus"), await library.finds("marmot")) == ([], ["a.md"])
+
+
+async def test_what_was_read_last_stays_through_many_that_cannot_be_read(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser = library.running.ingestion._parser
+    parse, free = type(parser).parse, asyncio.Event()
+
+    async def held(self: object, *args: Any, **kwargs: Any) -> Any:
+        await free.wait()
+        return await parse(parser, *args, **kwargs)
+
+    await library.put_file("a.md", b"about walrus")
+    (old,) = await library.documents()
+    monkeypatch.setattr(type(parser), "parse", held)
+    first = await library.put_file("a.md", _BROKEN)
+    second = await library.put_file("a.md", _BROKEN + b" again")
+    files = library.files()
+    assert files == sorted([str(old.blob_key), str(second.blob_key)])
+    assert first.blob_key not in files
+    assert await library.running.database.read(referenced_blobs, files) == set(files)
+    assert await library.finds("walrus") == ["a.md"]
+    free.set()
+    (document,) = await library.documents()
+    assert (document.state, document.blob_key) == ("indexed", old.blob_key)
+    assert library.files() == [old.blob_key]
+
+
+async def test_a_text_ends_the_wait_for_a_file_that_was_to_replace_another(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ingestion = library.running.ingestion
+    parser = ingestion._parser
+    free = asyncio.Event()
+
+    async def held(self: object, *args: Any, **kwargs: Any) -> Any:
+        await free.wait()
+        raise InvalidInput("unreadable")
+
+    await library.put_file("a.md", b"about walrus")
+    await library.documents()
+    monkeypatch.setattr(type(parser), "parse", held)
+    late = await library.put_file("a.md", b"about badger")
+    await library.put_text("a.md", "about marmot")
+    free.set()
+    await ingestion.fail(late.key, late.version, "too late")
+    (document,) = await library.documents()
+    assert (document.state, document.blob_key) == ("indexed", None)
+    assert await library.finds("marmot") == ["a.md"]
+    assert await library.rows("document_standings") == {"document_standings": 0}
+    await library.running.leftovers.sweep(before_ms=now_ms() + 1000)
+    assert library.files() == []
+
+
+async def test_a_document_that_goes_takes_what_was_kept_of_it_along(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser = library.running.ingestion._parser
+    free = asyncio.Event()
+
+    async def held(self: object, *args: Any, **kwargs: Any) -> Any:
+        await free.wait()
+        raise InvalidInput("unreadable")
+
+    await library.put_file("a.md", b"about walrus")
+    await library.documents()
+    monkeypatch.setattr(type(parser), "parse", held)
+    document = await library.put_file("a.md", b"about badger")
+    await library.running.services.knowledge.delete_document(
+        library.caller, library.collection.id, document.id
+    )
+    free.set()
+    assert await library.documents() == []
+    assert await library.rows("document_standings") == {"document_standings": 0}
+    await library.running.leftovers.sweep(before_ms=now_ms() + 1000)
+    assert library.files() == []
 
 
 async def test_a_text_in_the_place_of_a_file_takes_the_file_away(library: Library) -> None:

@@ -115,3 +115,21 @@ def test_a_public_key_is_never_relayed() -> None:
 def test_conversations_that_are_kept_take_the_domains_way() -> None:
     assert plan(PLAIN)(CALLER, "id", BODY) is not None
     assert plan(PLAIN, switches={"log_conversations": True})(CALLER, "id", BODY) is None
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [],
+        None,
+        "x",
+        ["x"],
+        [{"content": "x"}],
+        [{"role": "king", "content": "x"}],
+        [{"role": ["user"], "content": "x"}],
+        [{"role": "user", "content": 7}],
+        [{"role": "user", "content": "x"}, {"role": "user", "content": {}}],
+    ],
+)
+def test_what_are_no_messages_takes_the_way_that_says_so(messages: Any) -> None:
+    assert plan(PLAIN)(CALLER, "id", {**BODY, "messages": messages}) is None

@@ -95,17 +95,19 @@ class _Engine:
 
 
 async def _carried_out(racer: Any, script: Script) -> Ended:
-    is_module = script.request is not None
+    is_module = script.request is not None or script.only_read
     forms = (_as_function,) if is_module else (str, _as_expression, _as_function)
     problems: list[str] = []
     for form in forms:
         source = form(script.code)
-        problem = await _parse_problem(racer, source)
+        problem = await _parse_problem(racer, source, script.code.count("\n") + 1)
         if problem is None:
             break
         problems.append(problem)
     else:
         return Ended("unparsed", problems[0])
+    if script.only_read:
+        return Ended("value")
     if is_module:
         call, words = "handle", [script.code, script.request, script.env, script.may_fetch]
     else:
@@ -134,12 +136,16 @@ def _as_expression(code: str) -> str:
     return f"(async function () {{ return ({code.strip().rstrip(';')}\n) }})"
 
 
-async def _parse_problem(racer: Any, code: str) -> str | None:
-    """What is wrong with the code and where, None when it can be parsed. Nothing of it is run."""
+async def _parse_problem(racer: Any, code: str, lines: int) -> str | None:
+    """What is wrong with the code and where, None when it can be parsed. Nothing of it is run.
+
+    Args:
+        lines: how many of the code's lines are the script's own.
+    """
     try:
         await racer.eval_cancelable(f"throw {json.dumps(_PARSED)};\n{code}")
     except JSParseException as error:
-        return _readable(str(error))
+        return _readable(str(error), lines)
     except JSEvalException as error:
         if _PARSED in str(error) or isinstance(error, JSOOMException):
             return None
@@ -147,11 +153,14 @@ async def _parse_problem(racer: Any, code: str) -> str | None:
     return None
 
 
-def _readable(message: str) -> str:
+def _readable(message: str, last: int) -> str:
     lines = message.splitlines()
     found = _PLACE.match(lines[0]) if lines else None
     if found is None:
         return message.strip()
+    if int(found[1]) - 1 > last:
+        # It stands in what was put behind the script.
+        return f"At the end of line {last}: {found[2]}"
     caret = next(
         (line.index("^") + 1 for line in lines if line.strip().strip("^") == "" and "^" in line), None
     )

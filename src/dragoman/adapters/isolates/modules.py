@@ -4,6 +4,7 @@ import re
 
 from dragoman.kit.errors import InvalidInput
 
+_EXPORTED = "__exports.default ="
 _WORD = re.compile(r"[A-Za-z_$][\w$]*")
 _DEFAULT = re.compile(r"export\s+default\b")
 _DECLARED = re.compile(r"export(?=\s+(?:const|let|var|function|class|async)\b)")
@@ -41,7 +42,7 @@ def as_script(module: str) -> str:
         if start < end:
             continue
         if found := _DEFAULT.match(module, start):
-            new = "__exports.default ="
+            new = _EXPORTED
         elif found := _DECLARED.match(module, start):
             new = ""
         elif found := _NAMED.match(module, start):
@@ -59,9 +60,14 @@ def as_script(module: str) -> str:
     return "".join(pieces) + module[end:] + after
 
 
+def has_default(script: str) -> bool:
+    """Whether a module, as ``as_script`` made it, has a default export."""
+    return _EXPORTED in script
+
+
 def _default_of(names: str) -> str:
     found = re.search(r"([\w$]+)\s+as\s+default\b", names)
-    return f"\n;__exports.default = {found[1]};" if found else ""
+    return f"\n;{_EXPORTED} {found[1]};" if found else ""
 
 
 def _statements(code: str) -> list[int]:

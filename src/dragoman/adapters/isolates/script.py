@@ -18,7 +18,7 @@ def is_installed() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What to run. ``request`` makes it the body of a worker's module that answers it."""
+    """What to run. ``request`` makes it the body of a worker's module that answers it; ``only_read`` stops before it runs."""
 
     code: str
     seconds: float
@@ -26,6 +26,7 @@ class Script:
     request: str | None = None
     env: str = "{}"
     may_fetch: bool = False
+    only_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import orjson
 
-from dragoman.adapters.isolates.modules import as_script
+from dragoman.adapters.isolates.modules import as_script, has_default
 from dragoman.adapters.isolates.script import Ended, Script, Wanted, is_installed, run
 from dragoman.domain.sandbox.ports import Evaluation, Fetch, WebRequest, WebResponse
 from dragoman.kit.errors import DeadlineExceeded, DragomanError, InvalidInput, Unavailable, Unprocessable
@@ -13,6 +13,7 @@ from dragoman.kit.processes import ChildCrashed, ChildPool, ChildTimeout
 
 _GRACE_SECONDS = 0.5
 _LONGEST = 1 << 20
+_READ_SECONDS = 5.0
 
 
 class V8Isolate:
@@ -33,6 +34,19 @@ class V8Isolate:
         script = Script(code, timeout_seconds, self._memory_bytes)
         ended = await self._run(script, None)
         return Evaluation(_value(ended, script), ended.console)
+
+    async def check(self, module: str) -> None:
+        """See the port."""
+        _check_size(module)
+        code = as_script(module)
+        if is_installed():
+            script = Script(code, _READ_SECONDS, self._memory_bytes, only_read=True)
+            _value(await self._run(script, None), script)
+        if not has_default(code):
+            raise InvalidInput(
+                "The script has no `export default { async fetch(request, env) { ... } }`.",
+                code="script_invalid",
+            )
 
     async def handle(
         self,

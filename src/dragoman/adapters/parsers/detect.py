@@ -37,6 +37,9 @@ _OLE_STREAMS = (
 _MAIL_HEADER = re.compile(
     rb"(?:From|To|Subject|Date|Received|Return-Path|MIME-Version|Message-ID|Delivered-To):", re.I
 )
+# What nearly any bytes that are text are taken for; other kinds of text have a form of their own, and programs do
+# save web pages and tables under the names of their documents.
+_ANY_TEXT = frozenset(("text/plain", "text/markdown", "text/x-source"))
 _HTML = re.compile(
     rb"\s*(?:<!--.{0,500}?-->\s*)?<(?:!doctype html|html|head|body)\b", re.IGNORECASE | re.DOTALL
 )
@@ -55,7 +58,7 @@ def kind_of(source: Source) -> Kind:
     """The kind of a file.
 
     Raises:
-        InvalidInput: empty, or known to be unreadable.
+        InvalidInput: empty, known to be unreadable, or named like what it cannot be.
         Unsupported: no format that is read here.
     """
     if not source.data.strip(b"\x00 \t\r\n"):
@@ -68,7 +71,12 @@ def kind_of(source: Source) -> Kind:
         raise Unsupported(f"The file is {_binary_kind(source.data)}, which cannot be read.")
     if named is not None and named.is_text:
         return Kind(named)
-    return _compared(FORMATS.get(_text_kind(source.data)), named, source)
+    told = _text_kind(source.data)
+    if named is not None and told in _ANY_TEXT and source.name.lower().endswith(named.extensions):
+        raise InvalidInput(
+            f"{source.name} is no {named.title}: it holds nothing but text. Name it .txt if that is what it is."
+        )
+    return _compared(FORMATS.get(told), named, source)
 
 
 def _by_hint(source: Source) -> Format | None:

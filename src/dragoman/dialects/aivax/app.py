@@ -32,7 +32,7 @@ from dragoman.dialects.aivax.endpoints import (
     skills,
     web,
 )
-from dragoman.dialects.aivax.envelope import json_response
+from dragoman.dialects.aivax.envelope import is_wrapped, json_response
 from dragoman.dialects.aivax.errors import MethodNotAllowedError, render, render_crash
 from dragoman.domain.services import Services
 from dragoman.kit.errors import DragomanError, InvalidInput, NotFound
@@ -68,14 +68,16 @@ ENDPOINTS = (
 )
 
 
-def _response(error: DragomanError, headers: dict[str, str] | None = None) -> Response:
+def _response(request: Request, error: DragomanError, headers: dict[str, str] | None = None) -> Response:
     status, own, body = render(error)
+    if is_wrapped(request):
+        body = {"message": error.detail, "data": None, **body}
     return json_response(body, status=status, headers={**own, **(headers or {})})
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, DragomanError)
-    return _response(error)
+    return _response(request, error)
 
 
 async def _not_routed(request: Request, error: Exception) -> Response:
@@ -87,14 +89,14 @@ async def _not_routed(request: Request, error: Exception) -> Response:
         refusal = MethodNotAllowedError(f"{request.url.path} does not take {request.method}.")
     else:
         refusal = InvalidInput(str(error.detail))
-    return _response(refusal, dict(error.headers or {}))
+    return _response(request, refusal, dict(error.headers or {}))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problem = error.errors()[0]
     path = ".".join(str(step) for step in problem["loc"][1:])
-    return _response(InvalidInput(f"{path}: {problem['msg']}", param=path or None))
+    return _response(request, InvalidInput(f"{path}: {problem['msg']}", param=path or None))
 
 
 class CrashBoundary:

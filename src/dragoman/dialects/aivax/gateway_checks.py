@@ -1,4 +1,4 @@
-"""Checks of a gateway that need more than the value itself: addresses, tool names, collections."""
+"""Checks of a gateway that need more than the value itself: addresses, tool names, collections, skills."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -9,12 +9,14 @@ from dragoman.dialects.aivax.parameters import INTEGRATED
 from dragoman.dialects.aivax.words import snake
 from dragoman.domain.inference.healing import checked_schema
 from dragoman.domain.knowledge.model import Collection
+from dragoman.domain.skills.model import Skill
 from dragoman.domain.tools.names import builtin_names
 from dragoman.kit.addresses import AllowList
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 # A source in the place of an address: a program that the operator has named.
 _PROGRAM = "stdio:"
+_REMOTE = ("http://", "https://")
 
 
 def check_addresses(parameters: JsonObject, allow: AllowList) -> None:
@@ -32,7 +34,7 @@ def _addresses(parameters: JsonObject) -> Iterator[tuple[str, str]]:
     if isinstance(base, str) and base.strip().lower() != INTEGRATED:
         yield "parameters.baseAddress", base
     worker = parameters.get("workerScriptSource")
-    if isinstance(worker, str) and worker.strip().lower().startswith(("http://", "https://")):
+    if isinstance(worker, str) and worker.strip().lower().startswith(_REMOTE):
         yield "parameters.workerScriptSource", worker.strip()
     for position, url in enumerate(_list(parameters, "protocolFunctionSources")):
         yield f"parameters.protocolFunctionSources[{position}]", str(url)
@@ -113,6 +115,26 @@ def check_tools(parameters: JsonObject) -> None:
 def _check_schema(schema: JsonValue, path: str) -> None:
     if isinstance(schema, Mapping):
         checked_schema(schema, param=path)
+
+
+def script_of(parameters: JsonObject) -> str | None:
+    """The worker's script, None when the worker is an address or there is none."""
+    worker = parameters.get("workerScriptSource")
+    if not isinstance(worker, str) or not worker.strip():
+        return None
+    return None if worker.strip().lower().startswith(_REMOTE) else worker
+
+
+def known_skills(parameters: JsonObject, found: Sequence[Skill]) -> None:
+    """Refuses skills that the caller does not have.
+
+    Raises:
+        InvalidInput: ``param`` names the first such id or slug.
+    """
+    names = {name for skill in found for name in (skill.id, skill.draft.slug)}
+    for position, name in enumerate(_list(parameters, "skills")):
+        if name not in names:
+            raise wrong(f"parameters.skills[{position}]", f"names no skill of yours: {name}")
 
 
 def known_collections(parameters: JsonObject, found: Sequence[Collection]) -> None:

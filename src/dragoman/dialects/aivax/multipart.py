@@ -26,6 +26,7 @@ class _Parts:
         self.pieces: list[bytes] = []
         self.found = False
         self.ended = False
+        self.repeated = False
         self._wanted = wanted
         self._open = False
         self._name = b""
@@ -49,6 +50,7 @@ class _Parts:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         name = options.get(b"name", b"").decode("utf-8", "replace")
         meant = b"filename" in options if self._wanted is None else name == self._wanted
+        self.repeated = self.repeated or (meant and self.found)
         self._open = meant and not self.found
         self.found = self.found or self._open
 
@@ -87,6 +89,13 @@ def _parser(request: Request, parts: _Parts) -> MultipartParser:
     return MultipartParser(boundary, {name: getattr(parts, name) for name in names})  # pyright: ignore[reportArgumentType]
 
 
+def _refuse_other_than_one(parts: _Parts, what: str, param: str | None) -> None:
+    if not parts.found:
+        raise InvalidInput(f"The form has no {what}.", param=param)
+    if parts.repeated:
+        raise InvalidInput(f"The form has more than one {what}; send one at a time.", param=param)
+
+
 async def file_pieces(request: Request, *, maximum_bytes: int) -> AsyncIterator[bytes]:
     """The bytes of the form's first file as they come.
 
@@ -106,8 +115,7 @@ async def file_pieces(request: Request, *, maximum_bytes: int) -> AsyncIterator[
         raise InvalidInput(f"The multipart form is broken: {error}.") from error
     if not parts.ended:
         raise InvalidInput("The multipart form ends too early.")
-    if not parts.found:
-        raise InvalidInput("The form has no file.")
+    _refuse_other_than_one(parts, "file", None)
 
 
 @asynccontextmanager
@@ -130,8 +138,7 @@ async def uploaded_file(request: Request, field: str, *, maximum_bytes: int) -> 
                 await to_thread.run_sync(file.write, parts.taken())
         if not parts.ended:
             raise InvalidInput("The multipart form ends too early.", param=field)
-        if not parts.found:
-            raise InvalidInput(f"The form has no file field {field!r}.", param=field)
+        _refuse_other_than_one(parts, f"file field {field!r}", field)
         await to_thread.run_sync(file.flush)
         yield Path(file.name)
     except MultipartParseError as error:

@@ -37,7 +37,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Scope: TypeAlias = MutableMapping[str, Any]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_CREDENTIAL_HEADERS = (b"authorization", b"x-access-tokens", b"x-api-key")
+_CREDENTIAL_HEADERS = (b"authorization", b"x-access-tokens", b"x-api-key", b"api-key")
 _DIALECT = "openai"
 _LAST_WORD_SECONDS = 5.0
 _LARGE_BYTES = 512 * 1024

@@ -10,13 +10,13 @@ def parse_credentials(headers: Mapping[str, str], query: Mapping[str, str]) -> s
 
     Args:
         headers: names in lower case. Read in this order: ``authorization`` (Bearer, Basic with the key as
-            password, or the bare key), ``x-access-tokens``, ``x-api-key``.
+            password, or the bare key), ``x-access-tokens``, ``x-api-key``, ``api-key``.
         query: read is ``api-key``.
     """
     from_authorization = _authorization(headers.get("authorization", ""))
     if from_authorization:
         return from_authorization
-    for name in ("x-access-tokens", "x-api-key"):
+    for name in ("x-access-tokens", "x-api-key", "api-key"):
         if value := headers.get(name, "").strip():
             return value
     return query.get("api-key", "").strip() or None

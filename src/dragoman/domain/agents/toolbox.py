@@ -81,12 +81,20 @@ class Toolbox:
         )
 
     def check_apart_from(self, others: Sequence[ToolSpec]) -> None:
-        """Refuses a caller's tool of the same name.
+        """Refuses a caller's tool of the same name, or two of the caller's of one name.
 
         Raises:
             InvalidInput: names the tool.
         """
+        names: set[str] = set()
         for other in others:
+            if other.name in names:
+                raise InvalidInput(
+                    f"The tool name {other.name!r} is used twice, by two of the caller's tools.",
+                    param="tools",
+                    code="duplicate_tool",
+                )
+            names.add(other.name)
             if other.name in self._tools:
                 raise InvalidInput(
                     f"The tool name {other.name!r} is used twice: by {self._tools[other.name].owner} and by one of "

@@ -20,7 +20,7 @@ from dragoman.domain.knowledge.embedding import can_embed, embedded, embedder_of
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft, Stored
 from dragoman.domain.knowledge.ports import BlobStore, Block, Page, ParsedDocument, Parser
-from dragoman.domain.knowledge.repository import collections, documents
+from dragoman.domain.knowledge.repository import collections, documents, standings
 from dragoman.domain.labels.model import Policies
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
@@ -131,7 +131,7 @@ class Ingestion:
         size: int,
         sha256: str,
     ) -> Stored:
-        """Stores one file, then its row and job in one transaction."""
+        """Stores one file, then its row and job in one transaction; what was read before holds until this is read as well."""
         before = await self._database.read(documents.find, collection.key, draft.external_id)
         if before is not None and before.sha256 == sha256 and before.state not in ("failed", "cancelled"):
             return await self._described(before, draft)
@@ -141,6 +141,7 @@ class Ingestion:
         def store(connection: Connection) -> tuple[Document, str | None]:
             _require(connection, collection)
             replaced = documents.find(connection, collection.key, draft.external_id)
+            standing = None if replaced is None else standings.standing_of(connection, replaced)
             document = self._row(
                 connection,
                 collection,
@@ -151,7 +152,10 @@ class Ingestion:
                 media_type=media_type,
             )
             jobs.enqueue_read(connection, document)
-            return document, replaced.blob_key if replaced is not None else None
+            if standing is not None:
+                standings.keep(connection, document.key, standing)
+            needless = replaced is not None and (standing is None or standing.blob_key != replaced.blob_key)
+            return document, replaced.blob_key if replaced is not None and needless else None
 
         # A file whose row was not stored is left to ``Leftovers``: a commit may come through without its answer.
         document, old_blob_key = await self._database.write(store)
@@ -235,6 +239,7 @@ class Ingestion:
         if before is None:
             documents.insert(connection, [_new(collection, draft, values, now)])
         else:
+            standings.drop(connection, before.key)
             documents.describe(connection, before.key, draft, at=now)
             documents.change(connection, before.key, **{**values, "version": before.version + 1})
         stored = documents.find(connection, collection.key, draft.external_id)
@@ -354,9 +359,35 @@ class Ingestion:
         self._wake()
 
     async def fail(self, document_key: int, version: int, reason: str) -> None:
-        """Marks a document failed with the reason, unless it has changed meanwhile."""
-        failed = {"state": "failed", "state_detail": reason, "updated_at": now_ms()}
-        await self._database.write(documents.change_version, document_key, version, **failed)
+        """Puts what was read before in force again or, when nothing was, marks the document failed with the reason.
+
+        Nothing happens when it has changed meanwhile.
+        """
+
+        def give_up(connection: Connection) -> str | None:
+            found = documents.by_keys(connection, [document_key]).get(document_key)
+            if found is None or not collections.hold(connection, found.collection_key):
+                return None
+            # Others change documents while they hold the collection: what counts is how it is now.
+            found = documents.by_keys(connection, [document_key]).get(document_key)
+            if found is None or found.version != version:
+                return None
+            standing = standings.take(connection, found)
+            if standing is None:
+                failed = {"state": "failed", "state_detail": reason, "updated_at": now_ms()}
+                documents.change(connection, document_key, **failed)
+                return None
+            detail = f"What came in its place could not be read, so this stays: {reason}"
+            back = {**standing.columns(), "state_detail": detail, "updated_at": now_ms()}
+            documents.change(connection, document_key, **back)
+            if standing.state == "embedding":
+                jobs.enqueue_embed(connection, [found])
+            return found.blob_key
+
+        unread = await self._database.write(give_up)
+        if unread is not None:
+            await self._blobs.delete(unread)
+        self._wake()
 
     async def _index(self, document: Document, parsed: ParsedDocument) -> None:
         chunked = await self._chunk(parsed)
@@ -364,16 +395,20 @@ class Ingestion:
             await self.fail(document.key, document.version, "The file holds no readable text.")
             return
 
-        def store(connection: Connection) -> None:
+        def store(connection: Connection) -> str | None:
             collections.hold(connection, document.collection_key)
             current = documents.by_keys(connection, [document.key]).get(document.key)
             if current is None or current.version != document.version:
-                return
+                return None
             embeds = can_embed(connection, self._embed, current.collection_key)
             self._indexing.replace(connection, current, chunked, embeds=embeds, at=now_ms())
             jobs.enqueue_embed(connection, [current])
+            standing = standings.take(connection, current)
+            return None if standing is None else standing.blob_key
 
-        await self._database.write(store)
+        replaced = await self._database.write(store)
+        if replaced is not None:
+            await self._blobs.delete(replaced)
         self._wake()
 
     async def _chunk(self, parsed: ParsedDocument) -> ChunkedDocument:

@@ -110,6 +110,20 @@ document_groups = sa.Table(
     ),
 )
 
+# What holds of a document while a file that came in its place has not been read: the columns that new content sets. Its
+# text and passages are those of the document until then.
+document_standings = sa.Table(
+    "document_standings",
+    metadata,
+    sa.Column("document_key", RowKey, sa.ForeignKey("documents.key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("blob_key", sa.String(200), index=True),
+    sa.Column("media_type", sa.String(200)),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("state_detail", sa.Text),
+)
+
 # The extracted text that passages' offsets point into. ``page_starts`` is [[page number or null, offset], ...].
 document_texts = sa.Table(
     "document_texts",

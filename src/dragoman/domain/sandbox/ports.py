@@ -138,6 +138,14 @@ class Isolate(Protocol):
         """
         ...
 
+    async def check(self, module: str) -> None:
+        """Reads a worker's module without running any of it; without an engine only what can be seen without one.
+
+        Raises:
+            InvalidInput: it cannot be parsed, or has no default export; says what and where.
+        """
+        ...
+
     async def handle(
         self,
         module: str,

@@ -18,11 +18,14 @@ from dragoman.dialects.aivax.gateway_checks import (
     check_tool_names,
     check_tools,
     known_collections,
+    known_skills,
+    script_of,
 )
 from dragoman.dialects.aivax.parameters import MASK, PARAMETERS
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.listing import Listing
 from dragoman.domain.agents.model import AgentSecrets, AgentSummary, StoredAgent
+from dragoman.domain.services import Services
 from dragoman.kit.addresses import AllowList
 from dragoman.kit.errors import Conflict, InvalidInput, NotFound
 from dragoman.kit.ids import is_uuid
@@ -48,6 +51,20 @@ async def _check(request: Request, caller: Caller, parameters: JsonObject, *, gi
     check_addresses(anew, AllowList.parse(services.settings.egress.allow))
     if given.get("knowledgeCollections"):
         known_collections(parameters, await services.knowledge.collections(caller))
+    if skills := given.get("skills"):
+        assert isinstance(skills, list)
+        known_skills(parameters, await services.skills.named(caller, [str(name) for name in skills]))
+    script = script_of(anew)
+    if script is not None:
+        await _check_script(services, script)
+
+
+async def _check_script(services: Services, script: str) -> None:
+    path = "parameters.workerScriptSource"
+    try:
+        await services.isolate.check(script)
+    except InvalidInput as error:
+        raise InvalidInput(f"{path}: {error.detail}", param=path, code=error.code) from error
 
 
 async def _find(request: Request, caller: Caller, name: str) -> StoredAgent:

@@ -99,7 +99,7 @@ async def train(call: Call) -> dict[str, object]:
 async def train_with_file(call: Call) -> dict[str, object]:
     """Stores a file in a dataset, findable at once when it is read soon; a long one goes on in the background.
 
-    A file that cannot be read is refused with the reason, and nothing new stays behind.
+    A file that cannot be read is refused with the reason: nothing new stays behind, and what it was to replace stays.
 
     Source: Ask Sage Server API, "train-with-file".
     """
@@ -122,7 +122,9 @@ async def train_with_file(call: Call) -> dict[str, object]:
 async def _read_or_refused(call: Call, collection_id: str, stored: Stored) -> None:
     knowledge, document_id = call.services.knowledge, stored.document.id
     document = await knowledge.settled(call.caller, collection_id, document_id, seconds=_SECONDS_TO_READ)
-    if document.state == "failed":
+    # What was there before is in force again when what came in its place could not be read.
+    restored = document.version == stored.document.version and document.sha256 != stored.document.sha256
+    if document.state == "failed" or restored:
         if stored.outcome == "created":
             await knowledge.delete_document(call.caller, collection_id, document_id)
         reason = document.state_detail or "The file could not be read."

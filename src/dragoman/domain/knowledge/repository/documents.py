@@ -16,7 +16,7 @@ from dragoman.domain.knowledge.model import (
     PassageDraft,
     StoredPassage,
 )
-from dragoman.domain.knowledge.tables import document_texts, documents, passages
+from dragoman.domain.knowledge.tables import document_standings, document_texts, documents, passages
 from dragoman.kit.errors import NotFound
 from dragoman.kit.jsontypes import JsonValue
 
@@ -144,9 +144,13 @@ def change_version(connection: Connection, document_key: int, version: int, **va
 
 
 def referenced_blobs(connection: Connection, blob_keys: Sequence[str]) -> set[str]:
-    """Which of these files a document needs."""
-    statement = sa.select(documents.c.blob_key).where(documents.c.blob_key.in_(blob_keys))
-    return {str(key) for key in connection.execute(statement).scalars()}
+    """Which of these files a document needs, for what it is or for what it stays when its new content cannot be read."""
+    columns = (documents.c.blob_key, document_standings.c.blob_key)
+    return {
+        str(key)
+        for column in columns
+        for key in connection.execute(sa.select(column).where(column.in_(blob_keys))).scalars()
+    }
 
 
 def _conditions(collection_key: int, wanted: DocumentFilter) -> list[sa.ColumnElement[bool]]:
