@@ -462,3 +462,21 @@ def answered(bot: Bot, address: str) -> tuple[int, int]:
     if found[0]["takenOver"] or (messages and messages[-1]["role"] != "assistant"):
         return 0, 0
     return len(lines), sum(one["role"] == "assistant" for one in messages)
+
+
+def test_messages_are_counted_for_prometheus(shop: Shop) -> None:
+    bot = shop.bot("telegram")
+    bot.writes("hello")
+    bot.answers(1)
+
+    def counted() -> bool:
+        told = shop.http.get("/metrics").text
+        lines = {
+            line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+            for line in told.splitlines()
+            if line.startswith("dragoman_channel_messages_total{")
+        }
+        name = 'dragoman_channel_messages_total{channel="telegram",outcome="%s"}'
+        return lines.get(name % "received", 0) >= 1 and lines.get(name % "sent", 0) >= 1
+
+    eventually(counted, 15)

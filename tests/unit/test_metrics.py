@@ -91,3 +91,15 @@ def test_an_answer_a_stage_a_refusal_and_the_queue_are_counted() -> None:
     assert value("dragoman_egress_refused_total") == 1
     assert value("dragoman_jobs", state="queued") == 4
     assert value("dragoman_jobs_oldest_due_seconds") == 2.5
+
+
+def test_messages_and_programs_are_counted() -> None:
+    metrics = Metrics()
+    metrics.channel("telegram", "received", 3)
+    metrics.channel("telegram", "dead")
+    metrics.sandbox("bubblewrap", "exit", 0.2)
+    value = metrics.registry.get_sample_value
+    assert value("dragoman_channel_messages_total", {"channel": "telegram", "outcome": "received"}) == 3
+    assert value("dragoman_channel_messages_total", {"channel": "telegram", "outcome": "dead"}) == 1
+    assert value("dragoman_sandbox_runs_total", {"backend": "bubblewrap", "ending": "exit"}) == 1
+    assert value("dragoman_sandbox_run_seconds_sum", {"backend": "bubblewrap"}) == 0.2

@@ -41,7 +41,12 @@ async def open_acting(base: Foundation, knowing: Knowing) -> Acting:
     )
     base.accounts.versions.subscribe("agents", agents.forgotten)
     sandboxed = await open_sandboxes(
-        settings, database=database, policy=policy, tasks=base.tasks, stack=stack
+        settings,
+        database=database,
+        policy=policy,
+        tasks=base.tasks,
+        told=base.metrics.sandbox,
+        stack=stack,
     )
     web = open_web(
         settings,

@@ -81,9 +81,10 @@ def open_channels(
     speech: SpeechService,
     tasks: TaskOwner,
     wake: Callable[[], None],
+    told: Callable[[str, str, int], None],
     stack: AsyncExitStack,
 ) -> ChannelParts:
-    """The parts; what needs closing is given to the stack."""
+    """The parts; what needs closing is given to the stack. ``told`` is given a channel, what became of messages, and how many."""
     group = settings.channels
     adapters = _adapters(settings, policy, stack)
     places = Places(database, chat["chat_clients"], adapters, root_key.derive("channel-hooks"))
@@ -104,7 +105,12 @@ def open_channels(
         database=database, chat=chat["chat"], sessions=chat["chat_sessions"], delivery=delivery, wake=wake
     )
     sending = ContactSending(
-        database, places, most_attempts=group.max_attempts, settled=firing.settled, speech=speech
+        database,
+        places,
+        most_attempts=group.max_attempts,
+        settled=firing.settled,
+        speech=speech,
+        told=lambda channel, outcome: told(channel, outcome, 1),
     )
 
     async def failed(kind: str, payload: JsonObject, reason: str) -> None:
@@ -114,7 +120,7 @@ def open_channels(
             await firing.failed(payload, reason)
 
     return ChannelParts(
-        inbound=InboundMessages(database, places, takeover, wake=wake),
+        inbound=InboundMessages(database, places, takeover, wake=wake, told=told),
         channels=ChannelsService(database, places, takeover, wake=wake),
         handlers={ANSWER: answers.handle, SEND: sending.handle, ONCE: firing.once, AGAIN: firing.again},
         failed=failed,

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from dragoman.db.database import Database
 from dragoman.db.jobs import Counts, counts
+from dragoman.domain.knowledge.reembed import Reembedding
 from dragoman.domain.usage.journal import UsageRecord
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError
@@ -74,7 +75,53 @@ JOBS_AGE = Metric(
     (),
     "Since when the longest waiting job is due; 0 without one",
 )
-METRICS = (HTTP_REQUESTS, HTTP_SECONDS, USES, USE_SECONDS, TOKENS, COST, RETRIEVAL, REFUSED, JOBS, JOBS_AGE)
+CHANNEL_MESSAGES = Metric(
+    "dragoman_channel_messages_total",
+    "counter",
+    ("channel", "outcome"),
+    "Messages on messaging services: received (new ones), forged (refused calls), sent, retried, dead (given up)",
+)
+SANDBOX_RUNS = Metric(
+    "dragoman_sandbox_runs_total",
+    "counter",
+    ("backend", "ending"),
+    "Programs that agents ran, by back end and by how they ended",
+)
+SANDBOX_SECONDS = Metric(
+    "dragoman_sandbox_run_seconds",
+    "histogram",
+    ("backend",),
+    "Time of a program, its wait for a turn left out",
+)
+REEMBEDDING = Metric(
+    "dragoman_collections_reembedding",
+    "gauge",
+    (),
+    "Collections whose vectors are being made anew by another embedder; the same in every process",
+)
+WORDS_ONLY = Metric(
+    "dragoman_collections_words_only",
+    "gauge",
+    (),
+    "Collections searched by words alone, as the embedder of their vectors is not here; the same in every process",
+)
+METRICS = (
+    HTTP_REQUESTS,
+    HTTP_SECONDS,
+    USES,
+    USE_SECONDS,
+    TOKENS,
+    COST,
+    RETRIEVAL,
+    REFUSED,
+    JOBS,
+    JOBS_AGE,
+    CHANNEL_MESSAGES,
+    SANDBOX_RUNS,
+    SANDBOX_SECONDS,
+    REEMBEDDING,
+    WORDS_ONLY,
+)
 
 _HEAD = """# Metrics
 
@@ -125,6 +172,11 @@ class Metrics:
         self._refused = counter(REFUSED, self.registry)
         self._jobs = gauge(JOBS, self.registry)
         self._jobs_age = gauge(JOBS_AGE, self.registry)
+        self._channel_messages = counter(CHANNEL_MESSAGES, self.registry)
+        self._sandbox_runs = counter(SANDBOX_RUNS, self.registry)
+        self._sandbox_seconds = histogram(SANDBOX_SECONDS, self.registry, ANSWER_SECONDS)
+        self._reembedding = gauge(REEMBEDDING, self.registry)
+        self._words_only = gauge(WORDS_ONLY, self.registry)
 
     def used(self, record: UsageRecord) -> None:
         """Takes a metered answer."""
@@ -143,6 +195,27 @@ class Metrics:
     def refused(self) -> None:
         """Takes a call that the egress guard refused."""
         self._refused.inc()
+
+    def channel(self, channel: str, outcome: str, messages: int = 1) -> None:
+        """Takes messages of a messaging service."""
+        self._channel_messages.labels(channel, outcome).inc(messages)
+
+    def sandbox(self, backend: str, ending: str, seconds: float) -> None:
+        """Takes a program that ended."""
+        self._sandbox_runs.labels(backend, ending).inc()
+        self._sandbox_seconds.labels(backend).observe(seconds)
+
+    async def watch_embedders(self, reembedding: Reembedding) -> None:
+        """Looks at collections' embedders for ever, four times a minute; start it with ``kit.tasks``."""
+        while True:
+            try:
+                under_way, gone = await reembedding.summary()
+            except DragomanError as error:
+                log.warning("metrics.embedders_unknown", reason=error.detail)
+            else:
+                self._reembedding.set(under_way)
+                self._words_only.set(sum(gone.values()))
+            await asyncio.sleep(_QUEUE_PAUSE_SECONDS)
 
     def queue(self, found: Counts, now: int) -> None:
         """Takes how many jobs there are."""

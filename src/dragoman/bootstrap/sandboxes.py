@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -74,9 +75,19 @@ def ranked_sandboxes(settings: Settings, policy: EgressPolicy, stack: AsyncExitS
 
 
 async def open_sandboxes(
-    settings: Settings, *, database: Database, policy: EgressPolicy, tasks: TaskOwner, stack: AsyncExitStack
+    settings: Settings,
+    *,
+    database: Database,
+    policy: EgressPolicy,
+    tasks: TaskOwner,
+    told: Callable[[str, str, float], None],
+    stack: AsyncExitStack,
 ) -> Sandboxed:
-    """Everything, the choice of the back end under way; what needs closing is given to the stack."""
+    """Everything, the choice of the back end under way; what needs closing is given to the stack.
+
+    Args:
+        told: is given the back end of a program, how it ended and the seconds it took.
+    """
     sandbox = settings.sandbox
     service = SandboxService(
         database, settings.workspaces_dir, Bounds(sandbox.max_file_bytes, sandbox.workspace_bytes)
@@ -84,7 +95,9 @@ async def open_sandboxes(
     await service.sweep()
     await to_thread.run_sync(sweep, settings.data_dir / _RUNS, time.time() - _LEFT_SECONDS)
     ranked = ranked_sandboxes(settings, policy, stack)
-    programs = ProgramRunner(ranked, service, tasks, limits=limits_of(settings), at_once=sandbox.at_once)
+    programs = ProgramRunner(
+        ranked, service, tasks, limits=limits_of(settings), at_once=sandbox.at_once, told=told
+    )
     pool = ChildPool(
         size=sandbox.scripts_at_once, memory_mb=None, idle_seconds=_IDLE_SECONDS, name="script", env=None
     )

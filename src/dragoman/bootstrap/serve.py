@@ -111,6 +111,8 @@ async def _serve(loaded: LoadedSettings) -> int:
         services.accounts.versions.start(running.tasks)
         services.accounts.keys.start(running.tasks)
         running.tasks.start(running.metrics.watch_queue(running.database), name="metrics.queue")
+        embedders = running.metrics.watch_embedders(running.services.reembedding)
+        running.tasks.start(embedders, name="metrics.embedders")
         if settings.machines.work:
             start_upkeep(running)
         running.tasks.start(running.sandboxed.backends.reports(), name="sandbox.choose")

@@ -88,6 +88,7 @@ async def _open_conversing(base: Foundation, knowing: Knowing, acting: Acting, w
         speech=knowing.speech,
         tasks=base.tasks,
         wake=wakes.conversations,
+        told=base.metrics.channel,
         stack=base.stack,
     )
     beneath, answers = _beneath(base, knowing, acting), AnswerLog(base.database)

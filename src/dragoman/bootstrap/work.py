@@ -32,6 +32,8 @@ async def _work(settings: Settings) -> int:
         running.services.accounts.versions.start(running.tasks)
         running.services.accounts.keys.start(running.tasks)
         running.tasks.start(running.metrics.watch_queue(running.database), name="metrics.queue")
+        embedders = running.metrics.watch_embedders(running.services.reembedding)
+        running.tasks.start(embedders, name="metrics.embedders")
         start_upkeep(running)
         drain = Drain()
         server = make_server(

@@ -1,8 +1,9 @@
 """Running programs in workspaces: whose, within which limits, and in what sandbox."""
 
 import asyncio
+import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -43,6 +44,7 @@ class ProgramRunner:
 
     Args:
         at_once: the most programs that run at the same time; more wait for their turn.
+        told: is given the back end, how a program ended and the seconds it took.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class ProgramRunner:
         *,
         limits: Limits,
         at_once: int,
+        told: Callable[[str, str, float], None] | None = None,
     ) -> None:
+        self._told = told or (lambda backend, ending, seconds: None)
         self._sandboxes = sandboxes
         self._service = service
         self._tasks = tasks
@@ -94,7 +98,9 @@ class ProgramRunner:
         """
         sandbox = await self._sandboxes.chosen()
         async with self._slots:
+            began = time.perf_counter()
             outcome = await sandbox.run(program, workspace.path, limits=self._limits, commands=commands or {})
+        self._told(sandbox.name, outcome.ending, time.perf_counter() - began)
         log.info(
             "sandbox.ran",
             backend=sandbox.name,

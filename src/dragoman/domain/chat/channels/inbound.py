@@ -37,6 +37,7 @@ class InboundMessages:
 
     Args:
         wake: tells the jobs' runner that there is work.
+        told: is given the channel, ``received`` or ``forged``, and of how many messages.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class InboundMessages:
         takeover: Takeover,
         *,
         wake: Callable[[], None],
+        told: Callable[[str, str, int], None] | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
+        self._told = told or (lambda channel, outcome, messages: None)
         self._database = database
         self._places = places
         self._takeover = takeover
@@ -72,12 +75,14 @@ class InboundMessages:
             adapter.verify(hook, place.integration, at.secret)
         except Unauthenticated:
             log.warning("channel.forged", client=at.client_id, channel=at.channel)
+            self._told(at.channel, "forged", 1)
             raise
         messages = adapter.parse(hook, place.integration)
         if not messages:
             return 0
         new = await self._database.write(self._store, place, messages)
         if new:
+            self._told(at.channel, "received", new)
             self._wake()
         return new
 

@@ -37,6 +37,7 @@ class ContactSending:
         most_attempts: after so many failures a piece is given up and kept as a dead letter.
         settled: told of every piece that is sent or given up, in the transaction that notes it.
         speech: speaks pieces that are to be spoken; what cannot be spoken is sent as text.
+        told: is given the channel and ``sent``, ``retried`` or ``dead``.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class ContactSending:
         most_attempts: int,
         settled: Settled | None = None,
         speech: SpeechService | None = None,
+        told: Callable[[str, str], None] | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
+        self._told = told or (lambda channel, outcome: None)
         self._database = database
         self._places = places
         self._most_attempts = most_attempts
@@ -77,6 +80,7 @@ class ContactSending:
                     raise RunLater(sure_at)
             if place is None:
                 await self._give_up(piece, "The integration is not configured any more.")
+                self._told(contact.channel, "dead")
                 continue
             await self._send(contact, place, piece)
 
@@ -101,12 +105,15 @@ class ContactSending:
             log.warning("channel.send_failed", channel=contact.channel, attempt=attempts, reason=error.detail)
             if not _may_pass(error) or attempts >= self._most_attempts:
                 await self._give_up(piece, error.detail)
+                self._told(contact.channel, "dead")
                 return
             waiting = {"state": "queued", "error": error.detail}
             await self._database.write(repository.change_out, piece.key, waiting)
+            self._told(contact.channel, "retried")
             raise RunLater(self._clock_ms() + _pause_ms(attempts, error)) from error
         sent = {"state": "sent", "message_id": message_id, "sent_at": self._clock_ms(), "error": None}
         await self._database.write(self._settle, piece, sent, None)
+        self._told(contact.channel, "sent")
 
     async def _sound(self, place: Place, piece: Sending) -> bytes | None:
         """The piece as sound where it is one, or is to be spoken and can be."""
