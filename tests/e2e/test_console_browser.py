@@ -30,6 +30,8 @@ PAGES = (
     "/collections",
     "/ingestion",
     "/usage",
+    "/limits",
+    "/receipts",
     "/users",
     "/keys",
     "/audit",
@@ -220,6 +222,26 @@ async def test_personas_and_tool_servers_are_set_up(person: Person) -> None:
     await person.writes(name="Phone", model="extractive", welcome="Good day")
     await person.clicks("Save")
     await person.page.until("!document.querySelector('dialog') && document.body.innerText.includes('Phone')")
+
+
+async def test_a_limit_is_set_shown_and_removed_and_an_answer_has_its_receipt(person: Person) -> None:
+    await person.goes_to("/limits")
+    await person.clicks("New limit")
+    assert await violations(person.page) == []
+    await person.writes(amount="1234567")
+    await person.clicks("Set")
+    await person.sees("1,234,567 tokens a day")
+    await person.sees("You can spend")
+    await person.goes_to("/receipts")
+    await person.page.until("!!document.querySelector('tbody a')")
+    await person.page.run("document.querySelector('tbody a').click()")
+    await person.sees("What was used")
+    assert await violations(person.page) == []
+    await person.goes_to("/limits")
+    await person.clicks("Remove")
+    await person.sees("Nothing bounds this any more.")
+    await person.clicks("Remove")
+    await person.sees("No limit yet")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

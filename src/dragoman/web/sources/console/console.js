@@ -14,6 +14,7 @@ import { Gateway, Gateways, NewGateway } from "./pages/gateways.js";
 import { Files } from "./pages/files.js";
 import { Home } from "./pages/home.js";
 import { Collection, Collections, Document, Ingestion } from "./pages/knowledge.js";
+import { Limits, Receipt, Receipts } from "./pages/limits.js";
 import { Models } from "./pages/models.js";
 import { Groups, Organisation, Organisations } from "./pages/organisations.js";
 import { Account, Keys, Users } from "./pages/people.js";
@@ -33,7 +34,7 @@ const MENU = () => [
   [t("Customers"), [["/chats", t("Web chats"), Chats]]],
   [t("Knowledge"), [["/collections", t("Collections"), Collections], ["/ingestion", t("Ingestion"), Ingestion], ["/sharing", t("Sharing"), Sharing]]],
   [t("Administration"), [
-    ["/usage", t("Usage"), Usage], ["/users", t("Users"), Users, "manage"], ["/groups", t("Groups"), Groups, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"], ["/organisations", t("Organisations"), Organisations, "found"], ["/system", t("System"), System, "operate"],
+    ["/usage", t("Usage"), Usage], ["/limits", t("Limits"), Limits], ["/receipts", t("Receipts"), Receipts], ["/users", t("Users"), Users, "manage"], ["/groups", t("Groups"), Groups, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"], ["/organisations", t("Organisations"), Organisations, "found"], ["/system", t("System"), System, "operate"],
   ]],
 ];
 
@@ -41,7 +42,7 @@ const MENU = () => [
 const INNER = [
   ["/gateways/new", NewGateway], ["/gateways/:id", Gateway],
   ["/collections/:id", Collection], ["/collections/:collection/documents/:id", Document],
-  ["/chats/:id", Chat], ["/runs/:id", Run], ["/account", Account], ["/organisations/:id", Organisation, "found"],
+  ["/chats/:id", Chat], ["/runs/:id", Run], ["/receipts/:id", Receipt], ["/account", Account], ["/organisations/:id", Organisation, "found"],
 ];
 
 function found(path) {

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { may, own, ownAddress } from "../api.js";
 import { Bars } from "../chart.js";
 import { List, Loaded, Page, useLoad } from "../parts.js";
+import { href } from "../route.js";
 import { count, money, t } from "../texts.js";
 
 const days = (since, until) => {
@@ -37,7 +38,7 @@ export function Usage() {
   const shown = wanted.what === "costUsd" ? money : count;
   const Choice = ({ name, label, options }) => html`<div class="filter"><label for=${`usage-${name}`}>${label}</label>
     <select id=${`usage-${name}`} onChange=${pick(name)}>${options.map(([one, text]) => html`<option value=${one} selected=${String(wanted[name]) === String(one)}>${text}</option>`)}</select></div>`;
-  return html`<${Page} title=${t("Usage")} actions=${html`<a class="button" href=${ownAddress(`/usage.csv?${query}`)} download>${t("Download as CSV")}</a>`}>
+  return html`<${Page} title=${t("Usage")} actions=${html`<a class="button" href=${href("/receipts")}>${t("Receipts")}</a> <a class="button" href=${ownAddress(`/usage.csv?${query}`)} download>${t("Download as CSV")}</a>`}>
     <div class="tools">
       ${Choice({ name: "days", label: t("Days"), options: [1, 7, 30, 90, 366].map((n) => [n, n === 1 ? t("today") : t("{n} days", { n })]) })}
       ${may("manage") && Choice({ name: "scope", label: t("Of"), options: [["organisation", t("the whole organisation")], ["own", t("your own")]] })}
