@@ -1,6 +1,6 @@
 """Shows whether what Dragoman promises to a careful operator holds here.
 
-usage: harness.py [--rounds N] [--minutes M] [--parts kills,trouble,machines,soak] [--json FILE]
+usage: harness.py [--rounds N] [--minutes M] [--parts kills,budget,trouble,machines,soak] [--json FILE]
 
 Prints a table; exits with 1 when a bound is missed. Everything runs on this machine, over loopback, in a new folder.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 _ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path[:0] = [str(_ROOT), str(_ROOT / "tests")]
 
+from budgets import budgets  # noqa: E402
 from kills import fleet_kills, kills  # noqa: E402
 from machines import soak, throughput  # noqa: E402
 from rows import Row, table  # noqa: E402
@@ -35,7 +36,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--documents", type=int, default=40, help="how many files are read for the rate of ingestion"
     )
-    parser.add_argument("--parts", default="kills,trouble,machines,soak", help="which parts, with commas")
+    parser.add_argument("--clients", type=int, default=200, help="how many clients ask against a budget")
+    parser.add_argument(
+        "--parts", default="kills,budget,trouble,machines,soak", help="which parts, with commas"
+    )
     parser.add_argument("--json", type=Path, help="write the rows there as well")
     return parser.parse_args()
 
@@ -48,6 +52,7 @@ def main() -> int:
             lambda folder: kills(folder, rounds=given.rounds),
             lambda folder: fleet_kills(folder, rounds=max(3, given.rounds // 3)),
         ],
+        "budget": [lambda folder: budgets(folder, clients=given.clients)],
         "trouble": [trouble],
         "machines": [lambda folder: throughput(folder, seconds=given.seconds, documents=given.documents)],
         "soak": [lambda folder: soak(folder, minutes=given.minutes)],
