@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from dragoman.db.database import Database
+from dragoman.domain.erasure.service import Retention
 from dragoman.domain.services import Services
 from dragoman.kit.errors import DragomanError
 
@@ -14,9 +16,12 @@ _PAUSE_SECONDS = 3600.0
 Sweep = Callable[[], Awaitable[int]]
 
 
-def sweeps_of(services: Services) -> Mapping[str, Sweep]:
+def sweeps_of(services: Services, database: Database) -> Mapping[str, Sweep]:
     """Each removes what is old, in steps, and gives how much that was."""
+    kept = services.settings.retention.model_dump()
+    days = {name.removesuffix("_days"): int(value) for name, value in kept.items()}
     return {
+        "retention": Retention(database, days).sweep,
         "conversations": services.conversations.forget_old,
         "chat_events": services.chat.forget_told,
         "failed_sign_ins": services.accounts.signin.attempts.forget_old,
@@ -25,10 +30,10 @@ def sweeps_of(services: Services) -> Mapping[str, Sweep]:
     }
 
 
-async def keep_house(services: Services) -> None:
+async def keep_house(sweeps: Mapping[str, Sweep]) -> None:
     """Sweeps for ever; start it with ``kit.tasks``."""
     while True:
-        for name, sweep in sweeps_of(services).items():
+        for name, sweep in sweeps.items():
             try:
                 gone = await sweep()
             except DragomanError as error:

@@ -8,6 +8,7 @@ from dragoman.domain.agents.numbers import AgentNumbers
 from dragoman.domain.agents.vault import AgentVault
 from dragoman.domain.chat.replies.service import ReplyStore
 from dragoman.domain.chat.transcripts.service import TranscriptsService
+from dragoman.domain.knowledge.access import DocumentAccessService
 from dragoman.domain.knowledge.sharing import SharingService
 from dragoman.domain.usage.limits.service import LimitsService
 from dragoman.kit.egress import EgressPolicy, guarded_client
@@ -23,6 +24,7 @@ class KeptParts(TypedDict):
     replies: ReplyStore
     transcripts: TranscriptsService
     sharing: SharingService
+    document_access: DocumentAccessService
     agent_numbers: AgentNumbers
     limits: LimitsService
     links: LinkChecker
@@ -42,6 +44,7 @@ def open_kept(
         replies=ReplyStore(database),
         transcripts=TranscriptsService(database),
         sharing=SharingService(database),
+        document_access=DocumentAccessService(database),
         agent_numbers=AgentNumbers(database, vault),
         limits=limits,
         links=LinkChecker(client),

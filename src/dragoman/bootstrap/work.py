@@ -8,7 +8,7 @@ import structlog
 from dragoman import __version__
 from dragoman.bootstrap.application import build_health
 from dragoman.bootstrap.draining import Drain, make_server
-from dragoman.bootstrap.housekeeping import keep_house
+from dragoman.bootstrap.housekeeping import keep_house, sweeps_of
 from dragoman.bootstrap.offline import keep_offline, loop_factory
 from dragoman.bootstrap.services import Running, open_running
 from dragoman.kit.errors import Unavailable
@@ -21,8 +21,8 @@ def start_upkeep(running: Running) -> None:
     """Begins, in the background, what is done again and again beside the jobs; any number of processes may."""
     services = running.services
     running.tasks.start(running.ingestion.catch_up(), name="knowledge.catch_up")
+    running.tasks.start(keep_house(sweeps_of(services, running.database)), name="housekeeping")
     running.tasks.start(services.reembedding.catch_up(), name="knowledge.reembedding")
-    running.tasks.start(keep_house(services), name="housekeeping")
     running.tasks.start(running.leftovers.run(), name="knowledge.leftovers")
     running.tasks.start(services.hosted.run(), name="hosted.expired")
 

@@ -5,10 +5,11 @@ import asyncio
 from typing import Any
 
 from dragoman.bootstrap.services import open_services
-from dragoman.cli import reembed
+from dragoman.cli import document_access, reembed
 from dragoman.cli.options import add_action, read_settings
 from dragoman.cli.output import print_json, print_table
 from dragoman.cli.whose import add_email, caller_for, collection_for
+from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.knowledge.model import Collection, DocumentCounts
 from dragoman.domain.services import Services
 from dragoman.kit.clock import iso
@@ -18,7 +19,7 @@ _COLUMNS = ("id", "name", "label", "documents", "indexed", "waiting", "failed", 
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds ``list``, ``create``, ``delete``, ``label``, ``share``, ``unshare``, ``embedders`` and ``reembed``."""
+    """Adds ``list``, ``create``, ``delete``, ``label``, ``share``, ``unshare``, ``access``, ``embedders``, ``reembed``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     listing = add_action(actions, "list", "list the collections a user may search")
     create = add_action(actions, "create", "create a collection")
@@ -53,6 +54,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         add_email(action)
         action.set_defaults(run=run)
     reembed.add_actions(actions)
+    access = add_action(actions, "access", "show or set who may read a single document")
+    add_email(access)
+    document_access.configure(access)
 
 
 def _shown(collection: Collection, counts: DocumentCounts) -> dict[str, object]:
@@ -68,8 +72,8 @@ def _shown(collection: Collection, counts: DocumentCounts) -> dict[str, object]:
     }
 
 
-async def _rows(services: Services, found: list[Collection]) -> list[dict[str, object]]:
-    counts = await services.knowledge.counts(found)
+async def _rows(services: Services, caller: Caller, found: list[Collection]) -> list[dict[str, object]]:
+    counts = await services.knowledge.counts(caller, found)
     return [_shown(collection, counts[collection.key]) for collection in found]
 
 
@@ -85,7 +89,7 @@ def _list(arguments: argparse.Namespace) -> int:
 async def _listed(settings: Settings, email: str | None) -> list[dict[str, object]]:
     async with open_services(settings) as services:
         caller = await caller_for(services, email)
-        return await _rows(services, await services.knowledge.collections(caller))
+        return await _rows(services, caller, await services.knowledge.collections(caller))
 
 
 def _create(arguments: argparse.Namespace) -> int:
@@ -101,7 +105,7 @@ async def _created(settings: Settings, arguments: argparse.Namespace) -> dict[st
     async with open_services(settings) as services:
         caller = await caller_for(services, arguments.email)
         made = await services.knowledge.create_collection(caller, arguments.name, context=arguments.context)
-        return (await _rows(services, [made]))[0]
+        return (await _rows(services, caller, [made]))[0]
 
 
 def _delete(arguments: argparse.Namespace) -> int:
@@ -137,7 +141,9 @@ async def _labelled(settings: Settings, arguments: argparse.Namespace) -> dict[s
         caller = await caller_for(services, arguments.email)
         found = await collection_for(services, caller, arguments.name)
         label = None if arguments.none else arguments.label
-        return (await _rows(services, [await services.knowledge.set_label(caller, found.id, label)]))[0]
+        return (await _rows(services, caller, [await services.knowledge.set_label(caller, found.id, label)]))[
+            0
+        ]
 
 
 def _share(arguments: argparse.Namespace) -> int:

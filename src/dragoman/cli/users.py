@@ -5,6 +5,7 @@ import asyncio
 from typing import get_args
 
 from dragoman.bootstrap.accounts import open_accounts
+from dragoman.cli import erase
 from dragoman.cli.options import add_action, read_settings
 from dragoman.cli.output import print_json, print_table
 from dragoman.domain.accounts.admin import NewUser
@@ -20,7 +21,7 @@ _COLUMNS = ("id", "email", "organisation", "role", "disabled", "created_at")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds ``create``, ``list``, ``setup-link``, ``disable``, ``enable`` and ``role``."""
+    """Adds ``create``, ``list``, ``setup-link``, ``disable``, ``enable``, ``role`` and ``erase``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = add_action(actions, "create", "create a user")
     create.add_argument("--email", required=True, metavar="E", help="the user's e-mail")
@@ -45,6 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     role.add_argument("--email", required=True, metavar="E", help="the user's e-mail")
     role.add_argument("--role", required=True, choices=get_args(Role), help="the new role")
     role.set_defaults(run=_set_role)
+    erase.configure(
+        add_action(actions, "erase", "remove a person and what is theirs; shows first what that is")
+    )
 
 
 def _shown(user: User) -> dict[str, object]:

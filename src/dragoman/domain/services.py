@@ -27,6 +27,7 @@ from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.inference.tokenize import TokenCounter
+from dragoman.domain.knowledge.access import DocumentAccessService
 from dragoman.domain.knowledge.attached.service import AttachedFiles
 from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.reembed import Reembedding
@@ -108,6 +109,7 @@ class Services:
     replies: ReplyStore
     transcripts: TranscriptsService
     sharing: SharingService
+    document_access: DocumentAccessService
     agent_numbers: AgentNumbers
     limits: LimitsService
     budgets: BudgetsService

@@ -37,6 +37,7 @@ from dragoman.settings.mcp import McpSettings
 from dragoman.settings.oidc import OidcSettings
 from dragoman.settings.pages import PagesSettings
 from dragoman.settings.plugins import PluginsSettings
+from dragoman.settings.retention import RetentionSettings
 from dragoman.settings.sandbox import SandboxSettings
 from dragoman.settings.search import SearchSettings
 from dragoman.settings.speech import SpeechSettings
@@ -76,6 +77,7 @@ class Settings(Group):
     chat: ChatSettings = ChatSettings()
     channels: ChannelsSettings = ChannelsSettings()
     conversations: ConversationsSettings = ConversationsSettings()
+    retention: RetentionSettings = RetentionSettings()
     pages: PagesSettings = PagesSettings()
     console: ConsoleSettings = ConsoleSettings()
     oidc: OidcSettings = OidcSettings()

@@ -67,4 +67,6 @@ class ReferenceIndex:
 def _inside(entry: IndexEntry, query: IndexQuery) -> bool:
     if entry.collection_key not in query.collection_keys:
         return False
+    if entry.document_key in query.withheld:
+        return False
     return query.document_keys is None or entry.document_key in query.document_keys

@@ -54,6 +54,7 @@ def queries(draw: st.DrawFn) -> IndexQuery:
         limit=draw(st.integers(1, 50)),
         minimum_similarity=draw(st.sampled_from((-1.0, 0.0, 0.2))),
         document_keys=draw(st.none() | documents),
+        withheld=draw(st.just(()) | documents),
     )
 
 

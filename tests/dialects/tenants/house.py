@@ -14,6 +14,7 @@ from tests.e2e.server import EMAIL
 
 from dragoman.adapters.models.scripted import Rule, Script
 from dragoman.domain.accounts.admin import NewUser
+from dragoman.domain.accounts.steward import Steward
 from dragoman.domain.agents.approvals.service import Wish
 from dragoman.domain.chat.channels.repository import contact_of
 from dragoman.domain.memories.service import MemoryDraft
@@ -193,7 +194,8 @@ async def house(folder: Path, patch: Any) -> AsyncGenerator[House]:
     """The house, with one of everything for each of the three."""
     script = Script(rules=(Rule(match="", text="So it is."),))
     async with scripted_app(folder, patch, script) as scripted, AsyncExitStack() as stack:
-        app, admin = scripted.app, scripted.app.running.services.accounts.admin
+        app, accounts = scripted.app, scripted.app.running.services.accounts
+        admin, groups = accounts.admin, accounts.groups
 
         async def person(email: str, organisation: str | None) -> Person:
             if organisation != "":
@@ -204,7 +206,15 @@ async def house(folder: Path, patch: Any) -> AsyncGenerator[House]:
             client = httpx.AsyncClient(
                 transport=transport, base_url="http://here", headers=headers, timeout=30
             )
-            things = {"user_id": (await admin.caller(email)).user_id}
+            caller = await admin.caller(email)
+            group = await groups.create(
+                Steward(caller.organisation_id), f"those of {email.partition(chr(64))[0]}"
+            )
+            things = {
+                "user_id": caller.user_id,
+                "organisation_id": caller.organisation_id,
+                "group_id": group.id,
+            }
             return Person(await stack.enter_async_context(client), key, email, things)
 
         made = House(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from tests.dialects.tenants.house import MARKER, House, Person, masked, unknown
+from tests.dialects.tenants.routes import console_routes
 
 from dragoman.bootstrap.documents import openapi_document
 from dragoman.db.schema import metadata
@@ -189,22 +190,45 @@ def _probes(dialect: str) -> list[Probe]:
 CONSOLE: list[tuple[str, Probe]] = [
     (f"/console/api{path}", Probe("console", verb, "/console/api" + asked, tuple(_names(asked)), body))
     for path, asked, verb, body in (
-        ("/sessions", "/sessions", "GET", None),
         ("/sessions/{session}", "/sessions/{console_session}", "DELETE", None),
-        ("/home", "/home", "GET", None),
         ("/users", "/users", "GET", None),
         ("/users", "/users", "POST", {"email": "ana", "role": "viewer"}),
         ("/users/{user}", "/users/{user_id}", "PATCH", {"disabled": True}),
         ("/users/{user}/setup-link", "/users/{user_id}/setup-link", "POST", None),
         ("/keys", "/keys", "GET", None),
         ("/keys", "/keys", "POST", {"label": ""}),
+        ("/users/{user}/sessions", "/users/{user_id}/sessions", "DELETE", None),
+        ("/organisations", "/organisations?organisation={organisation_id}", "GET", None),
+        ("/groups", "/groups", "GET", None),
+        ("/groups", "/groups", "POST", {"name": ""}),
+        ("/groups/{group}", "/groups/{group_id}", "DELETE", None),
+        ("/groups/{group}/members", "/groups/{group_id}/members", "POST", {"email": "cole@example.org"}),
+        (
+            "/groups/{group}/members/{email}",
+            "/groups/{group_id}/members/cole@example.org",
+            "DELETE",
+            None,
+        ),
+        ("/collections/{collection}/sharing", "/collections/{collection_id}/sharing", "GET", None),
+        (
+            "/collections/{collection}/sharing",
+            "/collections/{collection_id}/sharing",
+            "PUT",
+            {"who": "cole@example.org", "kind": "user", "permission": "admin"},
+        ),
+        (
+            "/collections/{collection}/sharing/everybody",
+            "/collections/{collection_id}/sharing/everybody",
+            "PUT",
+            {"opened": True},
+        ),
+        (
+            "/collections/{collection}/sharing/{kind}/{who}",
+            "/collections/{collection_id}/sharing/user/cole@example.org",
+            "DELETE",
+            None,
+        ),
         ("/keys/{key}", "/keys/{key_id}", "DELETE", None),
-        ("/usage", "/usage", "GET", None),
-        ("/usage.csv", "/usage.csv", "GET", None),
-        ("/audit", "/audit", "GET", None),
-        ("/audit/check", "/audit/check", "GET", None),
-        ("/audit.jsonl", "/audit.jsonl", "GET", None),
-        ("/models", "/models", "GET", None),
         ("/gateways/{id}/versions", "/gateways/{gateway}/versions", "GET", None),
         ("/gateways/{id}/versions/{number}/restore", "/gateways/{gateway}/versions/1/restore", "POST", None),
         ("/collections/{collection}/documents", "/collections/{collection_id}/documents", "GET", None),
@@ -236,10 +260,14 @@ CONSOLE: list[tuple[str, Probe]] = [
             "POST",
             None,
         ),
-        ("/ingestion", "/ingestion", "GET", None),
-        ("/labels", "/labels", "GET", None),
         ("/collections/{collection}/label", "/collections/{collection_id}/label", "PUT", {"label": None}),
     )
+]
+# What only tells, of nothing that is named, is asked as it stands.
+CONSOLE += [
+    (path, Probe("console", "GET", path, ()))
+    for path, methods in console_routes().items()
+    if methods <= {"GET", "HEAD"} and "{" not in path
 ]
 
 PROBES = [probe for dialect in _PREFIXES for probe in _probes(dialect)]

@@ -98,6 +98,7 @@ def nearest(
     probes: Sequence[Probe],
     *,
     document_keys: Sequence[int] | None,
+    withheld: Sequence[int] = (),
     at_least: int,
 ) -> NDArray[np.int64]:
     """Keys of the passages that may be nearest to any of the probes.
@@ -110,6 +111,8 @@ def nearest(
         codes = Codes.joined(batch)
         if document_keys is not None:
             codes = codes.keep(np.isin(codes.document_keys, document_keys))
+        if withheld:
+            codes = codes.keep(~np.isin(codes.document_keys, withheld))
         keys.append(codes.passage_keys)
         estimates.append(np.stack([probe.estimate(codes) for probe in probes]))
     found, scores = np.concatenate(keys), np.concatenate(estimates, axis=1)

@@ -53,6 +53,7 @@ _JUDGED_ALREADY = "select b.k, b.s, m.x from best_words b left join meaning m on
 _MEANING = "select v.passage_key, {similarity} from {vectors} v where {scope}{candidates}"
 _COLLECTIONS = "v.collection_key = any(%(collections)s::bigint[])"
 _DOCUMENTS = " and v.document_key = any(%(documents)s::bigint[])"
+_WITHHELD = " and v.document_key <> all(%(withheld)s::bigint[])"
 _CANDIDATES = " and v.passage_key = any({found})"
 _FOUND = (
     "array(select v.passage_key from {codes} v where {scope} "
@@ -98,6 +99,9 @@ class _Statement:
         if query.document_keys is not None:
             statement.scope += _DOCUMENTS
             statement.params["documents"] = list(query.document_keys)
+        if query.withheld:
+            statement.scope += _WITHHELD
+            statement.params["withheld"] = list(query.withheld)
         return statement
 
     def sql(self, fuse: str) -> str:

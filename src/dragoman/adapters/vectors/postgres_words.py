@@ -50,6 +50,7 @@ _MATCHED = (
 )
 _PRESENT = "case when v.words @@ %(has{part})s::tsquery then %(weight{part})s::float8 else 0 end"
 _DOCUMENTS = " and v.document_key = any(%(documents)s::bigint[])"
+_WITHHELD = " and v.document_key <> all(%(withheld)s::bigint[])"
 _SCORED = "select k, s from scored{term}"
 
 
@@ -101,9 +102,10 @@ def word_leg(connection: Connection, query: IndexQuery, totals: Totals, scored_r
         )
         chosen = rarest(found, [word.total for word in found], totals.passages, scored_rows)
         if chosen:
-            building.add(term, chosen, totals.passages, query.document_keys)
+            building.add(term, chosen, totals.passages, query)
     building.params["collections"] = collections
     building.params["documents"] = list(query.document_keys or ())
+    building.params["withheld"] = list(query.withheld)
     building.params["row_limit"] = max(scored_rows, query.limit)
     building.params["likely"] = max(LIKELY, query.limit)
     return building.leg()
@@ -119,9 +121,8 @@ class _Building:
         self._asked: list[tuple[int, str, float]] = []
         self._parts = 0
 
-    def add(
-        self, term: int, words: Sequence[_Word], passages: int, document_keys: Sequence[int] | None
-    ) -> None:
+    def add(self, term: int, words: Sequence[_Word], passages: int, query: IndexQuery) -> None:
+        document_keys = query.document_keys
         present: list[str] = []
         for word in words:
             part, self._parts = str(self._parts), self._parts + 1
@@ -136,6 +137,8 @@ class _Building:
             documents = _DOCUMENTS
             if len(document_keys) <= MAX_DOCUMENT_WORDS:
                 wanted = f"({_either([document_word(key) for key in document_keys])}) & ({wanted})"
+        if query.withheld:
+            documents += _WITHHELD
         self.params[f"match{term}"] = wanted
         self._terms.append(term)
         self._expressions.append(

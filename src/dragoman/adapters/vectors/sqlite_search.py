@@ -53,6 +53,7 @@ _JUDGED_ALREADY = "select b.k, b.s, m.x from best_words b left join meaning m on
 _MEANING = "select v.passage_key, {similarity} from {vectors} v where {scope}{candidates}"
 _COLLECTIONS = "v.collection_key in (select value from json_each(:collections))"
 _DOCUMENTS = " and v.document_key in (select value from json_each(:documents))"
+_WITHHELD = " and v.document_key not in (select value from json_each(:withheld))"
 _CANDIDATES = " and v.passage_key in (select value from json_each(:candidates))"
 _COUNT_VECTORS = "select count(*) from (select 1 from {vectors} v where {scope} limit :most)"
 _CODES = "select passage_keys, document_keys, bits from {codes} v where {scope}"
@@ -90,6 +91,9 @@ class _Statement:
         if query.document_keys is not None:
             statement.scope += _DOCUMENTS
             statement.params["documents"] = json.dumps(query.document_keys)
+        if query.withheld:
+            statement.scope += _WITHHELD
+            statement.params["withheld"] = json.dumps(query.withheld)
         return statement
 
     def sql(self, fuse: str) -> str:
@@ -179,6 +183,7 @@ def _compare(connection: Connection, query: IndexQuery, bounds: Bounds, statemen
             (codes_of(row, width(dimensions)) for row in chunks),
             [Probe(vector) for vector in vectors],
             document_keys=query.document_keys,
+            withheld=query.withheld,
             at_least=max(bounds.rescored, query.limit),
         )
         statement.params["candidates"] = json.dumps(found.tolist())

@@ -40,6 +40,10 @@ _EXISTS = (
     " and exists (select 1 from passage_scopes v where v.passage_key = passage_words.rowid "
     "and v.document_key in (select value from json_each(:documents)))"
 )
+_READABLE = (
+    " and not exists (select 1 from passage_scopes w where w.passage_key = passage_words.rowid "
+    "and w.document_key in (select value from json_each(:withheld)))"
+)
 _GROUP = "select * from scored{number}"
 _WORDS = "words(k, s) as (select k, sum(s) from ({every}) group by t, k)"
 
@@ -91,6 +95,9 @@ def word_leg(connection: Connection, query: IndexQuery, scored_rows: int) -> Wor
     if query.document_keys is not None and len(query.document_keys) > MAX_DOCUMENT_WORDS:
         exists = _EXISTS
         params["documents"] = json.dumps(query.document_keys)
+    if query.withheld:
+        exists += _READABLE
+        params["withheld"] = json.dumps(query.withheld)
     return WordLeg(_united([select.replace("{exists}", exists) for select in selects]), params)
 
 

@@ -12,17 +12,18 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.roles import require
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.knowledge import jobs
+from dragoman.domain.knowledge.access import check_free
 from dragoman.domain.knowledge.chunk import ChunkedDocument
 from dragoman.domain.knowledge.embedding import can_embed
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import BLOB_FOLDER, Ingestion
 from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft
 from dragoman.domain.knowledge.ports import BlobStore
-from dragoman.domain.knowledge.repository import collections, documents
+from dragoman.domain.knowledge.repository import access, collections, documents
 from dragoman.domain.knowledge.repository.as_read import as_read
 from dragoman.domain.knowledge.repository.documents import DocumentFilter
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import NotFound
+from dragoman.kit.errors import Conflict, NotFound
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonValue
 
@@ -64,7 +65,7 @@ class DocumentCopies:
             found = collections.get(connection, caller, collection_id)
             listed: list[Document] = []
             while batch := documents.keys_after(
-                connection, found.key, listed[-1].key if listed else 0, limit=_LISTED
+                connection, found.key, listed[-1].key if listed else 0, limit=_LISTED, reader=caller
             ):
                 listed += batch
             return listed
@@ -80,8 +81,8 @@ class DocumentCopies:
 
         def load(connection: Connection) -> list[Document]:
             found = collections.get(connection, caller, collection_id)
-            own = documents.find(connection, found.key, name)
-            alike = documents.select(connection, found.key, DocumentFilter(name=name, limit=_LISTED))
+            own = documents.find(connection, found.key, name, reader=caller)
+            alike = documents.select(connection, caller, found.key, DocumentFilter(name=name, limit=_LISTED))
             same = {document.key: document for document in alike if document.name == name}
             return list((same | ({own.key: own} if own is not None else {})).values())
 
@@ -100,7 +101,8 @@ class DocumentCopies:
             found = collections.get(connection, caller, collection_id)
             known: dict[str, Document] = {}
             for start in range(0, len(external_ids), 500):
-                known |= documents.find_many(connection, found.key, external_ids[start : start + 500])
+                some = external_ids[start : start + 500]
+                known |= documents.find_many(connection, found.key, some, reader=caller)
             return known
 
         return await self._database.read(load)
@@ -109,10 +111,11 @@ class DocumentCopies:
         """Puts a document that was found for the caller into another collection.
 
         What was read and cut is taken over, so that it can be found by its words at once; vectors follow in the
-        background. A file that still waits to be read is read there as well.
+        background; who may read it stays. A file that still waits to be read is read there as well.
 
         Raises:
             NotFound: no such collection that the caller may change, or the document is gone.
+            Conflict: it is restricted and still being read, or it has the name of one the caller may not see.
         """
         require(caller, "create")
         copied = await self._copied(caller, document, target_id)
@@ -131,6 +134,14 @@ class DocumentCopies:
             dict(document.metadata),
             document.context,
         )
+        await self._database.read(check_free, caller, target.key, [draft.external_id])
+        restricted = (await self._database.read(access.of_document, document.key)).restricted
+        if restricted and document.state in ("queued", "parsing"):
+            # Its copy would be open to all until it had been read.
+            raise Conflict("This restricted document is still being read; copy it later.", code="still_read")
+        if document.blob_key is None and restricted:
+            read = await self._database.read(as_read, document.key)
+            return await self._stored(target, document, read, None)
         if document.blob_key is None:
             text = await self._database.read(documents.text, document.key)
             stored = await self._ingestion.accept_text(target, draft, text, sha256=document.sha256)
@@ -144,7 +155,7 @@ class DocumentCopies:
         self, target: Collection, draft: DocumentDraft, document: Document, path: Path
     ) -> Document:
         read = await self._database.read(as_read, document.key)
-        if not read.passages:
+        if not read.passages and document.state in ("queued", "parsing"):
             stored = await self._ingestion.accept_file(
                 target,
                 draft,
@@ -156,6 +167,11 @@ class DocumentCopies:
             return stored.document
         blob_key = f"{BLOB_FOLDER}/{target.id}/{uuid7()}"
         await self._blobs.put_file(blob_key, path)
+        return await self._stored(target, document, read, blob_key)
+
+    async def _stored(
+        self, target: Collection, document: Document, read: ChunkedDocument, blob_key: str | None
+    ) -> Document:
         copied, replaced = await self._database.write(self._store, target, document, read, blob_key)
         if replaced is not None and replaced.blob_key is not None:
             await self._blobs.delete(replaced.blob_key)
@@ -167,7 +183,7 @@ class DocumentCopies:
         target: Collection,
         document: Document,
         read: ChunkedDocument,
-        blob_key: str,
+        blob_key: str | None,
     ) -> tuple[Document, Document | None]:
         """The copy, and what was there in its place."""
         now = now_ms()
@@ -179,13 +195,14 @@ class DocumentCopies:
         documents.insert(connection, [_values(document, target, blob_key, now)])
         copied = documents.find(connection, target.key, document.external_id)
         assert copied is not None
+        access.copy(connection, document.key, copied.key)
         embeds = can_embed(connection, self._embed, target.key)
         self._indexing.replace(connection, copied, read, embeds=embeds, at=now)
         jobs.enqueue_embed(connection, [copied])
         return copied, replaced
 
 
-def _values(document: Document, target: Collection, blob_key: str, now: int) -> dict[str, JsonValue]:
+def _values(document: Document, target: Collection, blob_key: str | None, now: int) -> dict[str, JsonValue]:
     return {
         "id": uuid7(),
         "collection_key": target.key,

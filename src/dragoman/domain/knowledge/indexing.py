@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.ports import EmbedderProfile
 from dragoman.domain.knowledge.chunk import ChunkedDocument, embedding_text
 from dragoman.domain.knowledge.model import Document, StoredPassage
@@ -72,10 +73,12 @@ class Indexing:
         self.forget_passages(connection, document)
         documents.delete(connection, document.key)
 
-    def delete_documents(self, connection: Connection, collection_key: int) -> list[str]:
+    def delete_documents(
+        self, connection: Connection, collection_key: int, *, reader: Caller | None = None
+    ) -> list[str]:
         """Removes up to a bounded number of a collection's documents; gives their file keys, or nothing when none are left."""
         collections.hold(connection, collection_key)
-        batch = documents.keys_after(connection, collection_key, 0, limit=DELETED_AT_ONCE)
+        batch = documents.keys_after(connection, collection_key, 0, limit=DELETED_AT_ONCE, reader=reader)
         for document in batch:
             self.delete_document(connection, document)
         return [document.blob_key or "" for document in batch]

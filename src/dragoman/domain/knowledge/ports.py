@@ -62,7 +62,8 @@ class IndexQuery:
 
     ``terms`` are the questions; ``vectors`` their unit vectors ``float32 [len(terms), d]``, or None for keywords only.
     ``space``: which embedder's vectors are compared with; vectors of two embedders are never in one space.
-    ``document_keys``, when given, narrows to those documents. A passage's similarity is the best over the terms;
+    ``document_keys``, when given, narrows to those documents; passages of ``withheld`` ones are never looked at.
+    A passage's similarity is the best over the terms;
     passages below ``minimum_similarity`` do not come back when vectors are given (a passage without a vector yet is judged by
     words alone). ``fuse``: ``hybrid`` = a weighted sum of both legs' scores, each scaled over the
     candidates; the other two are single legs.
@@ -76,6 +77,7 @@ class IndexQuery:
     fuse: Literal["hybrid", "vector", "keyword"] = "hybrid"
     document_keys: tuple[int, ...] | None = None
     space: int = 0
+    withheld: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

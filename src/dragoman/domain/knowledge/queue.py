@@ -30,7 +30,7 @@ class IngestionQueue:
 
         def look(connection: Connection) -> list[tuple[Collection, Document]]:
             visible = {one.key: one for one in collections.visible(connection, caller)}
-            found = documents.in_states(connection, list(visible), states, limit=limit)
+            found = documents.in_states(connection, caller, list(visible), states, limit=limit)
             return [(visible[one.collection_key], one) for one in found]
 
         return await self._database.read(look)
@@ -46,7 +46,7 @@ class IngestionQueue:
 
         def look(connection: Connection) -> Document:
             found = collections.get(connection, caller, collection_id, edit=True)
-            return documents.get(connection, found.key, document_id)
+            return documents.get(connection, caller, found.key, document_id)
 
         document = await self._database.read(look)
         if document.state not in ("failed", "cancelled"):

@@ -16,7 +16,7 @@ from dragoman.domain.inference.ports import Embedder, Reranker, Vectors
 from dragoman.domain.inference.rerank import fused_order
 from dragoman.domain.knowledge.model import Collection, Document, StoredPassage
 from dragoman.domain.knowledge.ports import IndexHit, IndexQuery, PassageIndex
-from dragoman.domain.knowledge.repository import collections, documents, reembeddings
+from dragoman.domain.knowledge.repository import access, collections, documents, reembeddings
 from dragoman.domain.labels.handling import current_handling
 from dragoman.domain.messages.citations import Citation
 from dragoman.kit.errors import DragomanError
@@ -136,7 +136,7 @@ class Retriever:
         made = {collection.embedder for collection in found if collection.embedder is not None}
         stale = self._embed.available and any(self._embed.made_by(one) is None for one in made)
         with self._timed("search"):
-            hits = await self._search(found, query, legs)
+            hits = await self._search(caller, found, query, legs)
         if query.rerank == "smart":
             with self._timed("rerank"):
                 hits = await self._reranked(query, hits)
@@ -163,7 +163,9 @@ class Retriever:
 
         def load(connection: Connection) -> list[tuple[Document, str]]:
             collection = collections.get(connection, caller, hit.collection.id)
-            found = documents.siblings(connection, collection.key, reference, limit=_REFERENCE_CAP + 1)
+            found = documents.siblings(
+                connection, caller, collection.key, reference, limit=_REFERENCE_CAP + 1
+            )
             others = [document for document in found if document.key != hit.document.key][:_REFERENCE_CAP]
             return [(document, documents.text(connection, document.key)) for document in others]
 
@@ -210,14 +212,14 @@ class Retriever:
         return legs, down
 
     async def _search(
-        self, found: Sequence[Collection], query: RetrievalQuery, legs: Sequence["_Leg"]
+        self, caller: Caller, found: Sequence[Collection], query: RetrievalQuery, legs: Sequence["_Leg"]
     ) -> list[Hit]:
         by_key = {collection.key: collection for collection in found}
 
         def load(connection: Connection) -> list[Hit]:
-            ranked = _interleaved(
-                [self._index.search(connection, leg.query(connection, query)) for leg in legs]
-            )
+            hidden = access.withheld(connection, caller, list(by_key))
+            searches = (replace(leg.query(connection, query), withheld=hidden) for leg in legs)
+            ranked = _interleaved([self._index.search(connection, one) for one in searches])
             passages = documents.passages_by_keys(connection, [hit.passage_key for hit in ranked])
             owners = documents.by_keys(connection, {passage.document_key for passage in passages.values()})
             return _assemble(ranked, passages, owners, by_key, one_per_document=query.one_per_document)

@@ -14,6 +14,7 @@ from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.roles import require
 from dragoman.domain.accounts.versions import Versions
+from dragoman.domain.knowledge.access import check_free
 from dragoman.domain.knowledge.indexing import DELETED_AT_ONCE, Indexing
 from dragoman.domain.knowledge.ingest import Ingestion
 from dragoman.domain.knowledge.model import (
@@ -185,9 +186,9 @@ class KnowledgeService:
         """The caller's visible collections of that name, own ones first."""
         return await self._database.read(collections.named, caller, name)
 
-    async def counts(self, found: Sequence[Collection]) -> dict[int, DocumentCounts]:
-        """Document counts by collection key."""
-        return await self._database.read(collections.counts, [collection.key for collection in found])
+    async def counts(self, caller: Caller, found: Sequence[Collection]) -> dict[int, DocumentCounts]:
+        """How many documents the caller may see, by collection key."""
+        return await self._database.read(collections.counts, caller, [collection.key for collection in found])
 
     async def update_collection(
         self,
@@ -242,7 +243,7 @@ class KnowledgeService:
         await self._forget_files(await self._database.write(delete))
 
     async def reset_collection(self, caller: Caller, collection_id: str) -> None:
-        """Removes all documents and keeps the collection.
+        """Removes all documents that the caller may see and keeps the collection.
 
         Raises:
             NotFound: no such collection that the caller may change.
@@ -250,7 +251,7 @@ class KnowledgeService:
         require(caller, "create")
         found = await self._editable(caller, collection_id)
         await self._database.write(audit.record, caller, "collection.emptied", collection_id, name=found.name)
-        await self._empty(found.key)
+        await self._empty(found.key, reader=caller)
 
     async def reindex_collection(self, caller: Caller, collection_id: str) -> None:
         """Drops the vectors and makes them anew in the background; words stay findable meanwhile.
@@ -269,9 +270,11 @@ class KnowledgeService:
         Raises:
             NotFound: no such collection that the caller may change.
             QuotaExceeded: the caller may teach no more this month.
+            Conflict: a document that the caller may not see has this name.
         """
         require(caller, "create")
         found = await self._teachable(caller, collection_id)
+        await self._database.read(check_free, caller, found.key, [draft.external_id])
         stored = await self._ingestion.accept_text(found, draft, text, sha256=text_digest(text))
         return await self._noted(caller, stored)
 
@@ -283,10 +286,12 @@ class KnowledgeService:
         Raises:
             NotFound: no such collection that the caller may change.
             QuotaExceeded: the caller may teach no more this month.
+            Conflict: a document that the caller may not see has this name.
             InvalidInput: the file is empty.
         """
         require(caller, "create")
         found = await self._teachable(caller, collection_id)
+        await self._database.read(check_free, caller, found.key, [draft.external_id])
         size = (await to_thread.run_sync(path.stat)).st_size
         if size == 0:
             raise InvalidInput(f"The file {draft.name!r} is empty.", param="file")
@@ -306,9 +311,8 @@ class KnowledgeService:
         """
 
         def load(connection: Connection) -> Document:
-            return documents.get(
-                connection, collections.get(connection, caller, collection_id).key, document_id
-            )
+            found = collections.get(connection, caller, collection_id)
+            return documents.get(connection, caller, found.key, document_id)
 
         deadline, pause = anyio.current_time() + seconds, _LOOK_SECONDS
         while True:
@@ -331,6 +335,7 @@ class KnowledgeService:
         Raises:
             NotFound: no such collection that the caller may change.
             QuotaExceeded: the caller may teach no more this month.
+            Conflict: a document that the caller may not see has this name.
         """
         require(caller, "create")
         found = await self._teachable(caller, collection_id)
@@ -338,6 +343,8 @@ class KnowledgeService:
         seen: set[str] = set()
         source = iter(items)
         while batch := await to_thread.run_sync(lambda: list(itertools.islice(source, _IMPORT_BATCH))):
+            names = [draft.external_id for draft, _ in batch]
+            await self._database.read(check_free, caller, found.key, names)
             changed = await self._ingestion.accept_batch(found, batch)
             enqueued += changed
             skipped += len(batch) - changed
@@ -359,7 +366,7 @@ class KnowledgeService:
 
         def select(connection: Connection) -> list[Document]:
             found = collections.get(connection, caller, collection_id)
-            return documents.select(connection, found.key, wanted)
+            return documents.select(connection, caller, found.key, wanted)
 
         return await self._database.read(select)
 
@@ -373,7 +380,7 @@ class KnowledgeService:
 
         def load(connection: Connection) -> tuple[Collection, Document, str]:
             found = collections.get(connection, caller, collection_id)
-            document = documents.get(connection, found.key, document_id)
+            document = documents.get(connection, caller, found.key, document_id)
             return found, document, documents.text(connection, document.key)
 
         found, document, text = await self._database.read(load)
@@ -391,11 +398,13 @@ class KnowledgeService:
         await self._database.write(
             audit.record, caller, "collection.exported", collection_id, name=found.name
         )
-        return self._walk(found.key)
+        return self._walk(caller, found.key)
 
-    async def _walk(self, collection_key: int) -> AsyncIterator[tuple[Document, str]]:
+    async def _walk(self, caller: Caller, collection_key: int) -> AsyncIterator[tuple[Document, str]]:
         def load(connection: Connection, after: int) -> list[tuple[Document, str]]:
-            batch = documents.keys_after(connection, collection_key, after, limit=_EXPORT_BATCH)
+            batch = documents.keys_after(
+                connection, collection_key, after, limit=_EXPORT_BATCH, reader=caller
+            )
             texts = documents.texts(connection, [document.key for document in batch])
             return [(document, texts.get(document.key, "")) for document in batch]
 
@@ -414,7 +423,7 @@ class KnowledgeService:
 
         def load(connection: Connection) -> tuple[Collection, list[StoredPassage]]:
             found = collections.get(connection, caller, collection_id)
-            document = documents.get(connection, found.key, document_id)
+            document = documents.get(connection, caller, found.key, document_id)
             return found, documents.passages_of(connection, document.key)
 
         found, passages = await self._database.read(load)
@@ -438,7 +447,7 @@ class KnowledgeService:
         def remove(connection: Connection) -> str | None:
             found = collections.get(connection, caller, collection_id, edit=True)
             collections.hold(connection, found.key)
-            document = documents.get(connection, found.key, document_id)
+            document = documents.get(connection, caller, found.key, document_id)
             self._indexing.delete_document(connection, document)
             audit.record(connection, caller, "document.deleted", document_id, name=document.name)
             return document.blob_key
@@ -464,11 +473,13 @@ class KnowledgeService:
     async def _editable(self, caller: Caller, collection_id: str) -> Collection:
         return await self._database.read(collections.get, caller, collection_id, edit=True)
 
-    async def _empty(self, collection_key: int) -> None:
+    async def _empty(self, collection_key: int, *, reader: Caller | None = None) -> None:
         """Removes what is there; what is added while this goes on may stay, or this might never end."""
         full = True
         while full:
-            blob_keys = await self._database.write(self._indexing.delete_documents, collection_key)
+            blob_keys = await self._database.write(
+                self._indexing.delete_documents, collection_key, reader=reader
+            )
             await self._forget_files(blob_keys)
             full = len(blob_keys) == DELETED_AT_ONCE
 
@@ -479,7 +490,9 @@ class KnowledgeService:
     async def _delete_others(self, caller: Caller, collection: Collection, kept: set[str]) -> int:
         def remove(connection: Connection, after: int) -> tuple[int, list[Document]]:
             collections.hold(connection, collection.key)
-            batch = documents.keys_after(connection, collection.key, after, limit=_IMPORT_BATCH)
+            batch = documents.keys_after(
+                connection, collection.key, after, limit=_IMPORT_BATCH, reader=caller
+            )
             absent = [document for document in batch if document.external_id not in kept]
             for document in absent:
                 self._indexing.delete_document(connection, document)

@@ -93,8 +93,8 @@ class SharingService:
         require(caller, "create")
 
         def store(connection: Connection) -> None:
-            found = _shareable(connection, caller, collection_id)
-            user_id = _colleague(connection, caller, email)
+            found = shareable(connection, caller, collection_id)
+            user_id = colleague_of(connection, caller, email)
             if user_id == found.owner_id:
                 raise InvalidInput("Its owner may use the dataset anyway.", param="email")
             grants.put(connection, found, user_id, permission)
@@ -120,8 +120,8 @@ class SharingService:
             if wanted == caller.email:
                 found = collections.get(connection, caller, collection_id)
             else:
-                found = _shareable(connection, caller, collection_id)
-            user_id = _colleague(connection, caller, email)
+                found = shareable(connection, caller, collection_id)
+            user_id = colleague_of(connection, caller, email)
             if not grants.remove(connection, found, user_id):
                 raise _no_account()
             audit.record(connection, caller, "collection.unshared", found.id, user=user_id)
@@ -140,8 +140,8 @@ class SharingService:
         require(caller, "create")
 
         def store(connection: Connection) -> None:
-            found = _shareable(connection, caller, collection_id)
-            group_id = _group(connection, caller, name)
+            found = shareable(connection, caller, collection_id)
+            group_id = group_of(connection, caller, name)
             grants.put_group(connection, found, group_id, permission)
             audit.record(
                 connection, caller, "collection.shared", found.id, group=group_id, permission=permission
@@ -159,8 +159,8 @@ class SharingService:
         require(caller, "create")
 
         def remove(connection: Connection) -> None:
-            found = _shareable(connection, caller, collection_id)
-            group_id = _group(connection, caller, name)
+            found = shareable(connection, caller, collection_id)
+            group_id = group_of(connection, caller, name)
             if not grants.remove_group(connection, found, group_id):
                 raise _no_group(name)
             audit.record(connection, caller, "collection.unshared", found.id, group=group_id)
@@ -176,7 +176,7 @@ class SharingService:
         """
 
         def load(connection: Connection) -> list[GroupGrant]:
-            return grants.groups_of_collection(connection, _shareable(connection, caller, collection_id))
+            return grants.groups_of_collection(connection, shareable(connection, caller, collection_id))
 
         return await self._database.read(load)
 
@@ -189,7 +189,7 @@ class SharingService:
         """
 
         def load(connection: Connection) -> list[Grant]:
-            return grants.of_collection(connection, _shareable(connection, caller, collection_id))
+            return grants.of_collection(connection, shareable(connection, caller, collection_id))
 
         return await self._database.read(load)
 
@@ -199,7 +199,7 @@ class SharingService:
         Raises:
             NotFound: there is none; ``code`` is ``user_not_found``.
         """
-        return await self._database.read(_colleague, caller, email)
+        return await self._database.read(colleague_of, caller, email)
 
     async def open_to_organisation(self, caller: Caller, collection_id: str, *, opened: bool) -> None:
         """Lets everybody of the organisation search a collection, or no longer.
@@ -211,7 +211,7 @@ class SharingService:
         require(caller, "create")
 
         def change(connection: Connection) -> None:
-            found = _shareable(connection, caller, collection_id)
+            found = shareable(connection, caller, collection_id)
             visibility = "organisation" if opened else "private"
             grants.set_visibility(connection, found, visibility, self._clock_ms())
             audit.record(connection, caller, "collection.visibility_set", found.id, visibility=visibility)
@@ -243,21 +243,37 @@ def _held(connection: Connection, caller: Caller, collection_id: str) -> Permiss
     return _permission(caller, found, grants.permissions(connection, caller))
 
 
-def _shareable(connection: Connection, caller: Caller, collection_id: str) -> Collection:
+def shareable(connection: Connection, caller: Caller, collection_id: str) -> Collection:
+    """A collection that the caller owns or administers.
+
+    Raises:
+        NotFound: no such collection for this caller.
+        Forbidden: the caller may not share it.
+    """
     found = collections.get(connection, caller, collection_id)
     if not at_least(_permission(caller, found, grants.permissions(connection, caller)), "admin"):
         raise Forbidden("Only its owner and its administrators may share this dataset.", code="not_shareable")
     return found
 
 
-def _colleague(connection: Connection, caller: Caller, email: str) -> str:
+def colleague_of(connection: Connection, caller: Caller, email: str) -> str:
+    """The id of the user of that e-mail in the caller's organisation.
+
+    Raises:
+        NotFound: there is none.
+    """
     user_id = grants.colleague(connection, caller, email.strip().lower())
     if user_id is None:
         raise _no_account()
     return user_id
 
 
-def _group(connection: Connection, caller: Caller, name: str) -> str:
+def group_of(connection: Connection, caller: Caller, name: str) -> str:
+    """The id of the group of that name or id in the caller's organisation.
+
+    Raises:
+        NotFound: there is none.
+    """
     group_id = groups.id_of(connection, caller.organisation_id, name.strip())
     if group_id is None:
         raise _no_group(name)

@@ -55,7 +55,7 @@ collection_group_grants = sa.Table(
 # ``external_id`` is the caller's own id (upsert key). ``version`` counts changes of the content; jobs carry it, so that work
 # for an older version does nothing. ``state``: queued, parsing, embedding, indexed, failed, cancelled; ``state_detail`` is the
 # reason in plain words. ``blob_key`` names the uploaded file, null for documents given as text. ``restricted``: of those who may
-# read the collection, only its owner and who is in document_users or document_groups may read the document.
+# read the collection, only its owner, its administrators and who is in document_users, _groups or _roles may read the document.
 documents = sa.Table(
     "documents",
     metadata,
@@ -122,6 +122,14 @@ document_standings = sa.Table(
     sa.Column("sha256", sa.String(64), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("state_detail", sa.Text),
+)
+
+# Roles in the organisation of the collection.
+document_roles = sa.Table(
+    "document_roles",
+    metadata,
+    sa.Column("document_key", RowKey, sa.ForeignKey("documents.key", ondelete="CASCADE"), primary_key=True),
+    sa.Column("role", sa.String(16), primary_key=True),
 )
 
 # The extracted text that passages' offsets point into. ``page_starts`` is [[page number or null, offset], ...].

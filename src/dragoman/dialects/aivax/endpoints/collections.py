@@ -45,7 +45,7 @@ async def list_collections(request: Request, caller: PrivateCaller) -> Response:
     limit, offset = window(request)
     knowledge = services_of(request).knowledge
     listed = (await knowledge.collections(caller))[offset : offset + limit]
-    counts = await knowledge.counts(listed)
+    counts = await knowledge.counts(caller, listed)
     return answer(request, [encode.listed_collection(one, counts[one.key]) for one in listed])
 
 
@@ -87,7 +87,7 @@ async def view_collection(request: Request, caller: PrivateCaller, collection_id
     """
     knowledge = services_of(request).knowledge
     viewed = await knowledge.collection(caller, collection_id)
-    counts = await knowledge.counts([viewed])
+    counts = await knowledge.counts(caller, [viewed])
     return answer(request, encode.viewed_collection(viewed, counts[viewed.key]))
 
 

@@ -46,7 +46,7 @@ def client_and_owner(connection: Connection, client_id: str) -> tuple[ChatClient
         return None
     client = read_client(row)
     return client, Caller(
-        row["owner_organisation"], client.owner_id, row["number"], row["email"], row["role"]
+        row["owner_organisation"], client.owner_id, row["number"], row["email"], row["role"], visitor=True
     )
 
 

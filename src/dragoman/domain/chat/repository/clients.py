@@ -89,7 +89,7 @@ def answering(connection: Connection, client_id: str) -> tuple[ChatClient, Calle
         return None
     client = read_client(row)
     return client, Caller(
-        row["owner_organisation"], client.owner_id, row["number"], row["email"], row["role"]
+        row["owner_organisation"], client.owner_id, row["number"], row["email"], row["role"], visitor=True
     )
 
 

@@ -161,7 +161,9 @@ def live(connection: Connection, key_digest: str, now: int, *, lock: bool = Fals
     if row is None:
         return None
     client = read_client(row)
-    caller = Caller(row["owner_organisation"], client.owner_id, row["number"], row["email"], row["role"])
+    caller = Caller(
+        row["owner_organisation"], client.owner_id, row["number"], row["email"], row["role"], visitor=True
+    )
     return LiveSession(_session(row), client, caller, str(client.draft.agent_id))
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.tables import users
 from dragoman.domain.knowledge.model import Collection, DocumentCounts
+from dragoman.domain.knowledge.repository.access import readable
 from dragoman.domain.knowledge.repository.grants import granted
 from dragoman.domain.knowledge.tables import collections, documents
 from dragoman.kit.errors import NotFound
@@ -158,13 +159,13 @@ def delete(connection: Connection, collection_key: int) -> None:
     connection.execute(sa.delete(collections).where(collections.c.key == collection_key))
 
 
-def counts(connection: Connection, collection_keys: list[int]) -> dict[int, DocumentCounts]:
-    """Document counts of many collections in one statement."""
+def counts(connection: Connection, reader: Caller, collection_keys: list[int]) -> dict[int, DocumentCounts]:
+    """How many documents the reader may see in many collections, in one statement."""
     waiting = sa.case((documents.c.state.in_(_WAITING), 1), else_=0)
     indexed = sa.case((documents.c.state == "indexed", 1), else_=0)
     statement = (
         sa.select(documents.c.collection_key, sa.func.count(), sa.func.sum(indexed), sa.func.sum(waiting))
-        .where(documents.c.collection_key.in_(collection_keys))
+        .where(documents.c.collection_key.in_(collection_keys), readable(reader))
         .group_by(documents.c.collection_key)
     )
     found = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.knowledge.model import (
     Document,
     DocumentDraft,
@@ -16,6 +17,7 @@ from dragoman.domain.knowledge.model import (
     PassageDraft,
     StoredPassage,
 )
+from dragoman.domain.knowledge.repository.access import readable
 from dragoman.domain.knowledge.tables import document_standings, document_texts, documents, passages
 from dragoman.kit.errors import NotFound
 from dragoman.kit.jsontypes import JsonValue
@@ -58,12 +60,21 @@ def passage_of(row: sa.RowMapping) -> StoredPassage:
     return StoredPassage(**values)
 
 
-def find(connection: Connection, collection_key: int, external_id: str) -> Document | None:
+def _readable(reader: Caller | None) -> sa.ColumnElement[bool]:
+    """What the reader may see; everything for background work, which has none."""
+    return sa.true() if reader is None else readable(reader)
+
+
+def find(
+    connection: Connection, collection_key: int, external_id: str, *, reader: Caller | None = None
+) -> Document | None:
     """The document with the caller's own id, or None."""
     row = (
         connection.execute(
             sa.select(*_COLUMNS).where(
-                documents.c.collection_key == collection_key, documents.c.external_id == external_id
+                documents.c.collection_key == collection_key,
+                documents.c.external_id == external_id,
+                _readable(reader),
             )
         )
         .mappings()
@@ -73,26 +84,34 @@ def find(connection: Connection, collection_key: int, external_id: str) -> Docum
 
 
 def find_many(
-    connection: Connection, collection_key: int, external_ids: Sequence[str]
+    connection: Connection,
+    collection_key: int,
+    external_ids: Sequence[str],
+    *,
+    reader: Caller | None = None,
 ) -> dict[str, Document]:
     """Documents by the caller's own ids."""
     statement = sa.select(*_COLUMNS).where(
-        documents.c.collection_key == collection_key, documents.c.external_id.in_(external_ids)
+        documents.c.collection_key == collection_key,
+        documents.c.external_id.in_(external_ids),
+        _readable(reader),
     )
     found = [_row(row) for row in connection.execute(statement).mappings()]
     return {document.external_id: document for document in found}
 
 
-def get(connection: Connection, collection_key: int, document_id: str) -> Document:
-    """One document of the collection.
+def get(connection: Connection, reader: Caller, collection_key: int, document_id: str) -> Document:
+    """One document of the collection that the reader may see.
 
     Raises:
-        NotFound: the collection has no such document.
+        NotFound: the collection has no such document for this reader.
     """
     row = (
         connection.execute(
             sa.select(*_COLUMNS).where(
-                documents.c.collection_key == collection_key, documents.c.id == document_id
+                documents.c.collection_key == collection_key,
+                documents.c.id == document_id,
+                readable(reader),
             )
         )
         .mappings()
@@ -153,12 +172,15 @@ def referenced_blobs(connection: Connection, blob_keys: Sequence[str]) -> set[st
     }
 
 
-def _conditions(collection_key: int, wanted: DocumentFilter) -> list[sa.ColumnElement[bool]]:
+def _conditions(reader: Caller, collection_key: int, wanted: DocumentFilter) -> list[sa.ColumnElement[bool]]:
     has_text = sa.exists().where(
         document_texts.c.document_key == documents.c.key,
         document_texts.c.text.icontains(wanted.text or wanted.name_or_text or "", autoescape=True),
     )
-    conditions: list[sa.ColumnElement[bool]] = [documents.c.collection_key == collection_key]
+    conditions: list[sa.ColumnElement[bool]] = [
+        documents.c.collection_key == collection_key,
+        readable(reader),
+    ]
     if wanted.name_or_text:
         conditions.append(sa.or_(documents.c.name.icontains(wanted.name_or_text, autoescape=True), has_text))
     if wanted.text:
@@ -177,8 +199,10 @@ def _conditions(collection_key: int, wanted: DocumentFilter) -> list[sa.ColumnEl
     return conditions
 
 
-def select(connection: Connection, collection_key: int, wanted: DocumentFilter) -> list[Document]:
-    """The documents that match, ordered by a time column and then by age."""
+def select(
+    connection: Connection, reader: Caller, collection_key: int, wanted: DocumentFilter
+) -> list[Document]:
+    """The documents that match and that the reader may see, ordered by a time column and then by age."""
     column = documents.c[wanted.order_by]
     order = (
         (column.desc().nulls_last(), documents.c.key.desc())
@@ -187,7 +211,7 @@ def select(connection: Connection, collection_key: int, wanted: DocumentFilter) 
     )
     statement = (
         sa.select(*_COLUMNS)
-        .where(*_conditions(collection_key, wanted))
+        .where(*_conditions(reader, collection_key, wanted))
         .order_by(*order)
         .limit(wanted.limit)
         .offset(wanted.offset)
@@ -196,24 +220,32 @@ def select(connection: Connection, collection_key: int, wanted: DocumentFilter) 
 
 
 def in_states(
-    connection: Connection, collection_keys: Sequence[int], states: Sequence[DocumentState], *, limit: int
+    connection: Connection,
+    reader: Caller,
+    collection_keys: Sequence[int],
+    states: Sequence[DocumentState],
+    *,
+    limit: int,
 ) -> list[Document]:
-    """Documents of these collections in one of the states, the latest changed first."""
+    """Documents of these collections in one of the states that the reader may see, the latest changed first."""
     found: list[Document] = []
     for start in range(0, len(collection_keys), _BOUND):
         among = documents.c.collection_key.in_(collection_keys[start : start + _BOUND])
-        statement = sa.select(*_COLUMNS).where(among, documents.c.state.in_(states))
+        statement = sa.select(*_COLUMNS).where(among, documents.c.state.in_(states), readable(reader))
         statement = statement.order_by(documents.c.updated_at.desc(), documents.c.key.desc()).limit(limit)
         found += [_row(row) for row in connection.execute(statement).mappings()]
     found.sort(key=lambda document: (-document.updated_at, -document.key))
     return found[:limit]
 
 
-def siblings(connection: Connection, collection_key: int, reference: str, *, limit: int) -> list[Document]:
-    """Documents of the collection that share a reference."""
+def siblings(
+    connection: Connection, reader: Caller, collection_key: int, reference: str, *, limit: int
+) -> list[Document]:
+    """Documents of the collection that share a reference and that the reader may see."""
+    mine = sa.and_(documents.c.collection_key == collection_key, readable(reader))
     statement = (
         sa.select(*_COLUMNS)
-        .where(documents.c.collection_key == collection_key, documents.c.reference == reference)
+        .where(mine, documents.c.reference == reference)
         .order_by(documents.c.key)
         .limit(limit)
     )
@@ -378,11 +410,13 @@ def delete(connection: Connection, document_key: int) -> None:
     connection.execute(sa.delete(documents).where(documents.c.key == document_key))
 
 
-def keys_after(connection: Connection, collection_key: int, after: int, *, limit: int) -> list[Document]:
+def keys_after(
+    connection: Connection, collection_key: int, after: int, *, limit: int, reader: Caller | None = None
+) -> list[Document]:
     """Documents of a collection in key order, after a key: for walking through all of them in bounded pieces."""
     statement = (
         sa.select(*_COLUMNS)
-        .where(documents.c.collection_key == collection_key, documents.c.key > after)
+        .where(documents.c.collection_key == collection_key, documents.c.key > after, _readable(reader))
         .order_by(documents.c.key)
         .limit(limit)
     )

@@ -206,6 +206,27 @@ function Settings({ one, reload }) {
       <${Sure} ask=${t("The collection and all its documents are removed.")} does=${async () => { await via("DELETE", `/api/v1/collections/${one.id}`); go("/collections"); }}>${t("Delete the collection")}<//></p>`}`;
 }
 
+// Who may read a single document; shown to those who may share its collection.
+function Readers({ collection, id }) {
+  const path = `/api/v1/collections/${collection}/documents/${id}/access`;
+  const [access, setAccess] = useState(null);
+  useEffect(() => { via("GET", path).then(setAccess, () => setAccess(null)); }, [path]);
+  if (!access) return null;
+  const restricted = (all) => all.restricted === "yes";
+  const names = (text) => text.split(",").map((one) => one.trim()).filter(Boolean);
+  const save = async (values) => {
+    const chosen = restricted(values);
+    const listed = chosen ? { users: names(values.users), groups: names(values.groups), roles: names(values.roles) } : {};
+    setAccess(await via("PUT", path, { restricted: chosen, ...listed }));
+  };
+  return html`<h2>${t("Who may read it")}</h2>
+    <${Form} save=${save} done=${t("Saved")} values=${{ restricted: access.restricted ? "yes" : "no", users: access.users.join(", "), groups: access.groups.join(", "), roles: access.roles.join(", ") }} fields=${[
+      { name: "restricted", label: t("Readers"), type: "select", options: [["no", t("all who may search the collection")], ["yes", t("only those named here, and who owns or administers the collection")]] },
+      { name: "users", label: t("E-mails of users, with commas between"), when: restricted }, { name: "groups", label: t("Names of groups, with commas between"), when: restricted },
+      { name: "roles", label: t("Roles, with commas between"), help: "viewer, editor, admin, owner", when: restricted },
+    ]} />`;
+}
+
 export function Document({ collection, id }) {
   const document_ = useLoad(() => own("GET", `/collections/${collection}/documents/${id}`), [collection, id]);
   const at = Number(new URLSearchParams(location.search).get("at") ?? NaN);
@@ -221,6 +242,7 @@ export function Document({ collection, id }) {
         [t("State"), html`<${State} of=${one} />`], [t("Kind"), one.mediaType || "–"], [t("Size"), bytes(one.size)],
         one.pages && [t("Pages"), count(one.pages)], [t("Passages"), count(one.passages)], [t("Tokens"), count(one.tokens)], [t("Changed"), html`<${Time} at=${one.updatedAt} />`],
       ]} />
+      ${may("create") && html`<${Readers} collection=${collection} id=${id} />`}
       <h2>${t("Passages")}</h2>
       ${one.content.length === 0 ? html`<p class="empty">${t("There is nothing here yet.")}</p>` : html`<ol class="passages">${one.content.map((passage) => html`<li key=${passage.number} class=${isMarked(passage) ? "marked" : ""}>
         <p class="dim">${t("Passage {n}", { n: passage.number + 1 })}${passage.page !== null && `, ${t("page {n}", { n: passage.page })}`}${passage.headings.length > 0 && ` – ${passage.headings.join(" › ")}`}</p>

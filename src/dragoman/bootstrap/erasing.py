@@ -1,0 +1,46 @@
+"""Erasing people over a data folder, for a command; also while a server runs."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from anyio import to_thread
+
+from dragoman.bootstrap.accounts import open_database_and_key
+from dragoman.bootstrap.machines import open_blobs
+from dragoman.bootstrap.retrieval import passage_index
+from dragoman.domain.erasure.service import Erasure
+from dragoman.domain.knowledge.indexing import Indexing
+from dragoman.settings import Settings
+
+
+@asynccontextmanager
+async def open_erasure(settings: Settings) -> AsyncIterator[Erasure]:
+    """The service.
+
+    Raises:
+        Unavailable: the data folder, the key file or the database cannot be used.
+    """
+    async with open_database_and_key(settings) as (database, _):
+        index = passage_index(database)
+        await database.write(index.prepare, 0)
+        workspaces = settings.data_dir / "workspaces"
+
+        async def forget_folders(user_id: str) -> int:
+            return await to_thread.run_sync(_removed, workspaces / user_id)
+
+        yield Erasure(
+            database=database,
+            indexing=Indexing(index),
+            blobs=open_blobs(settings),
+            forget_folders=forget_folders,
+        )
+
+
+def _removed(folder: Path) -> int:
+    if not folder.is_dir():
+        return 0
+    count = sum(1 for _ in folder.iterdir())
+    shutil.rmtree(folder)
+    return count
