@@ -77,6 +77,10 @@ def test_an_answer_a_stage_a_refusal_and_the_queue_are_counted() -> None:
     )
     metrics.stage("search", 0.004)
     metrics.refused()
+    metrics.call_began()
+    metrics.call_began()
+    metrics.call_ended("silence")
+    metrics.turn_stage("e2e", 0.5)
     metrics.queue(Counts(queued=4, running=1, done=0, failed=2, oldest_due_at=1000), 3500)
 
     def value(name: str, **labels: str) -> float | None:
@@ -89,6 +93,9 @@ def test_an_answer_a_stage_a_refusal_and_the_queue_are_counted() -> None:
     assert value("dragoman_cost_usd_total", kind="chat") == 0.0015
     assert value("dragoman_retrieval_seconds_count", stage="search") == 1
     assert value("dragoman_egress_refused_total") == 1
+    assert value("dragoman_voice_calls_open") == 1
+    assert value("dragoman_voice_calls_ended_total", reason="silence") == 1
+    assert value("dragoman_voice_turn_seconds_sum", stage="e2e") == 0.5
     assert value("dragoman_jobs", state="queued") == 4
     assert value("dragoman_jobs_oldest_due_seconds") == 2.5
 

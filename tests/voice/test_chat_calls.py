@@ -61,7 +61,7 @@ async def said(caller: httpx.AsyncClient, key: str) -> list[dict[str, Any]]:
 
 async def message(socket: ClientConnection, kind: str, **like: object) -> dict[str, Any]:
     """The next message of a kind and like that."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(150):
         while True:
             received = await socket.recv()
             if isinstance(received, bytes):
@@ -167,6 +167,27 @@ async def test_the_setting_is_kept_shown_and_can_be_taken_back(
     assert (await shown())["voiceCallsEnabled"] is True
     await caller.put(address, json={**body, "clientParameters": {"voiceCallsEnabled": False}})
     assert "voiceCallsEnabled" not in await shown()
+
+
+async def test_calls_and_the_stages_of_their_turns_are_counted(
+    caller: httpx.AsyncClient, visitor: httpx.AsyncClient, services: Services
+) -> None:
+    key = await chat(caller, services, voiceCallsEnabled=True)
+    async with websockets.connect(await room(visitor, key), proxy=None) as socket:
+        await socket.send(json.dumps(START))
+        await message(socket, "ready")
+        await socket.send(json.dumps({"type": "text", "text": "Hello?"}))
+        await message(socket, "agent_said")
+        await socket.send(json.dumps({"type": "stop"}))
+        await message(socket, "ended")
+    wanted = (
+        'dragoman_voice_calls_ended_total{reason="stopped"}',
+        'dragoman_voice_turn_seconds_count{stage="e2e"}',
+    )
+    with anyio.fail_after(20):
+        text = ""
+        while not all(name in text for name in wanted):
+            text = (await visitor.get("/metrics")).text
 
 
 def speaker(folder: Path, sound: bytes) -> Path:

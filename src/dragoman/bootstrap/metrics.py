@@ -105,6 +105,18 @@ WORDS_ONLY = Metric(
     (),
     "Collections searched by words alone, as the embedder of their vectors is not here; the same in every process",
 )
+VOICE_OPEN = Metric(
+    "dragoman_voice_calls_open", "gauge", (), "Conversations by voice under way in this process"
+)
+VOICE_ENDED = Metric(
+    "dragoman_voice_calls_ended_total", "counter", ("reason",), "Conversations by voice that are over"
+)
+VOICE_TURN = Metric(
+    "dragoman_voice_turn_seconds",
+    "histogram",
+    ("stage",),
+    "Time of one stage of a spoken turn: vad, stt, eou_delay, llm_ttft, tts_ttfb; e2e is the whole",
+)
 METRICS = (
     HTTP_REQUESTS,
     HTTP_SECONDS,
@@ -121,6 +133,9 @@ METRICS = (
     SANDBOX_SECONDS,
     REEMBEDDING,
     WORDS_ONLY,
+    VOICE_OPEN,
+    VOICE_ENDED,
+    VOICE_TURN,
 )
 
 _HEAD = """# Metrics
@@ -177,6 +192,9 @@ class Metrics:
         self._sandbox_seconds = histogram(SANDBOX_SECONDS, self.registry, ANSWER_SECONDS)
         self._reembedding = gauge(REEMBEDDING, self.registry)
         self._words_only = gauge(WORDS_ONLY, self.registry)
+        self._voice_open = gauge(VOICE_OPEN, self.registry)
+        self._voice_ended = counter(VOICE_ENDED, self.registry)
+        self._voice_turn = histogram(VOICE_TURN, self.registry, _STAGE_SECONDS)
 
     def used(self, record: UsageRecord) -> None:
         """Takes a metered answer."""
@@ -216,6 +234,19 @@ class Metrics:
                 self._reembedding.set(under_way)
                 self._words_only.set(sum(gone.values()))
             await asyncio.sleep(_QUEUE_PAUSE_SECONDS)
+
+    def call_began(self) -> None:
+        """Takes a conversation by voice."""
+        self._voice_open.inc()
+
+    def call_ended(self, reason: str) -> None:
+        """Takes the end of one."""
+        self._voice_open.dec()
+        self._voice_ended.labels(reason).inc()
+
+    def turn_stage(self, stage: str, seconds: float) -> None:
+        """Takes one stage of a spoken turn."""
+        self._voice_turn.labels(stage).observe(seconds)
 
     def queue(self, found: Counts, now: int) -> None:
         """Takes how many jobs there are."""

@@ -168,6 +168,7 @@ def _services(base: Foundation, knowing: Knowing, acting: Acting, conversing: _C
             tasks=base.tasks,
             stack=stack,
             chat=conversing.chat["chat"],
+            metrics=base.metrics,
         ),
         **conversing.chat,
         **open_plugins(settings, conversing.beneath, stack),

@@ -11,6 +11,7 @@ from dragoman.adapters.rooms.chat_mind import chat_ways
 from dragoman.adapters.rooms.host import EngineHost
 from dragoman.adapters.synthesizers.openai import OpenAISynthesizer, OpenAISynthesizerSpec
 from dragoman.adapters.transcribers.openai import OpenAITranscriber, OpenAITranscriberSpec
+from dragoman.bootstrap.metrics import Metrics
 from dragoman.db.database import Database
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.inference.speech.ports import Synthesizer, Transcriber
@@ -69,6 +70,7 @@ def open_voice(
     tasks: TaskOwner,
     stack: AsyncExitStack,
     chat: ChatService,
+    metrics: Metrics,
 ) -> VoiceParts:
     """The services; what needs closing is given to the stack."""
     voice = settings.voice
@@ -79,7 +81,7 @@ def open_voice(
     bounds = CallBounds(
         voice.max_calls, voice.call_seconds, voice.silence_seconds, patience=voice.answer_seconds
     )
-    calls = CallsService(sessions, engine, parts, bounds, tasks, chat_ways(chat, tasks))
+    calls = CallsService(sessions, engine, parts, bounds, tasks, chat_ways(chat, tasks), metrics)
     if voice.livekit_url is not None:
         dispatch = _dispatch(settings, sessions, calls)
         if dispatch is not None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import structlog
 
@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 _WAITING = 500
 _BUSY_SECONDS = 30.0
+_STAGES = ("vad", "stt", "eou_delay", "llm_ttft", "tts_ttfb", "e2e")
+_REASONS = frozenset({"left", "stopped", "silence", "time_limit", "slow_client", "unavailable", "failed"})
 _ACTIVE = ("speech_started", "agent_text", "transcript", "agent_said")
 
 
@@ -45,6 +47,22 @@ class Ways:
     note: Callable[[Output], None] = lambda output: None
 
 
+class CallsCounted(Protocol):
+    """Who is told of conversations and of how long the stages of their turns took."""
+
+    def call_began(self) -> None:
+        """One has begun."""
+        ...
+
+    def call_ended(self, reason: str) -> None:
+        """One is over."""
+        ...
+
+    def turn_stage(self, stage: str, seconds: float) -> None:
+        """A stage of a turn is over."""
+        ...
+
+
 class LiveCall:
     """One conversation under way. Use it as a context; leaving ends it."""
 
@@ -55,6 +73,7 @@ class LiveCall:
         self._engine: EngineCall | None = None
         self._last_active = 0.0
         self._over = False
+        self._reason = "left"
 
     @property
     def mind(self) -> SessionMind:
@@ -81,6 +100,8 @@ class LiveCall:
         self._engine = await engine.open(self.session.spec, setup, self._ways.wrap(self._mind), self._take)
         self._watch = tasks.start(self._watched(bounds, loop.time()), name="voice.watch")
         self._warming = tasks.start(self._warm(), name="voice.warm")
+        if self._owner.counted is not None:
+            self._owner.counted.call_began()
 
     async def outputs(self) -> AsyncIterator[Output]:
         """What comes from the agent, until the end, which is the last."""
@@ -107,6 +128,8 @@ class LiveCall:
             self._warming.cancel()
             self._engine.close()
             await asyncio.to_thread(self._mind.account)
+            if self._owner.counted is not None:
+                self._owner.counted.call_ended(self._reason if self._reason in _REASONS else "other")
         self._owner.forget(self)
 
     def _take(self, output: Output) -> None:
@@ -115,18 +138,29 @@ class LiveCall:
         if isinstance(output, Told) and output.event.get("type") in _ACTIVE:
             self._last_active = asyncio.get_running_loop().time()
         self._ways.note(output)
+        self._count(output)
         if self._ways.take is not None:
             self._over = isinstance(output, Ended)
             self._ways.take(output)
             return
         if self._outputs.full():
             # Whoever does not read for ten seconds is not there any more.
-            self._over = True
+            self._over, self._reason = True, "slow_client"
             while not self._outputs.empty():
                 self._outputs.get_nowait()
             output = Ended("slow_client", "The client does not take what is sent.")
         self._over = self._over or isinstance(output, Ended)
         self._outputs.put_nowait(output)
+
+    def _count(self, output: Output) -> None:
+        counted = self._owner.counted
+        if isinstance(output, Ended):
+            self._reason = output.reason
+        elif counted is not None and isinstance(output, Told) and output.event.get("type") == "metrics":
+            for stage in _STAGES:
+                seconds = output.event.get(stage)
+                if isinstance(seconds, int | float):
+                    counted.turn_stage(stage, seconds)
 
     async def _warm(self) -> None:
         try:
@@ -157,6 +191,7 @@ class CallsService:
         bounds: how many, how long.
         tasks: owner of what watches them.
         ways: how the conversation of a session is held where its client does not say.
+        counted: told of them, where somebody counts.
     """
 
     def __init__(
@@ -167,7 +202,9 @@ class CallsService:
         bounds: CallBounds,
         tasks: TaskOwner,
         ways: Callable[[VoiceSession, VoiceSecrets], Ways] = lambda session, secrets: Ways(),
+        counted: CallsCounted | None = None,
     ) -> None:
+        self.counted = counted
         self._ways = ways
         self._sessions, self._engine, self._parts = sessions, engine, parts
         self._bounds, self._tasks = bounds, tasks
