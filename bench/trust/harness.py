@@ -11,6 +11,7 @@ import logging
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,19 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _measured(name: str, measure: Callable[[Path], list[Row]], folder: Path) -> list[Row]:
+    """The rows of one part; what went wrong in it is a row, too, so that the other parts are told."""
+    try:
+        found = measure(folder)
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told and counts as missed
+        traceback.print_exc()
+        said = str(error).partition("\n")[0][:200]
+        found = [Row(name, "comes to its end", f"{type(error).__name__}: {said}", "no error", held=False)]
+    for row in found:
+        print(f"  {row.part}, {row.promise}: {row.measured}", file=sys.stderr, flush=True)
+    return found
+
+
 def main() -> int:
     """1 when a bound is missed."""
     given = arguments()
@@ -69,7 +83,7 @@ def main() -> int:
             began = time.monotonic()
             with tempfile.TemporaryDirectory(prefix="trust-") as folder:
                 Path(folder).chmod(0o755)
-                rows += measure(Path(folder) / str(number))
+                rows += _measured(name, measure, Path(folder) / str(number))
             print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(table(rows))
     if given.json is not None:

@@ -162,12 +162,12 @@ class Reembedding:
 
         def look(connection: Connection) -> tuple[int, dict[str, int]]:
             names, gone = reembeddings.names(connection), dict[str, int]()
-            rows = reembeddings.embedded(connection)
-            for _, fingerprint, _ in rows:
+            under_way, by_embedder = reembeddings.counts(connection)
+            for fingerprint, collections_there in by_embedder.items():
                 if self._embed.made_by(fingerprint) is None:
                     name = names.get(fingerprint, fingerprint)
-                    gone[name] = gone.get(name, 0) + 1
-            return len(reembeddings.under(connection, [key for key, _, _ in rows])), gone
+                    gone[name] = gone.get(name, 0) + collections_there
+            return under_way, gone
 
         return await self._database.read(look)
 

@@ -173,6 +173,17 @@ def take_over(connection: Connection, collection_key: int, fingerprint: str, *, 
     forget(connection, collection_key)
 
 
+def counts(connection: Connection) -> tuple[int, dict[str, int]]:
+    """How many collections are on their way, and how many have vectors of each embedder, by fingerprint."""
+    under_way = connection.execute(sa.select(sa.func.count()).select_from(reembeddings)).scalar_one()
+    by_embedder = (
+        sa.select(collections.c.embedder, sa.func.count())
+        .where(collections.c.embedder.is_not(None))
+        .group_by(collections.c.embedder)
+    )
+    return int(under_way), {row[0]: int(row[1]) for row in connection.execute(by_embedder)}
+
+
 def embedded(connection: Connection) -> list[tuple[int, str, str | None]]:
     """All collections that have vectors: key, the embedder's fingerprint, the name of the one they are to have."""
     statement = sa.select(collections.c.key, collections.c.embedder, collections.c.embedder_choice).where(
