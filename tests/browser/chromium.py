@@ -107,7 +107,10 @@ class Page:
             made = await self.ask("Target.createTarget", url="about:blank", browserContextId=self._profile)
             self._target = made["targetId"]
         self._socket = await connect(
-            f"{await self._address()}/page/{self._target}", max_size=None, proxy=None
+            f"{await self._address()}/page/{self._target}",
+            max_size=None,
+            proxy=None,
+            open_timeout=_START_SECONDS,
         )
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self.ask(f"{domain}.enable")
@@ -133,9 +136,11 @@ class Page:
         """Within this, commands go to the browser in place of the page."""
         assert self._browser is not None
         port = await self._browser.port()
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=_START_SECONDS) as client:
             version = (await client.get(f"http://127.0.0.1:{port}/json/version")).json()
-        async with connect(version["webSocketDebuggerUrl"], max_size=None, proxy=None) as socket:
+        async with connect(
+            version["webSocketDebuggerUrl"], max_size=None, proxy=None, open_timeout=_START_SECONDS
+        ) as socket:
             self._socket = socket
             yield
 

@@ -78,7 +78,7 @@ class Person:
         await self.page.run(f"{found}.at(-1).click()")
 
     async def sees(self, text: str) -> None:
-        await self.page.until(f"document.body.innerText.includes({text!r})")
+        await self.page.until(f"!!document.body && document.body.innerText.includes({text!r})")
 
     async def chooses_file(self, selector: str, path: Path) -> None:
         root = await self.page.ask("DOM.getDocument")

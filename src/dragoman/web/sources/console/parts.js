@@ -128,7 +128,8 @@ export function List({ label, rows, columns, empty, actions, keyed = (row) => ro
 }
 
 // A form out of a list of fields; `fields` have name, label, type, help, required, options, rows and so on.
-export function Form({ fields, values, save, label = t("Save"), done, cancel, children }) {
+// `able` false: it may be looked at only.
+export function Form({ fields, values, save, label = t("Save"), done, cancel, children, able = true }) {
   const [current, setCurrent] = useState(() => ({ ...values }));
   // What was put in last counts, also when the form is sent before it is drawn anew.
   const latest = useRef(current);
@@ -156,10 +157,11 @@ export function Form({ fields, values, save, label = t("Save"), done, cancel, ch
   const isWrong = (field) => error && error.param && (error.param === field.name || error.param.endsWith(`.${field.name}`));
   return html`<form ref=${form} onSubmit=${submit} novalidate=${false}>
     ${error && html`<p class="notice bad" role="alert">${error.message}</p>`}
-    ${fields.map((field) => html`<${Field} key=${field.name} field=${field} id=${`${id}-${field.name}`} value=${current[field.name]}
-      wrong=${isWrong(field)} set=${(value) => set(field.name, value)} all=${current} />`)}
+    ${!able && html`<p class="notice" role="note">${t("Your role may look at this, but not change it.")}</p>`}
+    <fieldset class="whole" disabled=${!able}>${fields.map((field) => html`<${Field} key=${field.name} field=${field} id=${`${id}-${field.name}`} value=${current[field.name]}
+      wrong=${isWrong(field)} set=${(value) => set(field.name, value)} all=${current} />`)}</fieldset>
     ${children && children(current, set)}
-    <div class="buttons"><button type="submit" class="main" disabled=${busy} aria-busy=${busy}>${label}</button>
+    <div class="buttons">${able && html`<button type="submit" class="main" disabled=${busy} aria-busy=${busy}>${label}</button>`}
       ${cancel && html`<button type="button" onClick=${cancel}>${t("Cancel")}</button>`}</div>
   </form>`;
 }

@@ -24,7 +24,7 @@ export function Approvals() {
       { name: t("For whom"), show: (row) => row.externalUserId || "–" },
       { name: t("Asked"), show: (row) => html`<${Time} at=${row.createdAt} />`, text: (row) => row.createdAt },
       { name: t("Waits until"), show: (row) => html`<${Time} at=${row.expiresAt} />`, text: (row) => row.expiresAt },
-    ]} actions=${(row) => row.state === "pending" && html`
+    ]} actions=${(row) => may("create") && row.state === "pending" && html`
       <${Act} label=${t("Allow {tool}", { tool: row.tool })} done=${t("Allowed")} does=${decide(row, "approve")}>${t("Allow")}<//>
       <${Act} kind="danger" label=${t("Decline {tool}", { tool: row.tool })} done=${t("Declined")} does=${decide(row, "reject")}>${t("Decline")}<//>`} />`}<//><//>`;
 }

@@ -91,12 +91,12 @@ function Settings({ id, client, changed }) {
   };
   if (raw) {
     return html`<div class="buttons"><button type="button" onClick=${() => setRaw(false)}>${t("As a form")}</button></div>
-      <${Form} values=${{ json: JSON.stringify({ limitingParameters: client.limitingParameters, clientParameters: kept }, null, 2) }}
+      <${Form} able=${may("create")} values=${{ json: JSON.stringify({ limitingParameters: client.limitingParameters, clientParameters: kept }, null, 2) }}
         save=${async ({ json }) => put({ name: client.name, aiGatewayId: client.aiGateway ? client.aiGateway.id : null, ...JSON.parse(json) })}
         fields=${[{ name: "json", label: t("All as JSON"), type: "code", rows: 30 }]} />`;
   }
   return html`<div class="buttons"><button type="button" onClick=${() => setRaw(true)}>${t("All as JSON")}</button></div>
-    <${Loaded} of=${gateways}>${(rows) => html`<${Form} save=${save} values=${{
+    <${Loaded} of=${gateways}>${(rows) => html`<${Form} able=${may("create")} save=${save} values=${{
       name: client.name, gateway: client.aiGateway ? client.aiGateway.id : "", ...client.limitingParameters,
       pageTitle: kept.pageTitle, helloLabel: kept.helloLabel || "", helloSubLabel: kept.helloSubLabel || "", primaryColor: kept.primaryColor, languageCode: kept.languageCode || "",
       origins: kept.allowedFrameOrigins.join("\n"), suggestions: kept.suggestionButtons.map((one) => one.prompt).join("\n"),
@@ -222,17 +222,17 @@ function Planned({ id }) {
   const actions = (kind) => (row) => may("create") && html`<${Sure} label=${t("Call off the message to {who}", { who: row.externalUserId || "–" })} ask=${t("It will not be written.")} does=${off(kind, row)}>${t("Call off")}<//>`;
   return html`<${Loaded} of=${planned}>${(data) => html`
     <h2>${t("Once")}</h2>
-    <${List} label=${t("Once")} rows=${data.schedules} filterable=${false} empty=${t("Nothing is planned.")} actions=${actions("schedules")} columns=${[
-      { name: t("When"), show: (row) => html`<${Time} at=${row.scheduledTime} />` }, { name: t("For whom"), show: (row) => row.externalUserId || "–" },
-      { name: t("Where"), show: (row) => row.target }, { name: t("Written"), show: (row) => html`<${Time} at=${row.activatedAt} />` }]} />
+    <${List} label=${t("Once")} rows=${data.schedules} empty=${t("Nothing is planned.")} actions=${actions("schedules")} columns=${[
+      { name: t("When"), show: (row) => html`<${Time} at=${row.scheduledTime} />`, text: (row) => row.scheduledTime }, { name: t("For whom"), show: (row) => row.externalUserId || "–" },
+      { name: t("Where"), show: (row) => row.target }, { name: t("Written"), show: (row) => html`<${Time} at=${row.activatedAt} />`, text: (row) => row.activatedAt }]} />
     <h2>${t("Again and again")}</h2>
-    <${List} label=${t("Again and again")} rows=${data.recurringTasks} filterable=${false} empty=${t("Nothing is planned.")} actions=${actions("recurring")} columns=${[
-      { name: t("Next"), show: (row) => html`<${Time} at=${row.nextActivation} />` }, { name: t("Rule"), show: (row) => html`<code>${row.cronExpression}</code>` },
+    <${List} label=${t("Again and again")} rows=${data.recurringTasks} empty=${t("Nothing is planned.")} actions=${actions("recurring")} columns=${[
+      { name: t("Next"), show: (row) => html`<${Time} at=${row.nextActivation} />`, text: (row) => row.nextActivation }, { name: t("Rule"), show: (row) => html`<code>${row.cronExpression}</code>`, text: (row) => row.cronExpression },
       { name: t("For whom"), show: (row) => row.externalUserId || "–" }, { name: t("Where"), show: (row) => row.target }, { name: t("Times"), kind: "number", show: (row) => count(row.executionCount) }]} />
     <h2>${t("Quiet users")}</h2>
-    <${List} label=${t("Quiet users")} rows=${data.inactiveUsers} filterable=${false} keyed=${(row) => row.externalUserId} empty=${t("Nobody.")} columns=${[
-      { name: t("Who"), show: (row) => row.externalUserId }, { name: t("Wrote last"), show: (row) => html`<${Time} at=${row.lastUserMessageAt} />` },
-      { name: t("Was written to"), show: (row) => html`<${Time} at=${row.lastScheduledMessageAt} />` }]} />`}<//>`;
+    <${List} label=${t("Quiet users")} rows=${data.inactiveUsers} keyed=${(row) => row.externalUserId} empty=${t("Nobody.")} columns=${[
+      { name: t("Who"), show: (row) => row.externalUserId }, { name: t("Wrote last"), show: (row) => html`<${Time} at=${row.lastUserMessageAt} />`, text: (row) => row.lastUserMessageAt },
+      { name: t("Was written to"), show: (row) => html`<${Time} at=${row.lastScheduledMessageAt} />`, text: (row) => row.lastScheduledMessageAt }]} />`}<//>`;
 }
 
 function Letters({ id }) {
@@ -244,9 +244,9 @@ function Letters({ id }) {
   const retry = (row) => may("create") && html`<${Act} label=${t("Send the message of {when} again", { when: row.createdAt || "" })} done=${t("The message is sent again.")} does=${again(row)}>${t("Try again")}<//>`;
   return html`<${Loaded} of=${letters}>${(data) => html`
     <h2>${t("Could not be sent")}</h2>
-    <${List} label=${t("Could not be sent")} rows=${data.unsent} filterable=${false} empty=${t("Nothing.")} actions=${retry} columns=${LETTER()} />
+    <${List} label=${t("Could not be sent")} rows=${data.unsent} empty=${t("Nothing.")} actions=${retry} columns=${LETTER()} />
     <h2>${t("Could not be answered")}</h2>
-    <${List} label=${t("Could not be answered")} rows=${data.unanswered} filterable=${false} keyed=${(row) => row.contactId + row.receivedAt} empty=${t("Nothing.")} columns=${LETTER()} />`}<//>`;
+    <${List} label=${t("Could not be answered")} rows=${data.unanswered} keyed=${(row) => row.contactId + row.receivedAt} empty=${t("Nothing.")} columns=${LETTER()} />`}<//>`;
 }
 
 const LETTER = () => [

@@ -91,7 +91,7 @@ export function NewGateway() {
     go(`/gateways/${made.aiGatewayId}`);
   };
   return html`<${Page} title=${t("New gateway")} above=${html`<a href=${href("/gateways")}>${t("Gateways")}</a>`}>
-    <${Loaded} of=${choices}>${(found) => html`<${Form} fields=${gatewayFields(found, true)} save=${save} label=${t("Create")}
+    <${Loaded} of=${choices}>${(found) => html`<${Form} able=${may("create")} fields=${gatewayFields(found, true)} save=${save} label=${t("Create")}
       values=${toForm("", { ...FRESH, modelName: (found.models.models[0] || {}).name || "" })} />`}<//><//>`;
 }
 
@@ -122,7 +122,7 @@ function Settings({ gateway, reload }) {
   };
   const now = (gateway.parameters.sentinelOptions || {}).enabledFunctions || [];
   const offered = [...TOOLS, ...now.filter((one) => !TOOLS.includes(one))];
-  return html`<h2 class="unseen">${t("Settings")}</h2><${Loaded} of=${choices}>${(found) => html`<${Form} fields=${gatewayFields(found, false, offered)}
+  return html`<h2 class="unseen">${t("Settings")}</h2><${Loaded} of=${choices}>${(found) => html`<${Form} able=${may("create")} fields=${gatewayFields(found, false, offered)}
     values=${toForm(gateway.name, gateway.parameters)} save=${save} />`}<//>`;
 }
 
@@ -140,7 +140,7 @@ function Raw({ gateway, reload }) {
     await reload();
   };
   return html`<h2 class="unseen">${t("All as JSON")}</h2><p class="dim">${t("Every parameter. A parameter that is left out stays as it is.")}</p>
-    <${Form} fields=${[{ name: "parameters", label: t("Parameters"), type: "code", rows: 30 }]} values=${{ parameters: text }} save=${save} />`;
+    <${Form} able=${may("create")} fields=${[{ name: "parameters", label: t("Parameters"), type: "code", rows: 30 }]} values=${{ parameters: text }} save=${save} />`;
 }
 
 function flat(value, path, into) {

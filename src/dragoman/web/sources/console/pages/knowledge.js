@@ -31,7 +31,7 @@ export function Collections() {
   return html`<${Page} title=${t("Collections")} actions=${may("create") && html`<button type="button" class="main" onClick=${() => setMaking(true)}>${t("New collection")}</button>`}>
     ${making && html`<${Dialog} title=${t("New collection")} close=${() => setMaking(false)}>
       <${Form} fields=${FIELDS()} values=${{}} save=${create} label=${t("Create")} cancel=${() => setMaking(false)} /><//>`}
-    <${Loaded} of=${collections}>${(rows) => html`<${List} label=${t("Collections")} rows=${rows} empty=${t("No collection yet: make one and upload documents into it.")} columns=${[
+    <${Loaded} of=${collections}>${(rows) => html`<${List} label=${t("Collections")} rows=${rows} empty=${may("create") ? t("No collection yet: make one and upload documents into it.") : t("No collection is shared with you yet.")} columns=${[
       { name: t("Name"), show: (row) => html`<a href=${href(`/collections/${row.id}`)}>${row.name}</a>`, text: (row) => row.name },
       { name: t("Documents"), kind: "number", show: (row) => count(row.documentCount.totalDocuments) },
       { name: t("Being read"), kind: "number", show: (row) => count(row.documentCount.queuedDocuments) },
@@ -57,20 +57,23 @@ export function Collection({ id }) {
   const collection = useLoad(() => via("GET", `/api/v1/collections/${id}`), [id]);
   const labels = useLoad(() => own("GET", "/labels"), [id]);
   const label = labels.data && labels.data.collections[id];
+  const held = useLoad(() => own("GET", `/collections/${id}/sharing`), [id]);
   const found = collection.data;
+  const permission = held.data ? held.data.permission : "read";
+  const able = may("create") && permission !== "read";
   const tabs = [["documents", t("Documents")], ["lab", t("Query lab")], ["sharing", t("Sharing")], ["settings", t("Settings")]];
   return html`<${Page} title=${found ? found.name : t("Collection")} above=${html`<a href=${href("/collections")}>${t("Collections")}</a>`}>
     ${label && html`<p class="banner" style=${{ background: label.color, color: textOn(label.color) }}>${label.banner}</p>`}
     <${Loaded} of=${collection}>${(one) => html`
       <${Tabs} label=${t("Parts of the collection")} tabs=${tabs} at=${tab} choose=${setTab} />
-      ${tab === "documents" && html`<${Documents} id=${id} changed=${collection.reload} />`}
+      ${tab === "documents" && html`<${Documents} id=${id} changed=${collection.reload} able=${able} />`}
       ${tab === "lab" && html`<${Lab} id=${id} />`}
       ${tab === "sharing" && html`<${Shares} id=${id} />`}
-      ${tab === "settings" && html`<${Settings} one=${one} reload=${collection.reload} /><${Label} id=${id} labels=${labels} />`}`}<//><//>`;
+      ${tab === "settings" && html`<${Settings} key=${able} one=${one} reload=${collection.reload} able=${able} owns=${may("create") && permission === "owner"} /><${Label} id=${id} labels=${labels} able=${able} />`}`}<//><//>`;
 }
 
 // What is used of a collection under a label may not go everywhere; here it is chosen, and said what that forbids.
-function Label({ id, labels }) {
+function Label({ id, labels, able }) {
   const save = async (values) => {
     await own("PUT", `/collections/${id}/label`, { label: values.label || null });
     say(values.label ? t("The collection bears the label {label}.", { label: values.label }) : t("The collection bears no label."));
@@ -82,12 +85,12 @@ function Label({ id, labels }) {
       const names = [...new Set([...found.labels.map((one) => one.label), ...(now ? [now.label] : [])])];
       return html`${now && html`<p>${t("Text under the label {label} goes:", { label: now.label })}</p><ul>${now.forbids.map((one) => html`<li>${one}</li>`)}</ul>`}
         ${now && !now.described && html`<p class="wrong">${t("The settings do not describe this label, so it forbids everything.")}</p>`}
-        ${may("create") && html`<${Form} fields=${[{ name: "label", label: t("Label"), type: "select", options: [["", t("none")], ...names.map((one) => [one, one])],
+        ${able && html`<${Form} fields=${[{ name: "label", label: t("Label"), type: "select", options: [["", t("none")], ...names.map((one) => [one, one])],
           help: t("Only administrators take a label away. What was used under it before stays bound.") }]} values=${{ label: now ? now.label : "" }} save=${save} label=${t("Save")} />`}`;
     }}<//>`;
 }
 
-function Documents({ id, changed }) {
+function Documents({ id, changed, able }) {
   const [wanted, setWanted] = useState({ text: "", state: "", offset: 0 });
   const query = new URLSearchParams({ text: wanted.text, state: wanted.state, offset: wanted.offset });
   const [working, setWorking] = useState(false);
@@ -102,20 +105,20 @@ function Documents({ id, changed }) {
   };
   const after = async () => { await documents.reload(); await changed(); };
   return html`<h2 class="unseen">${t("Documents")}</h2>
-    ${may("create") && html`<${Uploads} id=${id} after=${after} />`}
+    ${able && html`<${Uploads} id=${id} after=${after} />`}
     <form class="tools" onSubmit=${search}>
       <div class="filter"><label for="doc-text">${t("Name or text")}</label><input id="doc-text" name="text" type="search" autocomplete="off" /></div>
       <div class="filter"><label for="doc-state">${t("State")}</label><select id="doc-state" name="state"><option value="">${t("all")}</option>
         ${Object.entries(STATES()).map(([state, [name]]) => html`<option value=${state}>${name}</option>`)}</select></div>
       <button type="submit">${t("Search")}</button>
     </form>
-    <${Loaded} of=${documents}>${(found) => html`<${List} label=${t("Documents")} rows=${found.documents} filterable=${false} columns=${[
+    <${Loaded} of=${documents}>${(found) => html`<${List} label=${t("Documents")} rows=${found.documents} filterable=${false} empty=${able ? t("No document yet: upload some above.") : t("No document yet.")} columns=${[
       { name: t("Name"), show: (row) => html`<a href=${href(`/collections/${id}/documents/${row.id}`)}>${row.name}</a>` },
       { name: t("State"), show: (row) => html`<${State} of=${row} />` },
       { name: t("Passages"), kind: "number", show: (row) => count(row.passages) },
       { name: t("Size"), kind: "number", show: (row) => bytes(row.size) },
       { name: t("Changed"), show: (row) => html`<${Time} at=${row.updatedAt} />` },
-    ]} actions=${may("create") && ((row) => html`
+    ]} actions=${able && ((row) => html`
       ${["failed", "cancelled"].includes(row.state) && html`<${Act} label=${t("Read {name} again", { name: row.name })} does=${async () => { await own("POST", `/collections/${id}/documents/${row.id}/retry`); await after(); }}>${t("Again")}<//>`}
       <${Sure} label=${t("Delete {name}", { name: row.name })} ask=${t("The document is gone from search at once.")} does=${async () => { await via("DELETE", `/api/v1/collections/${id}/documents/${row.id}`); await after(); }}>${t("Delete")}<//>`)} />
       <div class="buttons">${wanted.offset > 0 && html`<button type="button" onClick=${() => setWanted({ ...wanted, offset: Math.max(0, wanted.offset - 100) })}>${t("Newer")}</button>`}
@@ -189,21 +192,21 @@ function Lab({ id }) {
         <p class="passage">${hit.text}</p></li>`)}</ol>`}</div>`}`;
 }
 
-function Settings({ one, reload }) {
+function Settings({ one, reload, able, owns }) {
   const save = async (values) => {
     await via("PUT", `/api/v1/collections/${one.id}`, body(values));
     await reload();
   };
   return html`<h2 class="unseen">${t("Settings")}</h2>
     <${Facts} of=${[[t("Id"), html`<code>${one.id}</code>`], [t("Documents"), count(one.state.total)], [t("Made"), html`<${Time} at=${one.createdAt} />`]]} />
-    ${may("create") && html`<${Form} fields=${FIELDS()} values=${{ name: one.name, context: one.context, tags: one.tags.join(", ") }} save=${save} done=${t("Saved")} />`}
+    ${html`<${Form} able=${able} fields=${FIELDS()} values=${{ name: one.name, context: one.context, tags: one.tags.join(", ") }} save=${save} done=${t("Saved")} />`}
     <h3>${t("All documents")}</h3>
     <p><a class="button" href=${viaAddress(`/api/v1/collections/${one.id}/export.jsonl`)} download>${t("Download as JSON lines")}</a></p>
-    ${may("create") && html`<p class="buttons">
+    ${able && html`<p class="buttons">
       <${Sure} kind="" ask=${t("Vectors are made anew in the background; words stay findable meanwhile.")} done=${t("The documents are being indexed anew.")}
         does=${async () => { await via("DELETE", `/api/v1/collections/${one.id}/vectors-only`); await reload(); }}>${t("Index anew")}<//>
       <${Sure} ask=${t("All documents are removed; the collection stays.")} does=${async () => { await via("DELETE", `/api/v1/collections/${one.id}/reset-only`); await reload(); }}>${t("Remove all documents")}<//>
-      <${Sure} ask=${t("The collection and all its documents are removed.")} does=${async () => { await via("DELETE", `/api/v1/collections/${one.id}`); go("/collections"); }}>${t("Delete the collection")}<//></p>`}`;
+      ${owns && html`<${Sure} ask=${t("The collection and all its documents are removed.")} does=${async () => { await via("DELETE", `/api/v1/collections/${one.id}`); go("/collections"); }}>${t("Delete the collection")}<//>`}</p>`}`;
 }
 
 // Who may read a single document; shown to those who may share its collection.
