@@ -229,3 +229,61 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(data_dir: Path)
 def test_a_server_that_is_not_there_is_unavailable(data_dir: Path) -> None:
     with pytest.raises(Unavailable, match="cannot be reached"):
         migrate("postgresql://nobody@127.0.0.1:1/nothing", data_dir)
+
+
+_HALF_WAY = """
+import sys
+from pathlib import Path
+from dragoman.db import migrate as module
+
+class Stuck:
+    def upgrade(self, connection, revision="head"):
+        connection.exec_driver_sql("drop table versions")
+        connection.exec_driver_sql("update alembic_version set version_num = 'half'")
+        print("half way", flush=True)
+        sys.stdin.read()
+
+module._alembic = Stuck
+module.migrate(sys.argv[1] or None, Path(sys.argv[2]))
+"""
+
+
+def test_a_server_killed_amid_a_migration_leaves_the_database_as_it_was(
+    database_url: str | None, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine_of(database_url, data_dir) as engine, engine.begin() as connection:
+        connection.execute(sa.text("update alembic_version set version_num = '0000'"))
+        connection.execute(sa.text("insert into versions values('mark', 1)"))
+    arguments = [sys.executable, "-c", _HALF_WAY, database_url or "", str(data_dir)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "half way\n"
+        child.kill()
+    with engine_of(database_url, data_dir) as engine, engine.connect() as connection:
+        assert connection.execute(sa.text("select version_num from alembic_version")).scalar() == "0000"
+        assert connection.execute(sa.text("select version from versions where topic = 'mark'")).scalar() == 1
+    # Nothing is left locked: the next start goes on.
+    use(monkeypatch, set_head)
+    migrate(database_url, data_dir)
+    with engine_of(database_url, data_dir) as engine, engine.connect() as connection:
+        assert connection.execute(sa.text("select version_num from alembic_version")).scalar() == HEAD
+
+
+@pytest.mark.postgres
+def test_a_migration_that_fails_is_undone_by_the_transaction_on_postgresql(
+    postgres_server, migrated_postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres_server.url(postgres_server.create(template=migrated_postgres))
+
+    def fail(connection: Connection) -> None:
+        connection.exec_driver_sql("drop table versions")
+        raise ValueError("half way")
+
+    with engine_of(url, tmp_path) as engine, engine.begin() as connection:
+        connection.execute(sa.text("update alembic_version set version_num = '0000'"))
+    use(monkeypatch, fail)
+    with pytest.raises(ValueError, match="half way"):
+        migrate(url, tmp_path)
+    with engine_of(url, tmp_path) as engine, engine.connect() as connection:
+        assert connection.execute(sa.text("select version_num from alembic_version")).scalar() == "0000"
+        assert sa.inspect(engine).has_table("versions")
