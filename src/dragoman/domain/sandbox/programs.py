@@ -57,7 +57,7 @@ class ProgramRunner:
         at_once: int,
         told: Callable[[str, str, float], None] | None = None,
     ) -> None:
-        self._told = told or (lambda backend, ending, seconds: None)
+        self._told = told or _untold
         self._sandboxes = sandboxes
         self._service = service
         self._tasks = tasks
@@ -109,3 +109,7 @@ class ProgramRunner:
             code=outcome.exit_code,
         )
         return outcome
+
+
+def _untold(backend: str, ending: str, seconds: float) -> None:
+    pass

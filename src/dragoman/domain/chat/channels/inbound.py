@@ -50,7 +50,7 @@ class InboundMessages:
         told: Callable[[str, str, int], None] | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        self._told = told or (lambda channel, outcome, messages: None)
+        self._told = told or _untold
         self._database = database
         self._places = places
         self._takeover = takeover
@@ -137,3 +137,7 @@ def _bounded(message: Inbound) -> Inbound:
 
 def _nobody() -> NotFound:
     return NotFound("Nobody answers at this address.", code="hook_not_found")
+
+
+def _untold(channel: str, outcome: str, messages: int) -> None:
+    pass

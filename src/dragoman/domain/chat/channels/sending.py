@@ -51,7 +51,7 @@ class ContactSending:
         told: Callable[[str, str], None] | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
-        self._told = told or (lambda channel, outcome: None)
+        self._told = told or _untold
         self._database = database
         self._places = places
         self._most_attempts = most_attempts
@@ -154,3 +154,7 @@ def _may_pass(error: DragomanError) -> bool:
 def _pause_ms(attempts: int, error: DragomanError) -> int:
     asked = int(1000 * (error.retry_after_seconds or 0))
     return max(asked, min(_FIRST_PAUSE_MS * 2 ** (attempts - 1), _LONGEST_PAUSE_MS))
+
+
+def _untold(channel: str, outcome: str) -> None:
+    pass
