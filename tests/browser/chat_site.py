@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ class Site:
 
 
 @contextmanager
-def running_site(folder: Path) -> Iterator[Site]:
+def running_site(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Site]:
     """The site, for as long as the context lasts."""
     provider = Provider()
     config = f"""
@@ -82,7 +82,7 @@ base_url = "{provider.origin}/v1"
 model = "words"
 dimensions = {DIMENSIONS}
 """
-    with Server(folder / "data", config=config) as server, server.client() as client:
+    with Server(folder / "data", settings, config) as server, server.client() as client:
         world = World(server, provider, client)
         looks = {
             "languageCode": None,

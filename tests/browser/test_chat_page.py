@@ -261,7 +261,8 @@ async def test_a_person_who_answers_is_shown_at_once_and_the_agent_keeps_quiet(
     ("name", "kind", "size", "told"),
     [
         ("notes.txt", "text/plain", 10, "Files of this kind are not taken here."),
-        ("large.png", "image/png", 20 * 1024 * 1024 + 1, "This file is too large."),
+        ("large.png", "image/png", 50 * 1024 * 1024 + 1, "This file is too large."),
+        ("empty.png", "image/png", 0, "This file is empty."),
     ],
 )
 async def test_a_file_that_cannot_be_sent_is_refused_politely(

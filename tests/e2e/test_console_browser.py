@@ -27,6 +27,7 @@ PAGES = (
     "/approvals",
     "/runs",
     "/chats",
+    "/conversations",
     "/collections",
     "/ingestion",
     "/usage",
@@ -186,6 +187,20 @@ async def test_a_person_answers_in_a_web_chat(person: Person) -> None:
         await person.clicks(tab)
         await person.page.until(_READY)
         assert (tab, await violations(person.page)) == (tab, [])
+
+
+async def test_what_was_said_is_found_in_all_web_chats(person: Person) -> None:
+    await person.goes_to("/conversations")
+    await person.writes(text="OPEN until")
+    await person.clicks("Search")
+    await person.sees("We are open until six.")
+    assert await violations(person.page) == []
+    await person.clicks("Open")
+    await person.page.until("!!document.querySelector('dialog .transcript li')")
+    await person.clicks("✕")
+    await person.writes(text="nobody said this")
+    await person.clicks("Search")
+    await person.sees("Nothing was found.")
 
 
 async def test_a_skill_is_written_and_changed(person: Person) -> None:

@@ -5,28 +5,38 @@ from typing import TypedDict
 
 from dragoman.db.database import Database
 from dragoman.domain.agents.run import AgentRunner
+from dragoman.domain.chat.aloud import AnswersAloud
+from dragoman.domain.chat.attachments import ChatUploads
 from dragoman.domain.chat.channels.repository import contact_in
 from dragoman.domain.chat.cited import CitedPassages
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import ContextReader, context_client
+from dragoman.domain.chat.finding import ConversationSearch
 from dragoman.domain.chat.following.service import TurnTeller
 from dragoman.domain.chat.limits import VisitorLimits
 from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
 from dragoman.domain.chat.takeover import SessionTakeover
+from dragoman.domain.chat.uploads.model import UploadLimits
+from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.knowledge.viewing import DocumentViewer
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.service import SandboxService
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.skills.service import SkillsService
+from dragoman.domain.usage.meter import Meter
 from dragoman.kit.crypto import RootKey
 from dragoman.kit.egress import EgressPolicy
 from dragoman.kit.gcra import RateLimit
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 from dragoman.settings.pages import PagesSettings
+
+_SPOKEN_AT_ONCE = 10
+_SPOKEN_SECONDS = 5.0
 
 
 class ChatParts(TypedDict):
@@ -40,6 +50,9 @@ class ChatParts(TypedDict):
     chat: ChatService
     chat_news: NewsDesk
     chat_cited: CitedPassages
+    chat_uploads: ChatUploads
+    chat_aloud: AnswersAloud
+    chat_search: ConversationSearch
     chat_takeover: SessionTakeover
     schedules: SchedulesService
 
@@ -53,6 +66,9 @@ async def open_chat(
     skills: SkillsService,
     knowledge: KnowledgeService,
     viewer: DocumentViewer,
+    speech: SpeechService,
+    meter: Meter,
+    labels: LabelsService,
     sandbox: SandboxService,
     policy: EgressPolicy,
     tasks: TaskOwner,
@@ -82,6 +98,16 @@ async def open_chat(
         chat=chat,
         chat_news=news,
         chat_cited=CitedPassages(database, chat, knowledge, viewer),
+        chat_uploads=ChatUploads(database, chat, speech, meter, upload_limits(settings.pages)),
+        chat_aloud=AnswersAloud(
+            database,
+            chat,
+            speech,
+            meter,
+            labels,
+            asked=RateLimit(burst=_SPOKEN_AT_ONCE, period_seconds=_SPOKEN_SECONDS),
+        ),
+        chat_search=ConversationSearch(database),
         chat_takeover=SessionTakeover(
             database, news, held_ms=settings.channels.takeover_seconds * 1000, contact_in=contact_in
         ),
@@ -96,3 +122,8 @@ def visitor_limits(pages: PagesSettings) -> VisitorLimits:
         client=RateLimit(burst=pages.client_questions_burst, period_seconds=pages.client_questions_seconds),
         per_day=pages.client_questions_per_day,
     )
+
+
+def upload_limits(pages: PagesSettings) -> UploadLimits:
+    """How much may be attached."""
+    return UploadLimits(pages.upload_bytes, pages.upload_session_bytes, pages.upload_session_files)

@@ -35,6 +35,21 @@ class PagesSettings(Group):
         le=86_400,
         description="Seconds after which the visitors of a widget may ask one more.",
     )
+    upload_bytes: int = Field(
+        default=50 * 1024**2,
+        ge=1024,
+        le=512 * 1024**2,
+        description="Largest file that is attached in a chat.",
+    )
+    upload_session_bytes: int = Field(
+        default=200 * 1024**2,
+        ge=1024,
+        le=4 * 1024**3,
+        description="Most bytes of all files of one chat session.",
+    )
+    upload_session_files: int = Field(
+        default=50, ge=0, le=1000, description="Most files of one chat session; 0 = none may be attached."
+    )
     client_questions_per_day: int = Field(
         default=5000,
         ge=0,

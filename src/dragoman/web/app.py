@@ -3,7 +3,7 @@
 import asyncio
 import math
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import structlog
 from starlette.applications import Starlette
@@ -16,26 +16,31 @@ from dragoman.domain.chat.errors import ChatUnavailable
 from dragoman.domain.chat.model import LiveSession, SessionDraft
 from dragoman.domain.chat.service import Prompt
 from dragoman.domain.chat.words import Words, words_in
-from dragoman.domain.messages.parts import TextPart
+from dragoman.domain.messages.parts import Part, TextPart
 from dragoman.domain.services import Services
-from dragoman.kit.errors import Conflict, DragomanError, QuotaExceeded
+from dragoman.kit.errors import Conflict, DragomanError, QuotaExceeded, TooLarge, Unsupported
 from dragoman.kit.gcra import RateLimit
 from dragoman.kit.peers import visitor_of
 from dragoman.web import html
 from dragoman.web.assets import Asset, Assets
+from dragoman.web.forms import read_form
 
 log = structlog.get_logger(__name__)
 
 _DIALECT = "web"
 _YEAR = "public, max-age=31536000, immutable"
 _HOUR = "public, max-age=3600"
-_FORM_BYTES = 100_000
 _FORM_SECONDS = 120.0
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(), geolocation=(), payment=()",
     "Cache-Control": "no-store",
+}
+_LABELS = {
+    "message_limit": "fullLabel",
+    "too_many_attachments": "tooManyFilesLabel",
+    "attachment_empty": "emptyFileLabel",
 }
 
 
@@ -78,6 +83,7 @@ class Pages:
         words = words_in(spec.language, request.headers.get("accept-language"))
         key = request.path_params["key"]
         host = request.query_params.get("host", "")
+        uploads = await self._services.chat_uploads.named_in(live.session, said)
         page = html.chat_page(
             title=spec.page_title or live.client.draft.name,
             words=words,
@@ -91,7 +97,12 @@ class Pages:
                 "unavailable": words["unavailableLabel"],
             },
             messages=said,
-            form=f"/chat/{key}",
+            place=html.Place(
+                form=f"/chat/{quote(key)}",
+                public=f"/api/v1/public/chat-clients/{quote(key)}",
+                takes_files=bool(spec.input_modes),
+                speaks=spec.speech.source != "none",
+            ),
             scripts_frame=f"/chat/{key}/scripts" if spec.scripts else None,
             greeting=spec.greeting,
             banners=[
@@ -100,6 +111,7 @@ class Pages:
                     live.owner.organisation_id, live.session.id
                 )
             ],
+            uploads=uploads,
         )
         policy = html.chat_policy(spec.frame_origins, calls=spec.voice_calls)
         return HTMLResponse(page, headers=_guarded(policy))
@@ -108,13 +120,12 @@ class Pages:
         """What somebody without scripts wrote; the page with the answer comes next."""
         key = request.path_params["key"]
         words = words_in(None, request.headers.get("accept-language"))
-        text = await _form_text(request)
         try:
             live = await self._services.chat.find(key)
             words = words_in(live.client.draft.spec.language, request.headers.get("accept-language"))
-            if text:
-                prompt = Prompt((TextPart(text),), _DIALECT)
-                turn = await self._services.chat.ask(key, prompt)
+            parts = await self._written(request, key)
+            if parts:
+                turn = await self._services.chat.ask(key, Prompt(parts, _DIALECT))
                 async with asyncio.timeout(_FORM_SECONDS):
                     await turn.reply()
         except TimeoutError:
@@ -122,6 +133,16 @@ class Pages:
         except DragomanError as error:
             return self._refusal(words, error)
         return RedirectResponse(f"/chat/{key}", 303)
+
+    async def _written(self, request: Request, key: str) -> tuple[Part, ...]:
+        uploads = self._services.chat_uploads
+        form = await read_form(request, most_bytes=uploads.limits.session_bytes)
+        stored = [
+            await uploads.put(key, name=file.name, media_type=file.media_type, data=file.data)
+            for file in form.files
+        ]
+        text = (TextPart(form.text),) if form.text else ()
+        return (*(upload.part for upload in stored), *text)
 
     async def passage(self, request: Request) -> Response:
         """A passage that an answer cites, as a page of its own for browsers without scripts."""
@@ -243,24 +264,17 @@ def _label(error: DragomanError) -> str:
     """The words for a refusal."""
     if isinstance(error, QuotaExceeded):
         return "limitLabel"
-    if error.code == "message_limit":
-        return "fullLabel"
+    if error.code in _LABELS:
+        return _LABELS[error.code]
     if isinstance(error, ChatUnavailable):
         return "unavailableLabel"
     if isinstance(error, Conflict):
         return "busyLabel"
+    if isinstance(error, TooLarge):
+        return "tooLargeLabel"
+    if isinstance(error, Unsupported):
+        return "mistypedLabel"
     return "errorLabel"
-
-
-async def _form_text(request: Request) -> str:
-    size, pieces = 0, list[bytes]()
-    async for piece in request.stream():
-        size += len(piece)
-        if size > _FORM_BYTES:
-            raise HTTPException(413)
-        pieces.append(piece)
-    fields = parse_qs(b"".join(pieces).decode("utf-8", "replace"), max_num_fields=10)
-    return fields.get("text", [""])[0].replace("\0", "").strip()
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from dragoman.domain.chat.cited import CitedPassage
 from dragoman.domain.chat.model import ChatMessage
+from dragoman.domain.chat.uploads.model import Upload, reference_of
 from dragoman.domain.chat.words import Words
 from dragoman.domain.messages.parts import TextPart
 
@@ -14,6 +16,16 @@ _SCRIPT_FREE = (
 )
 
 _MARK = re.compile(r"\[(\d{1,3})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the page's form goes and the operations of its session are found, and what may be done there."""
+
+    form: str
+    public: str
+    takes_files: bool
+    speaks: bool
 
 
 def chat_policy(frame_origins: Sequence[str], *, calls: bool = False) -> str:
@@ -47,13 +59,19 @@ def chat_page(
     style: str,
     data: Mapping[str, str],
     messages: Sequence[ChatMessage],
-    form: str,
+    place: Place,
     scripts_frame: str | None,
     greeting: str | None,
+    uploads: Mapping[str, Upload],
     banners: Sequence[str] = (),
 ) -> str:
     """The chat page. Without scripts it is a form, and what was said so far as text."""
     attributes = "".join(f' data-{name}="{escape(value)}"' for name, value in data.items())
+    attach = encoding = ""
+    if place.takes_files:
+        encoding = ' enctype="multipart/form-data"'
+        attach = f'<input type="file" name="file" multiple aria-label="{escape(words["attachLabel"])}">'
+    said = _said(messages, words, greeting, place, uploads)
     frame = ""
     if scripts_frame is not None:
         frame = f'<iframe id="scripts" title="" hidden sandbox="allow-scripts" src="{escape(scripts_frame)}"></iframe>'
@@ -62,9 +80,9 @@ def chat_page(
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="referrer" content="no-referrer">\n<meta name="robots" content="noindex">\n<title>{escape(title)}</title>\n'
         f'<link rel="stylesheet" href="{escape(style)}">\n<script src="{escape(script)}" defer></script>\n</head>\n<body>\n'
-        f'<div id="chat">{_banners(banners)}'
-        f"<header><h1>{escape(title)}</h1></header><main>{_said(messages, words, greeting, form)}</main>"
-        f'<noscript><form class="composer" method="post" action="{escape(form)}"><div class="row">'
+        f'<div id="chat">{_banners(banners)}<header><h1>{escape(title)}</h1></header><main>{said}</main>'
+        f'<noscript><form class="composer" method="post" action="{escape(place.form)}"{encoding}>'
+        f'<div class="row">{attach}'
         f'<textarea name="text" rows="3" required aria-label="{escape(words["inputPlaceholder"])}"></textarea>'
         f'<button class="send">{escape(words["sendButtonLabel"])}</button></div></form></noscript></div>\n{frame}</body>\n</html>\n'
     )
@@ -74,16 +92,39 @@ def _banners(banners: Sequence[str]) -> str:
     return "".join(f'<p class="banner">{escape(one)}</p>' for one in banners)
 
 
-def _said(messages: Sequence[ChatMessage], words: Words, greeting: str | None, base: str) -> str:
+def _said(
+    messages: Sequence[ChatMessage],
+    words: Words,
+    greeting: str | None,
+    place: Place,
+    uploads: Mapping[str, Upload],
+) -> str:
     lines = [f"<p>{escape(greeting)}</p>"] if greeting and not messages else []
     for message in messages:
         text = "\n".join(part.text for part in message.parts if isinstance(part, TextPart))
         who = words["youLabel"] if message.role == "user" else words["answerLabel"]
-        passages = f"{base}/passages/{message.id}"
+        passages = f"{place.form}/passages/{message.id}"
         lines.append(
-            f"<li><b>{escape(who)}:</b> {_linked(escape(text), message, passages)}{_sources(message, words, passages)}</li>"
+            f"<li><b>{escape(who)}:</b> {_linked(escape(text), message, passages)}"
+            f"{_attached(message, uploads, place)}{_aloud(message, words, place)}{_sources(message, words, passages)}</li>"
         )
     return f'<noscript><ol class="plain">{"".join(lines)}</ol></noscript>'
+
+
+def _aloud(message: ChatMessage, words: Words, place: Place) -> str:
+    if not place.speaks or message.role == "user" or not message.text:
+        return ""
+    address = f"{place.public}/messages/{message.id}/speech.mp3"
+    return f'<p><a href="{escape(address)}">{escape(words["listenLabel"])}</a></p>'
+
+
+def _attached(message: ChatMessage, uploads: Mapping[str, Upload], place: Place) -> str:
+    known = [uploads.get(reference_of(part) or "") for part in message.parts]
+    return "".join(
+        f'<p><a href="{escape(place.public)}/attachments/{one.id}">{escape(one.name)}</a> {escape(one.text or "")}</p>'
+        for one in known
+        if one is not None
+    )
 
 
 def _linked(escaped: str, message: ChatMessage, passages: str) -> str:

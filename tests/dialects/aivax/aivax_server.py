@@ -16,11 +16,12 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from dragoman.adapters.blobs.obstore import ObjectStoreBlobs
+from dragoman.adapters.codecs.packing import Packer
 from dragoman.adapters.isolates.v8 import V8Isolate
 from dragoman.adapters.models.scripted import Rule, Script, ScriptedModel
 from dragoman.adapters.tokenizers.estimate import EstimateTokenizer
 from dragoman.adapters.vectors.sqlite import SqliteIndex
-from dragoman.bootstrap.chat import visitor_limits
+from dragoman.bootstrap.chat import upload_limits, visitor_limits
 from dragoman.db.connect import open_database
 from dragoman.db.database import Database
 from dragoman.db.jobs.owner import process_owner
@@ -33,6 +34,7 @@ from dragoman.domain.agents.approvals.service import Approvals
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.traces.service import TraceLog
+from dragoman.domain.chat.attachments import ChatUploads
 from dragoman.domain.chat.channels.inbound import InboundMessages
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.repository import contact_in
@@ -48,6 +50,7 @@ from dragoman.domain.chat.takeover import SessionTakeover
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.ports import ChatModel, EmbedderProfile, Vectors
+from dragoman.domain.inference.speech.service import Engines, SpeechService
 from dragoman.domain.inference.tokenize import TokenCounter
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
@@ -130,6 +133,7 @@ SCRIPT = Script(
 )
 
 
+_NO_SPEECH = SpeechService(Engines(), Packer(), longest_bytes=1 << 20)
 _NO_NETWORK = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(404)))
 
 
@@ -184,7 +188,12 @@ async def _public(host: str, port: int) -> list[str]:
 
 
 def _chat_services(
-    settings: Settings, database: Database, root_key: RootKey, runner: AgentRunner, tasks: TaskOwner
+    settings: Settings,
+    database: Database,
+    root_key: RootKey,
+    runner: AgentRunner,
+    tasks: TaskOwner,
+    meter: Meter,
 ) -> tuple[dict[str, Any], dict[str, httpx.Response]]:
     pages: dict[str, httpx.Response] = {}
 
@@ -205,6 +214,14 @@ def _chat_services(
     chat_sessions = ChatSessionsService(database, sealer)
     news = NewsDesk(database)
     takeover = Takeover(ContactSessions(chat_sessions), held_ms=3_600_000)
+    chat = ChatService(
+        database=database,
+        runner=runner,
+        contexts=ContextReader(contexts),
+        tasks=tasks,
+        news=news,
+        limits=visitor_limits(settings.pages),
+    )
     services: dict[str, Any] = {
         "inbound": InboundMessages(database, places, takeover, wake=lambda: None),
         "channels": ChannelsService(database, places, takeover, wake=lambda: None),
@@ -213,14 +230,8 @@ def _chat_services(
         "sandbox": SandboxService(database, settings.data_dir / "workspaces", bounds),
         "chat_clients": clients,
         "chat_sessions": chat_sessions,
-        "chat": ChatService(
-            database=database,
-            runner=runner,
-            contexts=ContextReader(contexts),
-            tasks=tasks,
-            news=news,
-            limits=visitor_limits(settings.pages),
-        ),
+        "chat": chat,
+        "chat_uploads": ChatUploads(database, chat, _NO_SPEECH, meter, upload_limits(settings.pages)),
         "chat_news": news,
         "chat_takeover": SessionTakeover(database, news, held_ms=3_600_000, contact_in=contact_in),
         "schedules": SchedulesService(database),
@@ -277,7 +288,7 @@ def _services(
     runner = AgentRunner(
         catalogue=catalogue, agents=agents, retriever=retriever, endpoints=_endpoint, meter=meter
     )
-    chat, pages = _chat_services(settings, database, root_key, runner, tasks)
+    chat, pages = _chat_services(settings, database, root_key, runner, tasks, meter)
     given: dict[str, Any] = dict(
         settings=settings,
         accounts=accounts,

@@ -12,7 +12,8 @@ from dragoman.adapters.rooms.ahead import Ahead
 from dragoman.adapters.rooms.listening import Transcripts
 from dragoman.adapters.rooms.playing import OUTPUT_HZ
 from dragoman.adapters.rooms.requests import AskedInVainError, Requests
-from dragoman.domain.voice.phrases import Phraser, spoken
+from dragoman.domain.inference.speech.aloud import spoken
+from dragoman.domain.voice.phrases import Phraser
 
 _APOLOGY = "Sorry, I cannot answer that just now."
 _ROLES = ("user", "assistant")

@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 
 from dragoman.adapters.rooms.requests import Asked, Requests
-from dragoman.domain.voice.phrases import Phraser, spoken
+from dragoman.domain.inference.speech.aloud import spoken
+from dragoman.domain.voice.phrases import Phraser
 
 _FORGOTTEN_SECONDS = 2.0
 

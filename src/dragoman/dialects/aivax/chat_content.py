@@ -1,11 +1,13 @@
 """What a user sends in a chat, and messages in the published form."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from dragoman.dialects.aivax.fields import Choice, Field, Member, Record, Text, at, wrong
 from dragoman.domain.chat.model import ChatMessage
 from dragoman.domain.chat.spec import ChatClientSpec
+from dragoman.domain.chat.uploads.model import Upload, named, reference_of
 from dragoman.domain.messages.parts import AudioPart, FilePart, ImagePart, Part, TextPart, VideoPart
 from dragoman.kit.jsontypes import JsonValue
 
@@ -26,6 +28,8 @@ _INNER: dict[str, tuple[str, Field]] = {
         "file",
         Record({"file_data": Member(_DATA, required=True), "filename": Member(Text(0, 500, nullable=True))}),
     ),
+    # A file that was sent ahead by itself; whether the chat takes its kind was looked at then.
+    "attachment": ("attachment", Record({"id": Member(Text(36, 36), required=True)})),
 }
 _KIND = Choice(tuple(_INNER))
 _MODES = {"image_url": "image", "input_audio": "audio", "video_url": "document", "file": "document"}
@@ -108,15 +112,47 @@ def _part(part: dict[str, Any]) -> Part:
             return AudioPart(part["input_audio"]["data"], part["input_audio"]["format"])
         case "video_url":
             return VideoPart(part["video_url"]["url"])
+        case "attachment":
+            return named(part["attachment"]["id"])
         case _:
             return FilePart(part["file"]["file_data"], part["file"].get("filename"))
 
 
-def content_of(message: ChatMessage) -> JsonValue:
-    """A message's content: a text where it is nothing but text, else the parts."""
+def content_of(
+    message: ChatMessage, uploads: Mapping[str, Upload] = MappingProxyType({}), *, base: str | None = None
+) -> JsonValue:
+    """A message's content: a text where it is nothing but text, else the parts.
+
+    Args:
+        uploads: attached files by id.
+        base: the path below which attached files are found; None tells nobody where.
+    """
     if all(isinstance(part, TextPart) for part in message.parts):
         return message.text
-    return [_published(part) for part in message.parts]
+    published: list[JsonValue] = []
+    for part in message.parts:
+        reference = reference_of(part)
+        if reference is None:
+            published.append(_published(part))
+        else:
+            shown = attachment({"id": reference}, uploads.get(reference), base)
+            published.append({"type": "attachment", "attachment": shown})
+    return published
+
+
+def attachment(shown: dict[str, JsonValue], upload: Upload | None, base: str | None) -> dict[str, JsonValue]:
+    """An attached file as it is told of; ``shown`` is what is known of one that is gone."""
+    if upload is None:
+        return shown
+    return {
+        "id": upload.id,
+        "name": upload.name,
+        "kind": upload.mode,
+        "mediaType": upload.media_type,
+        "size": upload.size,
+        "transcript": upload.text,
+        **({"url": f"{base}/attachments/{upload.id}"} if base is not None else {}),
+    }
 
 
 def attachments(parts: Sequence[Part]) -> dict[str, JsonValue]:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from anyio import to_thread
@@ -19,10 +20,19 @@ from dragoman.kit.errors import InvalidInput, Unsupported
 _FORM_BYTES = 64 * 1024
 
 
+@dataclass(slots=True)
+class Described:
+    """What somebody says of a file: its name and media type."""
+
+    name: str
+    media_type: str
+
+
 class _Parts:
     """Collects the bytes of the part with the wanted name, or of the first file; other parts are passed over."""
 
-    def __init__(self, wanted: str | None) -> None:
+    def __init__(self, wanted: str | None, described: Described | None = None) -> None:
+        self._described = described
         self.pieces: list[bytes] = []
         self.found = False
         self.ended = False
@@ -52,6 +62,10 @@ class _Parts:
         meant = b"filename" in options if self._wanted is None else name == self._wanted
         self.repeated = self.repeated or (meant and self.found)
         self._open = meant and not self.found
+        if self._open and self._described is not None:
+            self._described.name = options.get(b"filename", b"").decode("utf-8", "replace")
+            kind, _ = parse_options_header(self._headers.get(b"content-type", b""))
+            self._described.media_type = kind.decode("latin-1").lower()
         self.found = self.found or self._open
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -96,15 +110,17 @@ def _refuse_other_than_one(parts: _Parts, what: str, param: str | None) -> None:
         raise InvalidInput(f"The form has more than one {what}; send one at a time.", param=param)
 
 
-async def file_pieces(request: Request, *, maximum_bytes: int) -> AsyncIterator[bytes]:
-    """The bytes of the form's first file as they come.
+async def file_pieces(
+    request: Request, *, maximum_bytes: int, described: Described | None = None
+) -> AsyncIterator[bytes]:
+    """The bytes of the form's first file as they come; ``described`` is told what the form says of it.
 
     Raises:
         Unsupported: the body is no multipart form.
         InvalidInput: the form is broken or has no file.
         TooLarge: above the bound.
     """
-    parts = _Parts(None)
+    parts = _Parts(None, described)
     parser = _parser(request, parts)
     try:
         async for piece in bounded(request, maximum_bytes + _FORM_BYTES):

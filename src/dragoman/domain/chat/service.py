@@ -21,6 +21,8 @@ from dragoman.domain.chat.model import ChatMessage, LiveSession
 from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.repository import messages, sessions
 from dragoman.domain.chat.turn import Reply, Turn
+from dragoman.domain.chat.uploads import attached
+from dragoman.domain.chat.uploads import repository as uploads
 from dragoman.domain.inference.multimodal import MediaKind
 from dragoman.domain.messages.events import Event
 from dragoman.domain.messages.parts import Message, Part, TextPart
@@ -158,6 +160,7 @@ class ChatService:
             live = self._live(connection, text_digest(access_key), lock=True)
             self._refuse_busy(live)
             messages.delete_after(connection, live.session.key, 0)
+            uploads.delete_all(connection, live.session.key)
 
         await self._database.write(change)
 
@@ -276,12 +279,13 @@ class ChatService:
             fetched = await self._contexts.read(session.context_location)
         given = (agent.spec.system_prompt, session.extra_context, fetched, prompt.manner)
         texts = [text for text in given if text]
+        media = _media_to_text(agent, prompt, documents=attached.holds_documents(conversation))
         request = RunRequest(
-            conversation=conversation,
+            conversation=await self._database.read(attached.loaded, session.key, conversation),
             system_prompt="\n\n".join(texts) or None,
             user=session.external_user_id,
             metadata=session.metadata,
-            media_to_text=_media_to_text(agent, prompt),
+            media_to_text=media,
             origin=prompt.origin,
             conversation_id=session.id,
             streamed=prompt.streamed,
@@ -336,7 +340,8 @@ class ChatService:
             self._limits.count(connection, session.client_id, now)
         question = None
         if prompt.parts is not None:
-            asked = ChatMessage(0, uuid7(), "user", prompt.parts, now)
+            parts = attached.known(connection, session.key, prompt.parts)
+            asked = ChatMessage(0, uuid7(), "user", parts, now)
             question = messages.insert(connection, session.key, asked)
             said.append(asked)
         elif not held and prompt.instruction is None and (not said or said[-1].role != "user"):
@@ -391,10 +396,9 @@ def _refuse_beyond_limits(connection: Connection, live: LiveSession, count: int,
             )
 
 
-def _media_to_text(agent: ResolvedAgent, prompt: Prompt) -> tuple[MediaKind, ...] | None:
-    if not prompt.media_to_text:
-        return None
-    return tuple(dict.fromkeys((*agent.spec.media_to_text, *prompt.media_to_text)))
+def _media_to_text(agent: ResolvedAgent, prompt: Prompt, *, documents: bool) -> tuple[MediaKind, ...] | None:
+    here = (*prompt.media_to_text, *(attached.READ_HERE if documents else ()))
+    return tuple(dict.fromkeys((*agent.spec.media_to_text, *here))) if here else None
 
 
 def _conversation(said: Sequence[ChatMessage]) -> list[Message]:

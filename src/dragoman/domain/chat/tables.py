@@ -68,6 +68,7 @@ chat_sessions = sa.Table(
     sa.Index("ix_chat_sessions_expires_at", "expires_at"),
 )
 
+# ``search_text``: the texts without case and accents.
 # ``cancelled``: the answer was stopped; what there was of it is kept. ``author``: the person who said it in the agent's place.
 chat_messages = sa.Table(
     "chat_messages",
@@ -83,6 +84,7 @@ chat_messages = sa.Table(
     sa.Column("cancelled", sa.Boolean, nullable=False),
     sa.Column("author", sa.String(320)),
     sa.Column("created_at", EpochMs, nullable=False),
+    sa.Column("search_text", sa.Text, nullable=False, server_default=""),
     sa.Index("ix_chat_messages_session_key_key", "session_key", "key"),
 )
 
@@ -107,7 +109,7 @@ chat_days = sa.Table(
     sa.Column("questions", sa.Integer, nullable=False),
 )
 
-# Files sent ahead of the question that they belong to; they go when it is asked.
+# Files that were attached; messages name them, and they go with their session. ``text``: what is said in a recording.
 chat_uploads = sa.Table(
     "chat_uploads",
     metadata,
@@ -117,6 +119,7 @@ chat_uploads = sa.Table(
     sa.Column("media_type", sa.String(200), nullable=False),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("content", sa.LargeBinary, nullable=False),
+    sa.Column("text", sa.Text),
     sa.Column("created_at", EpochMs, nullable=False),
     sa.Index("ix_chat_uploads_session_key", "session_key"),
     sa.Index("ix_chat_uploads_created_at", "created_at"),

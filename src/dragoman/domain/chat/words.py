@@ -46,6 +46,8 @@ _NAMES = (
     "thinkingLabel",
     "speakingLabel",
     "muteLabel",
+    "tooManyFilesLabel",
+    "emptyFileLabel",
 )
 _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -91,6 +93,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Thinking",
             "Speaking",
             "Mute",
+            "A conversation cannot hold any more files.",
+            "This file is empty.",
         ),
         "pt": (
             "Enviar",
@@ -134,6 +138,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Pensando",
             "Falando",
             "Silenciar",
+            "Esta conversa não aceita mais arquivos.",
+            "Este arquivo está vazio.",
         ),
         "es": (
             "Enviar",
@@ -177,6 +183,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Pensando",
             "Hablando",
             "Silenciar",
+            "Esta conversación no admite más archivos.",
+            "Este archivo está vacío.",
         ),
         "fr": (
             "Envoyer",
@@ -220,6 +228,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Réflexion",
             "Parle",
             "Couper le micro",
+            "Cette conversation ne peut pas contenir plus de fichiers.",
+            "Ce fichier est vide.",
         ),
         "de": (
             "Senden",
@@ -263,6 +273,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Denkt nach",
             "Spricht",
             "Stumm",
+            "Dieses Gespräch nimmt keine weiteren Dateien auf.",
+            "Diese Datei ist leer.",
         ),
         "it": (
             "Invia",
@@ -306,6 +318,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "Sta pensando",
             "Sta parlando",
             "Muto",
+            "Questa conversazione non può contenere altri file.",
+            "Questo file è vuoto.",
         ),
         "ar": (
             "إرسال",
@@ -349,6 +363,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "يفكر",
             "يتحدث",
             "كتم الصوت",
+            "لا يمكن لهذه المحادثة أن تحتوي على ملفات أخرى.",
+            "هذا الملف فارغ.",
         ),
     }
 )

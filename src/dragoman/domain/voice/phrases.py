@@ -7,9 +7,6 @@ _CLAUSE = re.compile(r"[,;:—](?=\s)|[，；：、]")
 _FEWEST_WORDS = 3
 _LONGEST = 240
 _SPOKEN = re.compile(r"\w")
-_REFERENCE = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
-_MARKS = re.compile(r"(\*\*|__|`+|^#+\s*|^\s*[-*]\s+|^>\s*)", re.MULTILINE)
-_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _ABBREVIATED = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|Prof|St|No|vs|e\.g|i\.e|etc)|\b[A-Z])\.$")
 
 
@@ -52,8 +49,3 @@ class Phraser:
         if len(self._text) > 2 * _LONGEST:
             return self._text.rfind(" ", 0, _LONGEST) + 1 or _LONGEST
         return None
-
-
-def spoken(text: str) -> str:
-    """The text as it is said: without numbers of references, marks of layout and addresses of links."""
-    return " ".join(_MARKS.sub("", _LINK.sub(r"\1", _REFERENCE.sub("", text))).split())

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from fastapi import APIRouter, Request, Response
@@ -23,6 +24,7 @@ from dragoman.domain.chat.model import ChatMessage, LiveSession
 from dragoman.domain.chat.news import SessionNews
 from dragoman.domain.chat.service import Prompt
 from dragoman.domain.chat.turn import Reply, Turn
+from dragoman.domain.chat.uploads.model import Upload, UploadLimits
 from dragoman.domain.messages.events import Event
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, InvalidInput
@@ -55,10 +57,10 @@ _SHOWN = (
 )
 
 
-def _message(message: ChatMessage) -> dict[str, JsonValue]:
+def _message(message: ChatMessage, uploads: Mapping[str, Upload], base: str) -> dict[str, JsonValue]:
     shown: dict[str, JsonValue] = {
         "role": message.role,
-        "content": content_of(message),
+        "content": content_of(message, uploads, base=base),
         "message_id": message.id,
     }
     if message.citations:
@@ -71,7 +73,7 @@ def _message(message: ChatMessage) -> dict[str, JsonValue]:
     return shown
 
 
-def _client(live: LiveSession) -> dict[str, JsonValue]:
+def _client(live: LiveSession, limits: UploadLimits) -> dict[str, JsonValue]:
     spec = live.client.draft.spec
     parameters = from_spec(spec)
     return {
@@ -79,6 +81,12 @@ def _client(live: LiveSession) -> dict[str, JsonValue]:
         "inputModes": ["text", *spec.input_modes],
         "audioSynthesisEnabled": spec.speech.source != "none",
         **({"voiceCallsEnabled": True} if spec.voice_calls else {}),
+        "attachments": {
+            "maximumBytes": limits.file_bytes,
+            "maximumSessionBytes": limits.session_bytes,
+            "maximumSessionFiles": limits.session_files,
+            "unreadableTaken": spec.keep_unreadable_files,
+        },
     }
 
 
@@ -88,15 +96,17 @@ async def session_info(request: Request, access_key: str) -> Response:
 
     Source: AIVAX API, "Get Session Info".
     """
-    live, said_so_far = await services_of(request).chat.said(access_key)
+    services = services_of(request)
+    live, said_so_far = await services.chat.said(access_key)
     spec = live.client.draft.spec
+    uploads, base = await services.chat_uploads.named_in(live.session, said_so_far), quote(request.url.path)
     return answer(
         request,
         {
-            "messages": [_message(message) for message in said_so_far],
+            "messages": [_message(message, uploads, base) for message in said_so_far],
             "chatTitle": spec.page_title or live.client.draft.name,
             "culture": culture(spec.language, request.headers.get("accept-language")),
-            "client": _client(live),
+            "client": _client(live, services.chat_uploads.limits),
             "chatCreationData": None,
             "takenOver": live.session.is_held(now_ms()),
             "labels": [
@@ -145,12 +155,14 @@ async def transcript(request: Request, access_key: str) -> Response:
 
     Source: AIVAX API, "Download Session Transcript".
     """
-    live, said_so_far = await services_of(request).chat.said(access_key)
+    services = services_of(request)
+    live, said_so_far = await services.chat.said(access_key)
     session = live.session
+    uploads = await services.chat_uploads.named_in(session, said_so_far)
     messages: list[JsonValue] = [
         {
             "role": message.role,
-            "content": content_of(message),
+            "content": content_of(message, uploads),
             **({"cancelled": True} if message.cancelled else {}),
         }
         for message in said_so_far

@@ -1,5 +1,6 @@
 """Conversations in sessions, and people who answer in them. The reference publishes none of these operations."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -12,6 +13,7 @@ from dragoman.dialects.aivax.envelope import answer
 from dragoman.dialects.aivax.fields import Member, Record, Text
 from dragoman.domain.chat.model import ChatMessage, ChatSession
 from dragoman.domain.chat.takeover import LONGEST_TEXT
+from dragoman.domain.chat.uploads.model import Upload
 from dragoman.kit.clock import iso, now_ms
 from dragoman.kit.jsontypes import JsonValue
 
@@ -25,8 +27,10 @@ async def view_session(
     request: Request, caller: PrivateCaller, client_id: ClientId, session_id: SessionId
 ) -> Response:
     """A session, expired or not, and what was said in it."""
-    found = await services_of(request).chat_takeover.conversation(caller, client_id, session_id)
-    said: list[JsonValue] = [_said(message) for message in found.messages]
+    services = services_of(request)
+    found = await services.chat_takeover.conversation(caller, client_id, session_id)
+    uploads = await services.chat_uploads.named_in(found.session, found.messages)
+    said: list[JsonValue] = [_said(message, uploads) for message in found.messages]
     return answer(request, {**_held(found.session), "messages": said})
 
 
@@ -58,11 +62,11 @@ async def say(
     return answer(request, {"id": message.id})
 
 
-def _said(message: ChatMessage) -> dict[str, JsonValue]:
+def _said(message: ChatMessage, uploads: Mapping[str, Upload]) -> dict[str, JsonValue]:
     return {
         "message_id": message.id,
         "role": message.role,
-        "content": content_of(message),
+        "content": content_of(message, uploads),
         "author": message.author,
         "cancelled": message.cancelled,
         "annotations": [dict(citation) for citation in message.citations],

@@ -13,6 +13,7 @@ from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.model import Contact, Place, Sending
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.ports import Outgoing
+from dragoman.domain.inference.speech.aloud import spoken
 from dragoman.domain.inference.speech.ports import SpeechRequest
 from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.kit.clock import now_ms
@@ -124,7 +125,7 @@ class ContactSending:
         spec = place.client.draft.spec
         for voice in dict.fromkeys((spec.speech.voice, None)):
             request = SpeechRequest(
-                piece.text, voice=voice, language=spec.language, instructions=spec.speech.instruction
+                spoken(piece.text), voice=voice, language=spec.language, instructions=spec.speech.instruction
             )
             try:
                 return b"".join([sound async for sound in self._speech.speak(request, form="opus")])

@@ -1,10 +1,13 @@
 """What was said in a session that was got before."""
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from dragoman.domain.chat.model import ChatMessage
 from dragoman.domain.chat.tables import chat_messages
+from dragoman.domain.chat.wording import searchable
 from dragoman.domain.messages.parts import TextPart
 from dragoman.domain.messages.stored import read_calls, read_parts, write_calls, write_parts
 
@@ -30,6 +33,7 @@ def insert(connection: Connection, session_key: int, message: ChatMessage) -> in
         "cancelled": message.cancelled,
         "author": message.author,
         "created_at": message.created_at,
+        "search_text": searchable(message.text),
     }
     statement = sa.insert(chat_messages).values(**values).returning(chat_messages.c.key)
     return connection.execute(statement).scalar_one()
@@ -48,6 +52,13 @@ def by_id(connection: Connection, session_key: int, message_id: str) -> ChatMess
     )
     row = connection.execute(statement).mappings().one_or_none()
     return None if row is None else _message(row)
+
+
+def by_keys(connection: Connection, keys: Sequence[int]) -> dict[int, tuple[int, ChatMessage]]:
+    """Messages that were found before, each with its session's key."""
+    statement = sa.select(chat_messages).where(chat_messages.c.key.in_(keys))
+    rows = connection.execute(statement).mappings()
+    return {row["key"]: (row["session_key"], _message(row)) for row in rows}
 
 
 def count(connection: Connection, session_key: int) -> int:

@@ -1,6 +1,6 @@
 """Sessions of chat clients and the answers under way in them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 
 import sqlalchemy as sa
@@ -66,6 +66,12 @@ def by_id(connection: Connection, client_id: str, session_id: str, now: int) -> 
     )
     row = connection.execute(statement).mappings().one_or_none()
     return None if row is None else _session(row)
+
+
+def by_keys(connection: Connection, keys: Collection[int]) -> dict[int, ChatSession]:
+    """Sessions that were found before."""
+    statement = sa.select(*_COLUMNS).where(chat_sessions.c.key.in_(keys))
+    return {row["key"]: _session(row) for row in connection.execute(statement).mappings()}
 
 
 def change(connection: Connection, key: int, values: Mapping[str, object]) -> None:

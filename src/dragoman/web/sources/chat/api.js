@@ -2,8 +2,9 @@
 import { createParser } from "eventsource-parser";
 
 export class Refused extends Error {
-  constructor(status, message, retryAfter) {
+  constructor(status, message, retryAfter, code) {
     super(message);
+    this.code = code;
     this.status = status;
     this.retryAfter = retryAfter;
   }
@@ -11,8 +12,10 @@ export class Refused extends Error {
 
 async function refusal(response) {
   const body = await response.json().catch(() => ({}));
-  return new Refused(response.status, body.error || "", Number(response.headers.get("retry-after")) || 0);
+  return new Refused(response.status, body.error || "", Number(response.headers.get("retry-after")) || 0, codeOf(body));
 }
+
+const codeOf = (body) => (body.details && body.details.code) || "";
 
 export class Session {
   constructor(accessKey) {
@@ -39,6 +42,32 @@ export class Session {
     const response = await fetch(`${this.base}/messages/${encodeURIComponent(messageId)}/citations/${number}`);
     if (!response.ok) throw await refusal(response);
     return response.json();
+  }
+
+  // Sends a file ahead of the question that it belongs to; gives what it is called there, and tells how far it is.
+  attach(file, name, onProgress) {
+    return new Promise((done, lost) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", `${this.base}/attachments?name=${encodeURIComponent(name)}`);
+      request.setRequestHeader("content-type", file.type || "application/octet-stream");
+      request.responseType = "json";
+      request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
+      request.onerror = () => lost(new TypeError("network"));
+      request.onload = () => {
+        const body = request.response || {};
+        if (request.status === 201) return done(body);
+        lost(new Refused(request.status, body.error || "", Number(request.getResponseHeader("retry-after")) || 0, codeOf(body)));
+      };
+      request.send(file);
+    });
+  }
+
+  speech(messageId) {
+    return `${this.base}/messages/${encodeURIComponent(messageId)}/speech.mp3`;
+  }
+
+  async detach(id) {
+    await fetch(`${this.base}/attachments/${id}`, { method: "DELETE" });
   }
 
   get transcript() {

@@ -5,7 +5,7 @@ import { rendered } from "./markdown.js";
 import { CallButton, CallPanel } from "./call.js";
 import { Passage, sourceName } from "./passage.js";
 import {
-  again, attach, attachments, busy, escape, held, info, messages, online, open, openPassage, problem, reconnecting, send, spoken, stop,
+  again, attach, attachments, busy, detach, escape, held, info, messages, online, open, openPassage, problem, reconnecting, send, speechOf, spoken, stop,
   textOf, transcript,
 } from "./state.js";
 import "@preact/signals";
@@ -92,6 +92,7 @@ function Message({ message, last, client }) {
         <div class="actions">
           ${message.cancelled && html`<span>${says("cancelledLabel")}</span>`}
           ${text && html`<${Copy} text=${text} />`}
+          ${text && client.audioSynthesisEnabled && !message.author && speechOf(message) && html`<${Aloud} message=${message} />`}
           ${last && !busy.value && !message.author && html`<button type="button" class="quiet" onClick=${again}>${says("retryButtonLabel")}</button>`}
         </div>`}
       ${mine && last && !busy.value && !held.value && html`
@@ -168,12 +169,30 @@ function Medium({ part }) {
   if (part.type === "image_url") return html`<img class="medium" src=${safe(part.image_url.url)} alt="" />`;
   if (part.type === "input_audio")
     return html`<audio controls src=${`data:audio/${part.input_audio.format};base64,${part.input_audio.data}`}></audio>`;
+  if (part.type === "attachment") return html`<${Attached} file=${part.attachment} />`;
   const file = part.file || {};
   const data = file.file_data || "";
   return html`<a class="file" href=${safe(data)} download=${file.filename || ""} rel="noopener noreferrer">${file.filename || "file"}</a>`;
 }
 
+function Attached({ file }) {
+  if (!file.url) return html`<span class="file">${file.name}</span>`;
+  if (file.kind === "image") return html`<a href=${safe(file.url)} target="_blank" rel="noopener"><img class="medium" src=${safe(file.url)} alt=${file.name} /></a>`;
+  if (file.kind !== "audio") return html`<a class="file" href=${safe(file.url)} download=${file.name} rel="noopener noreferrer">${file.name}</a>`;
+  return html`<figure class="spoken"><audio controls src=${safe(file.url)} aria-label=${file.name}></audio>
+    ${file.transcript && html`<figcaption>${file.transcript}</figcaption>`}</figure>`;
+}
+
 const safe = (url) => (/^(https?:|data:image\/(png|jpe?g|gif|webp)|data:application\/pdf|blob:|\/)/i.test(url) ? url : "#");
+
+// The answer's voice is made when somebody wants to hear it, or asked by voice.
+function Aloud({ message }) {
+  const [wanted, setWanted] = useState(message.aloud);
+  const [gone, setGone] = useState(false);
+  if (gone) return html`<span role="status">${says("errorLabel")}</span>`;
+  if (!wanted) return html`<button type="button" class="quiet" onClick=${() => setWanted(true)}>${says("listenLabel")}</button>`;
+  return html`<audio class="aloud" controls autoplay src=${speechOf(message)} aria-label=${says("listenLabel")} onError=${() => setGone(true)}></audio>`;
+}
 
 function Copy({ text }) {
   const [done, setDone] = useState(false);
@@ -184,6 +203,8 @@ function Copy({ text }) {
   };
   return html`<button type="button" class="quiet" onClick=${copy}>${done ? "✓" : says("copyLabel")}</button>`;
 }
+
+const DOCUMENTS = ".pdf,.docx,.xlsx,.pptx,.odt,.ods,.odp,.doc,.xls,.ppt,.rtf,.epub,.eml,.txt,.md,.csv,.tsv,.json,.xml,.yaml,.yml,.html,.log";
 
 function Composer({ client }) {
   const field = useRef(null);
@@ -205,17 +226,21 @@ function Composer({ client }) {
   const keys = (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
   };
-  const accept = { image: "image/*", audio: "audio/*", document: ".pdf,.docx,.xlsx,.pptx,.txt,.md,.csv,.json,.html" };
+  const accept = { image: "image/*", audio: "audio/*", document: client.attachments.unreadableTaken ? "*/*" : DOCUMENTS };
   return html`
     <footer class="composer"><form onSubmit=${submit}>
       ${attachments.value.length > 0 && html`<ul class="attached">${attachments.value.map((one) => html`
-        <li>${one.name} <button type="button" class="quiet" aria-label=${`${says("removeLabel")} ${one.name}`}
-          onClick=${() => (attachments.value = attachments.value.filter((other) => other !== one))}>×</button></li>`)}</ul>`}
+        <li key=${one.key}>${one.name}${one.transcript ? ` “${one.transcript}”` : ""}
+          ${one.id ? "" : html` <progress value=${one.progress < 1 ? one.progress : undefined} aria-label=${one.name}></progress>`}
+          <button type="button" class="quiet" aria-label=${`${says("removeLabel")} ${one.name}`} onClick=${() => detach(one)}>×</button></li>`)}</ul>`}
       <div class="row">
         ${takesFiles && html`
           <button type="button" class="round" aria-label=${says("attachLabel")} title=${says("attachLabel")} onClick=${() => files.current.click()}>+</button>
           <input ref=${files} type="file" hidden multiple accept=${client.inputModes.map((mode) => accept[mode]).filter(Boolean).join(",")}
-            onChange=${() => attach(files.current.files).then(() => (files.current.value = ""))} />`}
+            onChange=${() => {
+              attach([...files.current.files]);
+              files.current.value = "";
+            }} />`}
         ${client.inputModes.includes("audio") && navigator.mediaDevices && html`<${Recorder} />`}
         <textarea ref=${field} rows="1" aria-label=${says("inputPlaceholder")} placeholder=${client.textAreaPlaceholder || says("inputPlaceholder")}
           onInput=${size} onKeyDown=${keys} enterkeyhint="send"></textarea>
@@ -237,7 +262,8 @@ function Recorder() {
     made.onstop = () => {
       sound.getTracks().forEach((track) => track.stop());
       setRecorder(null);
-      attach([new File(pieces, "recording", { type: made.mimeType.split(";")[0] })]);
+      const type = made.mimeType.split(";")[0] || "audio/webm";
+      attach([new File(pieces, `audio.${type.split("/")[1]}`, { type })]);
     };
     made.start();
     setRecorder(made);

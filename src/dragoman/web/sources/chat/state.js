@@ -2,7 +2,6 @@
 import { batch, signal } from "@preact/signals";
 import { Refused, Session } from "./api.js";
 
-const MOST_BYTES = 20 * 1024 * 1024;
 const RETRIES = 6;
 
 export const info = signal(null);
@@ -19,6 +18,8 @@ export const passage = signal(null);
 
 const session = new Session(document.documentElement.dataset.key);
 export const transcript = session.transcript;
+// Where an answer is read aloud; empty while it is not stored.
+export const speechOf = (message) => (message.stored ? session.speech(message.storedId || message.id) : "");
 
 const words = () => info.value.culture;
 
@@ -43,6 +44,7 @@ export async function open() {
 function shown(message) {
   return {
     id: message.message_id,
+    stored: Boolean(message.message_id),
     role: message.role,
     author: message.author || "",
     parts: typeof message.content === "string" ? [{ type: "text", text: message.content }] : message.content || [],
@@ -120,16 +122,21 @@ async function goOn() {
 }
 
 export async function send(text) {
-  const parts = attachments.value.map((one) => one.part);
-  if (!text.trim() && !parts.length) return;
-  const content = parts.length ? [...parts, ...(text.trim() ? [{ type: "text", text }] : [])] : text;
-  const said = { ...shown({ role: "user", content }), id: crypto.randomUUID() };
-  batch(() => {
-    messages.value = [...messages.value, said];
-    attachments.value = [];
-  });
+  const files = attachments.value;
+  if (!text.trim() && !files.length) return;
+  busy.value = true;
+  const sent = await Promise.all(files.map((one) => one.sent));
+  attachments.value = [];
+  const parts = sent.filter(Boolean).map((attachment) => ({ type: "attachment", attachment }));
+  const rest = text.trim() ? [{ type: "text", text }] : [];
+  if (!parts.length && !rest.length) return void (busy.value = false);
+  const said = { ...shown({ role: "user", content: [...parts, ...rest] }), id: crypto.randomUUID() };
+  messages.value = [...messages.value, said];
   told("question", { text });
-  const kept = await answered((take) => session.ask(content, take), false);
+  const named = parts.map(({ attachment }) => ({ type: "attachment", attachment: { id: attachment.id } }));
+  // Who speaks is answered by voice, as in every conversation.
+  const aloud = info.value.client.audioSynthesisEnabled && sent.some((one) => one && one.kind === "audio");
+  const kept = await answered((take) => session.ask(parts.length ? [...named, ...rest] : text, take), false, aloud);
   if (!kept) messages.value = messages.value.filter((one) => one !== said);
 }
 
@@ -151,8 +158,8 @@ export const stop = () => session.cancel();
 export const escape = () => (busy.value ? stop() : told("close", {}));
 
 // False when the question was refused, so that it is not in the session.
-async function answered(begin, maybeNone) {
-  const answer = { ...shown({ role: "assistant", content: "" }), pending: true, id: crypto.randomUUID() };
+async function answered(begin, maybeNone, aloud = false) {
+  const answer = { ...shown({ role: "assistant", content: "" }), pending: true, aloud, id: crypto.randomUUID() };
   let seen = 0;
   let begun = false;
   const show = () => (messages.value = [...messages.value.filter((one) => one.id !== answer.id), { ...answer }]);
@@ -246,7 +253,7 @@ function grow(answer, chunk) {
   if (delta.images) answer.parts = [...answer.parts, ...delta.images];
   if (delta.attachments) answer.parts = [...answer.parts, ...delta.attachments];
   if (delta.annotations) answer.sources = delta.annotations;
-  if (chunk.message_id) answer.storedId = chunk.message_id;
+  if (chunk.message_id) Object.assign(answer, { storedId: chunk.message_id, stored: true });
   if (chunk.takenOver) held.value = true;
   if (chunk.cancelled) answer.cancelled = true;
 }
@@ -263,37 +270,48 @@ function failed(error) {
   const known = info.value ? words() : {};
   if (error.status === 429) problem.value = known.limitLabel;
   else if (error.status === 422) problem.value = known.unavailableLabel;
-  else if (error.status === 400 || error.status === 403 || error.status === 413 || error.status === 409) problem.value = error.message || known.errorLabel;
+  else if (error.status === 400 || error.status === 403 || error.status === 413 || error.status === 409) problem.value = (error.message || "").replace(/^messages\[\d+\]\.content\[\d+\]: /, "") || known.errorLabel;
   else problem.value = known.errorLabel || String(error);
 }
 
-export async function attach(files) {
-  const modes = info.value.client.inputModes;
+export function attach(files) {
+  const { attachments: bounds, inputModes } = info.value.client;
   problem.value = "";
   for (const file of files) {
     const kind = file.type.startsWith("image/") ? "image" : file.type.startsWith("audio/") ? "audio" : "document";
-    if (!modes.includes(kind) || file.size > MOST_BYTES) {
-      const reason = modes.includes(kind) ? words().tooLargeLabel : words().mistypedLabel;
-      problem.value = `${file.name}: ${reason}`;
-      continue;
-    }
-    const url = await new Promise((done, lost) => {
-      const reader = new FileReader();
-      reader.onload = () => done(reader.result);
-      reader.onerror = () => lost(reader.error);
-      reader.readAsDataURL(file);
-    });
-    attachments.value = [...attachments.value, { name: file.name, part: partOf(kind, file, url) }];
+    const label = !inputModes.includes(kind) ? "mistypedLabel" : file.size > bounds.maximumBytes ? "tooLargeLabel" : !file.size ? "emptyFileLabel" : "";
+    if (label) problem.value = `${file.name}: ${words()[label]}`;
+    else upload(file);
   }
 }
 
-function partOf(kind, file, url) {
-  if (kind === "image") return { type: "image_url", image_url: { url } };
-  if (kind === "audio") {
-    const format = file.type.split("/")[1].split(";")[0];
-    return { type: "input_audio", input_audio: { data: url.split(",")[1], format } };
-  }
-  return { type: "file", file: { filename: file.name, file_data: url } };
+const FILE_LABELS = { too_many_attachments: "tooManyFilesLabel", attachment_empty: "emptyFileLabel" };
+
+// The file is on its way while the question is still being written.
+function upload(file) {
+  const entry = { key: crypto.randomUUID(), name: file.name, progress: 0, id: "" };
+  const change = (values) => {
+    Object.assign(entry, values);
+    attachments.value = attachments.value.map((one) => (one.key === entry.key ? { ...entry } : one));
+  };
+  entry.sent = session.attach(file, file.name, (progress) => change({ progress })).then(
+    (found) => {
+      change({ progress: 1, id: found.id, transcript: found.transcript });
+      return found;
+    },
+    (error) => {
+      attachments.value = attachments.value.filter((one) => one.key !== entry.key);
+      const label = FILE_LABELS[error.code] || { 413: "tooLargeLabel", 415: "mistypedLabel", 422: "unavailableLabel" }[error.status] || "errorLabel";
+      problem.value = `${file.name}: ${words()[label]}`;
+      return null;
+    }
+  );
+  attachments.value = [...attachments.value, entry];
+}
+
+export function detach(entry) {
+  attachments.value = attachments.value.filter((one) => one.key !== entry.key);
+  entry.sent.then((found) => found && session.detach(found.id));
 }
 
 // The host page and the operator's own scripts are told what happens, never a key.

@@ -8,7 +8,7 @@ import { go, href, route } from "./route.js";
 import { t } from "./texts.js";
 import { Approvals, Memories, Run, Runs, Skills } from "./pages/agents.js";
 import { Audit } from "./pages/audit.js";
-import { Chat, Chats } from "./pages/chats.js";
+import { Chat, Chats, Conversations } from "./pages/chats.js";
 import { Login, Setup } from "./pages/entry.js";
 import { Gateway, Gateways, NewGateway } from "./pages/gateways.js";
 import { Files } from "./pages/files.js";
@@ -31,7 +31,7 @@ const MENU = () => [
     ["/skills", t("Skills"), Skills], ["/plugins", t("Plugins"), Plugins], ["/tool-servers", t("Tool servers"), ToolServers], ["/voice", t("Voice agents"), VoiceAgents], ["/memories", t("Memories"), Memories],
     ["/approvals", t("Approvals"), Approvals], ["/runs", t("Runs"), Runs], ["/files", t("Sandbox files"), Files],
   ]],
-  [t("Customers"), [["/chats", t("Web chats"), Chats]]],
+  [t("Customers"), [["/chats", t("Web chats"), Chats], ["/conversations", t("Conversations"), Conversations]]],
   [t("Knowledge"), [["/collections", t("Collections"), Collections], ["/ingestion", t("Ingestion"), Ingestion], ["/sharing", t("Sharing"), Sharing]]],
   [t("Administration"), [
     ["/usage", t("Usage"), Usage], ["/limits", t("Limits"), Limits], ["/receipts", t("Receipts"), Receipts], ["/users", t("Users"), Users, "manage"], ["/groups", t("Groups"), Groups, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"], ["/organisations", t("Organisations"), Organisations, "found"], ["/system", t("System"), System, "operate"],

@@ -119,7 +119,7 @@ function Settings({ id, client, changed }) {
     ]} />`}<//>`;
 }
 
-const said = (content) => (typeof content === "string" ? content : (content || []).map((part) => part.text || `[${part.type}]`).join(" "));
+const said = (content) => (typeof content === "string" ? content : (content || []).map((part) => part.text || (part.attachment ? `[${part.attachment.name || t("file")}] ${part.attachment.transcript || ""}` : `[${part.type}]`)).join(" "));
 
 // One conversation: what was said, and a person's part in it. `at` is the address of the session or contact.
 function Conversation({ at, title, release, close }) {
@@ -156,6 +156,32 @@ function Sessions({ id }) {
       { name: t("Answered by"), show: (row) => (row.takenOver ? html`<${Badge} kind="warn">${t("a person")}<//>` : t("the agent")), text: (row) => (row.takenOver ? t("a person") : t("the agent")) },
       { name: t("Ends"), show: (row) => html`<${Time} at=${row.expiresAt} />`, text: (row) => row.expiresAt },
     ]} actions=${(row) => html`<button type="button" aria-label=${t("Open the conversation of {when}", { when: row.createdAt })} onClick=${() => setOpen(row.id)}>${t("Open")}</button>`} />`}<//>`;
+}
+
+const STANDINGS = () => ({ open: t("open"), held: t("a person answers"), over: t("over") });
+
+// What was said in all web chats, by words, client and how a conversation stands.
+export function Conversations() {
+  const [wanted, setWanted] = useState({ text: "", client: "", status: "" });
+  const [open, setOpen] = useState(null);
+  const clients = useLoad(() => via("GET", `${BASE}?limit=10000`), []);
+  const found = useLoad(() => via("GET", `${BASE}/search?limit=100&${new URLSearchParams(wanted)}`), [JSON.stringify(wanted)]);
+  return html`<${Page} title=${t("Conversations")}>
+    <p class="dim">${t("What was said on pages, in widgets and on messaging services. Case and accents do not count.")}</p>
+    <${Loaded} of=${clients}>${(rows) => html`<${Form} values=${wanted} label=${t("Search")} done=${t("Searched.")} save=${async (values) => setWanted({ text: values.text || "", client: values.client || "", status: values.status || "" })} fields=${[
+      { name: "text", label: t("Words"), maxlength: 500 },
+      { name: "client", label: t("Web chat"), type: "select", options: [["", t("all")], ...rows.map((one) => [one.id, one.name])] },
+      { name: "status", label: t("Status"), type: "select", options: [["", t("all")], ...Object.entries(STANDINGS())] },
+    ]} />`}<//>
+    ${open && html`<${Conversation} at=${`${BASE}/${open.clientId}/sessions/${open.sessionId}`} release="release" title=${`${open.clientName}, ${open.tagName || t("a visitor")}`} close=${() => setOpen(null)} />`}
+    <${Loaded} of=${found}>${(rows) => html`<${List} label=${t("Conversations")} rows=${rows} keyed=${(row) => row.sessionId} empty=${t("Nothing was found.")} columns=${[
+      { name: t("Said"), show: (row) => html`<${Time} at=${row.at} />`, text: (row) => row.at },
+      { name: t("Web chat"), show: (row) => row.clientName },
+      { name: t("Label"), show: (row) => row.tagName || "–" },
+      { name: t("By"), show: (row) => (row.role === "user" ? t("Customer") : t("Answer")) },
+      { name: t("Text"), show: (row) => row.snippet },
+      { name: t("Status"), show: (row) => html`<${Badge} kind=${row.status === "held" ? "warn" : row.status === "open" ? "good" : ""}>${STANDINGS()[row.status]}<//>`, text: (row) => STANDINGS()[row.status] },
+    ]} actions=${(row) => html`<button type="button" aria-label=${t("Open the conversation of {when}", { when: row.at })} onClick=${() => setOpen(row)}>${t("Open")}</button>`} />`}<//><//>`;
 }
 
 function Contacts({ id }) {

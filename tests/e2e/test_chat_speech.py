@@ -1,0 +1,71 @@
+"""Answers of web chats read aloud, with a provider on loopback that speaks."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from tests.browser.chat_site import Site, running_site
+from tests.dialects.openai.gateway_server import says
+from tests.voice.voice_services import Services
+
+PUBLIC = "/api/v1/public/chat-clients"
+
+
+@pytest.fixture(scope="module")
+def speech() -> Iterator[Services]:
+    with Services() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, speech: Services) -> Iterator[Site]:
+    settings = {name: value for name, value in speech.settings()[0].items() if "SPEECH" in name}
+    with running_site(tmp_path_factory.mktemp("speech"), settings) as running:
+        yield running
+
+
+@pytest.fixture
+def visitor(site: Site, speech: Services) -> Iterator[httpx.Client]:
+    speech.spoken.clear()
+    site.dress(
+        audioSynthesisSource="Gpt4oTts", audioSynthesisVoice="marin", audioSynthesisInstruction="Calmly."
+    )
+    with httpx.Client(base_url=site.base, trust_env=False, timeout=60) as client:
+        yield client
+
+
+def answered(site: Site, visitor: httpx.Client, text: str) -> tuple[str, str]:
+    """The key of a session and the id of the answer in it."""
+    site.provider.plays.append(says(text))
+    key = site.session()
+    asked = visitor.post(f"{PUBLIC}/{key}/prompt", json={"prompt": "When do you open?"})
+    assert asked.status_code == 200, asked.text
+    return key, asked.json()["messageId"]
+
+
+def test_an_answer_is_spoken_once_as_it_is_said(site: Site, visitor: httpx.Client, speech: Services) -> None:
+    key, message = answered(site, visitor, "We open at **nine** [1], see [here](https://x.example).")
+    place = f"{PUBLIC}/{key}/messages/{message}/speech.mp3"
+    sound = visitor.get(place)
+    assert sound.status_code == 200, sound.text
+    assert sound.headers["content-type"] == "audio/mpeg"
+    assert len(sound.content) > 1000
+    assert visitor.get(place).content == sound.content
+    (asked,) = speech.spoken
+    assert (asked["input"], asked["voice"]) == ("We open at nine, see here.", "marin")
+    assert asked["instructions"] == "Calmly."
+    assert place in visitor.get(f"/chat/{key}").text
+
+
+def test_a_chat_without_a_voice_and_what_is_no_answer_of_it_cannot_be_heard(
+    site: Site, visitor: httpx.Client
+) -> None:
+    key, message = answered(site, visitor, "We open at nine.")
+    question = site.said(key)[0]["message_id"]
+    other = site.session()
+    for session, wanted in ((key, question), (other, message), (key, "x"), (key, message[:-1] + "g")):
+        assert visitor.get(f"{PUBLIC}/{session}/messages/{wanted}/speech.mp3").status_code == 404
+    assert visitor.get(f"{PUBLIC}/wky_made_up/messages/{message}/speech.mp3").status_code == 422
+    site.dress(audioSynthesisSource="None")
+    silent = visitor.get(f"{PUBLIC}/{key}/messages/{message}/speech.mp3")
+    assert (silent.status_code, silent.json()["error"]) == (404, "This chat does not speak.")
