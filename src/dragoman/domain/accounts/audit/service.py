@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.accounts.audit import repository
 from dragoman.domain.accounts.audit.chain import REDACTED, Event, Head, Problem, Walk
-from dragoman.domain.accounts.audit.record import record_by_operator
+from dragoman.domain.accounts.audit.record import record, record_by_operator
 from dragoman.domain.accounts.audit.repository import EventFilter as EventFilter
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.roles import require
@@ -122,7 +122,12 @@ class AuditLog:
             Forbidden: the caller does not administer the organisation.
         """
         require(caller, "manage")
-        return self.export(caller.organisation_id)
+        return self._exported(caller)
+
+    async def _exported(self, caller: Caller) -> AsyncIterator[Event]:
+        await self._database.write(record, caller, "audit.exported", "audit")
+        async for event in self.export(caller.organisation_id):
+            yield event
 
     async def export(self, organisation: str | None = None) -> AsyncIterator[Event]:
         """Every event, one organisation after the other.

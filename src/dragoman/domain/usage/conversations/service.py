@@ -6,8 +6,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.messages.events import Event, Finished, Usage
 from dragoman.domain.messages.fold import Answer, Folder
@@ -149,6 +151,7 @@ class ConversationLog:
 
     async def export(self, caller: Caller, *, since: int) -> AsyncIterator[Conversation]:
         """The caller's conversations changed since then, oldest first, a few at a time."""
+        await self._database.write(audit.record, caller, "conversations.exported", "conversations")
         number = 0
         while True:
             found = await self._database.read(
@@ -166,8 +169,13 @@ class ConversationLog:
         Raises:
             NotFound: the caller has none of this id.
         """
-        if not await self._database.write(repository.delete, caller, conversation_id):
-            raise _unknown()
+
+        def remove(connection: Connection) -> None:
+            if not repository.delete(connection, caller, conversation_id):
+                raise _unknown()
+            audit.record(connection, caller, "conversation.deleted", conversation_id)
+
+        await self._database.write(remove)
 
     async def forget_old(self) -> int:
         """Removes, in steps, what nobody has gone on with for as long as is kept; gives how many."""

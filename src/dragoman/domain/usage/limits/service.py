@@ -6,6 +6,7 @@ from typing import get_args
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.versions import Versions
 from dragoman.domain.messages.events import Usage
@@ -143,6 +144,7 @@ class LimitsService:
                 raise NotFound("There is no user with this id.", code="user_not_found", param="id")
             repository.put(connection, user_id, kind, tokens)
             self._versions.announce(connection, TOPIC)
+            audit.record(connection, caller, "user.limit_set", user_id, kind=kind, tokens=tokens)
 
         await self._database.write(store)
         await self._versions.check()
