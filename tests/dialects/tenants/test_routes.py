@@ -13,8 +13,8 @@ from dragoman.dialects.gemini.app import create_app as create_gemini
 from dragoman.domain.services import Services
 
 # Parts of a path that name no one's thing: a kind of channel; a message that could not be sent, of a client that is one's own;
-# the number of a reference in it; a call that is under way in this process.
-_NO_THINGS = {"name", "message_id", "number", "call_id"}
+# the number of a reference in it; a call that is under way in this process; a file of the session that the secret before it opens.
+_NO_THINGS = {"name", "message_id", "number", "call_id", "attachment_id"}
 # Who has the secret in the address is meant to see what it opens.
 _BY_SECRET = {"token", "access_key", "secret", "number"}
 # Ids of the caller's own, of oneself, or of what is common to all.

@@ -36,7 +36,7 @@ from dragoman.dialects.aivax.endpoints import (
     skills,
     web,
 )
-from dragoman.dialects.aivax.envelope import is_wrapped, json_response
+from dragoman.dialects.aivax.envelope import json_response
 from dragoman.dialects.aivax.errors import MethodNotAllowedError, render, render_crash
 from dragoman.domain.services import Services
 from dragoman.kit.errors import DragomanError, InvalidInput, NotFound
@@ -78,8 +78,6 @@ ENDPOINTS = (
 
 def _response(request: Request, error: DragomanError, headers: dict[str, str] | None = None) -> Response:
     status, own, body = render(error)
-    if is_wrapped(request):
-        body = {"message": error.detail, "data": None, **body}
     return json_response(body, status=status, headers={**own, **(headers or {})})
 
 
