@@ -1,5 +1,6 @@
 """A person is erased whole, others keep what is theirs, the audit's chain holds and the bill stays."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from dragoman.db.schema import metadata
 from dragoman.domain.accounts.steward import Steward
 from dragoman.domain.erasure import repository
 from dragoman.domain.erasure.service import Retention
-from dragoman.domain.usage.tables import usage_records
+from dragoman.domain.usage.tables import journal_offsets, usage_records
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import Conflict, NotFound
 from dragoman.settings import Settings
@@ -24,7 +25,27 @@ from dragoman.settings import Settings
 async def inhabited(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[House]:
     with pytest.MonkeyPatch.context() as patch:
         async with house(tmp_path / "data", patch) as made:
+            await _counted(made)
             yield made
+
+
+async def _counted(made: House) -> None:
+    """Returns when all usage is out of the journal and in the database."""
+    folder = _settings(made).data_dir / "journal"
+    async with asyncio.timeout(30):
+        while True:
+            written = {file.name: file.stat().st_size for file in folder.glob("*.jsonl")}
+            loaded = dict(await made.app.running.database.read(_offsets))
+            if written and all(loaded.get(name, 0) == size for name, size in written.items()):
+                return
+            await asyncio.sleep(0.05)
+
+
+def _offsets(connection: Connection) -> list[tuple[str, int]]:
+    columns = journal_offsets.c
+    return [
+        (row.segment, row.offset) for row in connection.execute(sa.select(columns.segment, columns.offset))
+    ]
 
 
 def _settings(house: House) -> Settings:
