@@ -27,6 +27,7 @@ from dragoman.domain.chat.channels.sessions import ContactSessions
 from dragoman.domain.chat.channels.takeover import Takeover
 from dragoman.domain.chat.model import Channel
 from dragoman.domain.inference.speech.service import SpeechService
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.schedules.firing import ScheduleFiring
 from dragoman.domain.schedules.jobs import AGAIN, ONCE
 from dragoman.kit.crypto import RootKey
@@ -79,6 +80,7 @@ def open_channels(
     policy: EgressPolicy,
     chat: ChatParts,
     speech: SpeechService,
+    labels: LabelsService,
     tasks: TaskOwner,
     wake: Callable[[], None],
     told: Callable[[str, str, int], None],
@@ -110,6 +112,7 @@ def open_channels(
         most_attempts=group.max_attempts,
         settled=firing.settled,
         speech=speech,
+        labels=labels,
         told=lambda channel, outcome: told(channel, outcome, 1),
     )
 

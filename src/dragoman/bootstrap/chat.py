@@ -98,7 +98,7 @@ async def open_chat(
         chat=chat,
         chat_news=news,
         chat_cited=CitedPassages(database, chat, knowledge, viewer),
-        chat_uploads=ChatUploads(database, chat, speech, meter, upload_limits(settings.pages)),
+        chat_uploads=ChatUploads(database, chat, speech, meter, labels, upload_limits(settings.pages)),
         chat_aloud=AnswersAloud(
             database,
             chat,

@@ -89,6 +89,7 @@ async def _open_conversing(base: Foundation, knowing: Knowing, acting: Acting, w
         policy=base.policy,
         chat=chat,
         speech=knowing.speech,
+        labels=base.labels,
         tasks=base.tasks,
         wake=wakes.conversations,
         told=base.metrics.channel,

@@ -194,6 +194,7 @@ def _chat_services(
     runner: AgentRunner,
     tasks: TaskOwner,
     meter: Meter,
+    labels: LabelsService,
 ) -> tuple[dict[str, Any], dict[str, httpx.Response]]:
     pages: dict[str, httpx.Response] = {}
 
@@ -231,7 +232,7 @@ def _chat_services(
         "chat_clients": clients,
         "chat_sessions": chat_sessions,
         "chat": chat,
-        "chat_uploads": ChatUploads(database, chat, _NO_SPEECH, meter, upload_limits(settings.pages)),
+        "chat_uploads": ChatUploads(database, chat, _NO_SPEECH, meter, labels, upload_limits(settings.pages)),
         "chat_news": news,
         "chat_takeover": SessionTakeover(database, news, held_ms=3_600_000, contact_in=contact_in),
         "schedules": SchedulesService(database),
@@ -288,7 +289,8 @@ def _services(
     runner = AgentRunner(
         catalogue=catalogue, agents=agents, retriever=retriever, endpoints=_endpoint, meter=meter
     )
-    chat, pages = _chat_services(settings, database, root_key, runner, tasks, meter)
+    labels = LabelsService(database, accounts.versions, Policies(()))
+    chat, pages = _chat_services(settings, database, root_key, runner, tasks, meter, labels)
     given: dict[str, Any] = dict(
         settings=settings,
         accounts=accounts,
@@ -306,7 +308,7 @@ def _services(
         hosted=HostedFiles(database, blobs, link=lambda kind, token, name: f"http://dragoman/{kind}/{token}"),
         approvals=Approvals(database, days=7),
         traces=TraceLog(database, days=30),
-        labels=LabelsService(database, accounts.versions, Policies(())),
+        labels=labels,
         conversations=ConversationLog(database, tasks),
         usage=UsageReports(database, JournalLoader(journal, database)),
         **chat,

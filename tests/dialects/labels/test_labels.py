@@ -176,6 +176,27 @@ async def test_a_public_widget_gets_nothing_and_an_invited_session_does(here: Ho
     assert _TELLING in answer.text
 
 
+@pytest.mark.parametrize("outside", [True, False])
+async def test_an_answer_under_a_label_is_read_aloud_by_engines_inside_only(
+    tmp_path: Path, outside: bool
+) -> None:
+    # Nothing listens at that address: who may be asked fails otherwise than who may not.
+    speech = {"synthesizer": "openai", "tts_base_url": "http://127.0.0.1:9/v1", "outside": outside}
+    async with house(tmp_path, speech=speech) as here:
+        looks = {"audioSynthesisSource": "Gpt4oTts"}
+        body = {"name": "Shop", "aiGatewayId": await here.gateway("house"), "clientParameters": looks}
+        made = await here.client.post("/api/v1/web-chat-client", json={**body, "limitingParameters": {}})
+        sessions = f"/api/v1/web-chat-client/{made.json()['id']}/sessions"
+        key = (await here.client.post(sessions, json={"expires": 3600})).json()["accessKey"]
+        base = f"/api/v1/public/chat-clients/{key}"
+        asked = await here.app.nobody.post(f"{base}/prompt", json={"prompt": QUESTION})
+        place = f"{base}/messages/{asked.json()['messageId']}/speech.mp3"
+        spoken = await here.app.nobody.get(place)
+        assert spoken.status_code == (403 if outside else 502), spoken.text
+        if outside:
+            _refused(spoken.text)
+
+
 async def test_a_memory_of_a_bound_conversation_binds_those_that_read_it(here: House) -> None:
     here.inside.turns += [
         calls("memory_save", memoryData="The notice period is 4711 days."),

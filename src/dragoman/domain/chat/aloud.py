@@ -66,14 +66,13 @@ class AnswersAloud:
             NotFound: the chat does not speak, or the session has no such answer with something to say.
             QuotaExceeded: too much was asked for.
             Unavailable: nothing here can speak.
+            Forbidden: the conversation bears a label that forbids who speaks.
         """
         live = await self._chat.find(access_key)
         spec = live.client.draft.spec
         if spec.speech.source == "none":
             raise NotFound("This chat does not speak.", code="speech_off")
-        if await self._labels.of_conversation(live.owner.organisation_id, live.session.id):
-            # Who speaks may be outside, where text under a label must not go.
-            raise NotFound("What is under a label is not spoken.", code="speech_off")
+        await self._labels.resume(live.owner, live.session.id)
         text = await self._text(live, message_id)
         key = (message_id, spec.speech.model_dump_json())
         made = self._made.get(key)

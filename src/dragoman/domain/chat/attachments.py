@@ -15,6 +15,7 @@ from dragoman.domain.chat.uploads import repository
 from dragoman.domain.chat.uploads.model import Upload, UploadLimits, clean_name, media_type_of, reference_of
 from dragoman.domain.inference.speech.ports import Recording, TranscribeOptions
 from dragoman.domain.inference.speech.service import SpeechService
+from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.messages.events import Usage
 from dragoman.domain.usage.meter import Meter, UsageContext
 from dragoman.kit.clock import now_ms
@@ -31,7 +32,8 @@ class ChatUploads:
     """Takes files in, shows them, and removes those that nobody asked about.
 
     Args:
-        speech: hears recordings; one that it cannot hear is kept without its text.
+        speech: hears recordings; one that it cannot or may not hear is kept without its text.
+        labels: knows which conversations bear labels.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class ChatUploads:
         chat: ChatService,
         speech: SpeechService,
         meter: Meter,
+        labels: LabelsService,
         limits: UploadLimits,
         *,
         clock_ms: Callable[[], int] = now_ms,
@@ -48,6 +51,7 @@ class ChatUploads:
         self._chat = chat
         self._speech = speech
         self._meter = meter
+        self._labels = labels
         self.limits = limits
         self._clock_ms = clock_ms
 
@@ -162,6 +166,7 @@ class ChatUploads:
         recording = Recording(data, f"audio.{upload.media_type.partition('/')[2]}")
         options = TranscribeOptions(language=_spoken_here(live))
         try:
+            await self._labels.resume(live.owner, live.session.id)
             model = self._speech.transcriber().name
             # How long a recording is shows when it is heard.
             async with self._meter.reserved(context, model=model, usage=Usage(prompt_tokens=1)) as hold:

@@ -113,6 +113,17 @@ class LabelsService:
             found = await self.of(caller.organisation_id, keys_within(conversation))
             await handling.take(caller, found, "this conversation", point="channel")
 
+    async def resume(self, caller: Caller, conversation_id: str) -> None:
+        """Lets the request at hand bear what a conversation kept here bears.
+
+        Raises:
+            Forbidden: it may not be gone on with here.
+        """
+        handling = current_handling()
+        if handling is not None:
+            found = await self.of(caller.organisation_id, [conversation_key(conversation_id)])
+            await handling.take(caller, found, "this conversation", point="channel")
+
     async def bind(self, caller: Caller, label: str | None, what: str) -> None:
         """Lets the request at hand bear a label.
 

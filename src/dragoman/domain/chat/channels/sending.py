@@ -16,6 +16,8 @@ from dragoman.domain.chat.channels.ports import Outgoing
 from dragoman.domain.inference.speech.aloud import spoken
 from dragoman.domain.inference.speech.ports import SpeechRequest
 from dragoman.domain.inference.speech.service import SpeechService
+from dragoman.domain.labels.handling import with_handling
+from dragoman.domain.labels.service import LabelsService
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, ProviderError
 from dragoman.kit.jsontypes import JsonObject
@@ -37,7 +39,8 @@ class ContactSending:
     Args:
         most_attempts: after so many failures a piece is given up and kept as a dead letter.
         settled: told of every piece that is sent or given up, in the transaction that notes it.
-        speech: speaks pieces that are to be spoken; what cannot be spoken is sent as text.
+        speech: speaks pieces that are to be spoken; what cannot be spoken, or may not, is sent as text.
+        labels: knows which conversations bear labels.
         told: is given the channel and ``sent``, ``retried`` or ``dead``.
     """
 
@@ -49,6 +52,7 @@ class ContactSending:
         most_attempts: int,
         settled: Settled | None = None,
         speech: SpeechService | None = None,
+        labels: LabelsService | None = None,
         told: Callable[[str, str], None] | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
@@ -58,6 +62,7 @@ class ContactSending:
         self._most_attempts = most_attempts
         self._settled = settled
         self._speech = speech
+        self._labels = labels
         self._clock_ms = clock_ms
         self._started_at = clock_ms()
 
@@ -96,7 +101,7 @@ class ContactSending:
         attempts = piece.attempts + 1
         begun = {"state": "sending", "attempts": attempts, "tried_at": self._clock_ms()}
         await self._database.write(repository.change_out, piece.key, begun)
-        audio = await self._sound(place, piece)
+        audio = await self._sound(contact, place, piece)
         adapter = self._places.adapter(contact.channel)
         try:
             message_id = await adapter.send(
@@ -116,19 +121,27 @@ class ContactSending:
         await self._database.write(self._settle, piece, sent, None)
         self._told(contact.channel, "sent")
 
-    async def _sound(self, place: Place, piece: Sending) -> bytes | None:
+    async def _sound(self, contact: Contact, place: Place, piece: Sending) -> bytes | None:
         """The piece as sound where it is one, or is to be spoken and can be."""
         if piece.audio is not None:
             return b64decode(piece.audio)
         if piece.mime is None or self._speech is None:
             return None
+        if self._labels is None or contact.session_id is None:
+            return await self._spoken(self._speech, place, piece)
+        with with_handling(self._labels.handling()):
+            await self._labels.resume(place.owner, contact.session_id)
+            return await self._spoken(self._speech, place, piece)
+
+    @staticmethod
+    async def _spoken(speech: SpeechService, place: Place, piece: Sending) -> bytes | None:
         spec = place.client.draft.spec
         for voice in dict.fromkeys((spec.speech.voice, None)):
             request = SpeechRequest(
                 spoken(piece.text), voice=voice, language=spec.language, instructions=spec.speech.instruction
             )
             try:
-                return b"".join([sound async for sound in self._speech.speak(request, form="opus")])
+                return b"".join([sound async for sound in speech.speak(request, form="opus")])
             except DragomanError as error:
                 # Another voice, or the text itself, says the same.
                 log.warning("channel.not_spoken", voice=voice, reason=error.detail)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from dragoman.domain.inference.speech.ports import (
     Recording,
@@ -14,7 +15,10 @@ from dragoman.domain.inference.speech.ports import (
     Transcript,
 )
 from dragoman.domain.inference.speech.voices import unknown_voice
+from dragoman.domain.labels.handling import current_handling
 from dragoman.kit.errors import DragomanError, InvalidInput, NotFound, TooLarge, Unavailable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +124,20 @@ class SpeechService:
             InvalidInput: an unknown voice.
             NotFound: an unknown model.
             Unavailable: a part is missing; the message says what to install.
+            Forbidden: with the first piece, when the request at hand bears a label that forbids this engine.
         """
         engine = self.synthesizer(model, request.language)
         self.check_voice(engine, request.voice)
-        return self._packer.pack(engine.stream(request), rate_hz=engine.sample_rate_hz, form=form)
+        samples = self._let_through(engine.name, engine.stream(request))
+        return self._packer.pack(samples, rate_hz=engine.sample_rate_hz, form=form)
+
+    async def _let_through(self, engine: str, made: AsyncIterator[T]) -> AsyncIterator[T]:
+        """What the engine makes, once nothing at hand is found that may not go to it."""
+        handling = current_handling()
+        if handling is not None:
+            await handling.to_model(engine, outside=self.is_outside(engine))
+        async for piece in made:
+            yield piece
 
     def check_voice(self, engine: Synthesizer, voice: str | None) -> None:
         """Returns when the engine may have that voice.
@@ -144,12 +158,14 @@ class SpeechService:
             InvalidInput: the recording cannot be read.
             NotFound: an unknown model.
             Unavailable: a part is missing; the message says what to install.
+            Forbidden: with the first part, when the request at hand bears a label that forbids this engine.
         """
         if not recording.data and recording.path is None:
             raise InvalidInput("The recording is empty.", param="file", code="audio_empty")
         if len(recording.data) > self.longest_bytes:
             raise TooLarge(f"The recording is larger than {self.longest_bytes} bytes.", param="file")
-        return self.transcriber(model).stream(recording, options)
+        engine = self.transcriber(model)
+        return self._let_through(engine.name, engine.stream(recording, options))
 
     async def transcribe(
         self, recording: Recording, options: TranscribeOptions, *, model: str | None = None
