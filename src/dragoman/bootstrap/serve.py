@@ -69,9 +69,11 @@ async def _setup_token(running: Running, email: str) -> str | None:
     return (await signin.setup_link(email)).token
 
 
-def _say(running: Running, welcome: Welcome, address: str) -> None:
+def _say(running: Running, loaded: LoadedSettings, welcome: Welcome, address: str) -> None:
     services = running.services
-    program = sys.argv[0] if os.path.basename(sys.argv[0]) == "dragoman" else "dragoman"
+    program = os.path.normpath(sys.argv[0]) if os.path.basename(sys.argv[0]) == "dragoman" else "dragoman"
+    # What was said to this command only has to be said to the next ones, too.
+    here = f" --data {services.settings.data_dir}" if loaded.origin(("data_dir",)) == "command line" else ""
     lines = [
         f"Dragoman {__version__}",
         f"  data folder  {services.settings.data_dir}",
@@ -93,9 +95,9 @@ def _say(running: Running, welcome: Welcome, address: str) -> None:
         ]
     lines += [
         "Next:",
-        f"  {program} ingest docs/ --collection handbook",
-        f'  {program} query "how long is the notice period?" --collection handbook',
-        f"  {program} chat",
+        f"  {program} ingest docs/ --collection handbook{here}",
+        f'  {program} query "how do I restore a backup?" --collection handbook{here}',
+        f"  {program} chat{here}",
     ]
     print("\n".join(lines), flush=True)
 
@@ -130,7 +132,7 @@ async def _serve(loaded: LoadedSettings) -> int:
             await server.listening.wait()
             running.address.listening(server.port())
             address = running.address.own
-            _say(running, welcome, address)
+            _say(running, loaded, welcome, address)
             log.info("server.started", address=address)
 
         running.tasks.start(announce(), name="server.announce")
