@@ -82,5 +82,10 @@ def _context(collection: Collection, document: Document) -> UsageContext:
     # A job may run twice; records of one id count once.
     record_id = uuid.uuid5(uuid.UUID(document.id), f"taught {document.version}")
     return UsageContext(
-        caller=owner, dialect=_DIALECT, kind="ingest", started_at=now_ms(), request_id=str(record_id)
+        caller=owner,
+        dialect=_DIALECT,
+        kind="ingest",
+        started_at=now_ms(),
+        request_id=str(record_id),
+        counts=False,
     )
