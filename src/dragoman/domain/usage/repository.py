@@ -209,8 +209,10 @@ def breakdown(connection: Connection, caller: Caller, wanted: UsageFilter) -> li
     parts = (day, columns.kind, columns.model, columns.user_id, columns.key_id)
     failed = sa.func.sum(sa.case((columns.status >= _REFUSED, 1), else_=0))
     sums = (columns.prompt_tokens, columns.completion_tokens, columns.cached_tokens, columns.cost_micro_usd)
+    # One answer may leave several records, and documents that were taken in are none.
+    answers = sa.func.sum(columns.requests)
     statement = (
-        sa.select(*parts, sa.func.count(), failed, *(sa.func.sum(column) for column in sums))
+        sa.select(*parts, answers, failed, *(sa.func.sum(column) for column in sums))
         .where(*_conditions(caller, wanted))
         .group_by(*parts)
         .order_by(day, columns.kind, columns.model, columns.user_id)
