@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from sqlalchemy import Connection
 
 from dragoman.bootstrap.answering import price_table
-from dragoman.bootstrap.asgi import Application, Front, HttpMetrics, Receive, Scope, Send, elsewhere
+from dragoman.bootstrap.asgi import Front, HttpMetrics, elsewhere
 from dragoman.bootstrap.relaying import RelayPlan
 from dragoman.bootstrap.services import Running
 from dragoman.bootstrap.surfaces import add_compatible, compatible, readable
@@ -24,6 +24,7 @@ from dragoman.dialects.operations.app import create_app as create_operations
 from dragoman.dialects.playground.app import create_app as create_playground
 from dragoman.domain.inference.relay import Relay
 from dragoman.domain.labels.handling import with_handling
+from dragoman.kit.asgi import Application, Receive, Scope, Send
 from dragoman.kit.egress import EgressPolicy, resolve_checked
 from dragoman.kit.errors import DragomanError
 from dragoman.kit.http1 import Http1Client

@@ -2,16 +2,16 @@
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from dragoman.bootstrap.heads import answer_head
+from dragoman.bootstrap.head_requests import answer_head
 from dragoman.bootstrap.metrics import ANSWER_SECONDS, HTTP_REQUESTS, HTTP_SECONDS, counter, histogram
+from dragoman.kit.asgi import Application, Message, Receive, Scope, Send
 from dragoman.kit.certificates import CertificateHeader
 from dragoman.kit.ids import uuid7
 from dragoman.kit.origin import asked_from
@@ -22,12 +22,6 @@ from dragoman.kit.slip import Slip, with_slip
 log = structlog.get_logger(__name__)
 
 _SLASHES = re.compile("//+")
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class HttpMetrics:

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 import uvicorn
 
-from dragoman.bootstrap.asgi import Application, Message, Receive, Scope, Send
+from dragoman.kit.asgi import Application, Message, Receive, Scope, Send
 from dragoman.settings import Settings
 
 log = structlog.get_logger(__name__)

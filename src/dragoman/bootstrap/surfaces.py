@@ -3,10 +3,11 @@
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from dragoman.bootstrap.asgi import Application, Front, elsewhere
+from dragoman.bootstrap.asgi import Front, elsewhere
 from dragoman.dialects.anthropic.app import create_app as create_anthropic
 from dragoman.dialects.gemini.app import create_app as create_gemini
 from dragoman.domain.services import Services
+from dragoman.kit.asgi import Application
 
 _OPENAI = ("/server/openai/v1", "/server/v1")
 _ANTHROPIC = ("/server/anthropic", "/anthropic")

@@ -10,12 +10,13 @@ from pathlib import Path
 import orjson
 import uvicorn
 
-from dragoman.dialects.openai.hot import HotLimits, HotRoute, Receive, Scope, Send
+from dragoman.dialects.openai.hot import HotLimits, HotRoute
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.inference.pricing import PriceTable, TokenPrice
 from dragoman.domain.inference.relay import Relay, RelayTarget
 from dragoman.domain.usage.journal import Journal
 from dragoman.domain.usage.meter import Meter
+from dragoman.kit.asgi import Receive, Scope, Send
 from dragoman.kit.errors import NotFound, Unauthenticated
 from dragoman.kit.http1 import Http1Client, Response
 from dragoman.kit.jsontypes import JsonObject

@@ -5,9 +5,9 @@ What the relay cannot pass through untouched goes to the dialect's application w
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias, cast
 from urllib.parse import parse_qsl
 
 import orjson
@@ -21,6 +21,7 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.credentials import parse_credentials
 from dragoman.domain.inference.relay import Relay, RelayCall, RelayStream, RelayTarget, WholeAnswer
 from dragoman.domain.usage.meter import UsageContext
+from dragoman.kit.asgi import Application, Message, Receive, Scope, Send
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, InvalidInput, TooLarge, Unauthenticated
 from dragoman.kit.ids import uuid7
@@ -31,11 +32,6 @@ from dragoman.kit.tasks import TaskOwner
 
 log = structlog.get_logger(__name__)
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Scope: TypeAlias = MutableMapping[str, Any]
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CREDENTIAL_HEADERS = (b"authorization", b"x-access-tokens", b"x-api-key", b"api-key")
 _DIALECT = "openai"
@@ -90,7 +86,7 @@ class HotRoute:
         keys: Authenticator,
         plan: Plan,
         relay: Relay,
-        fallback: App,
+        fallback: Application,
         tasks: TaskOwner,
         charges: Charges,
         limits: HotLimits | None = None,

@@ -7,6 +7,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 
 from dragoman.domain.services import Services
+from dragoman.kit.asgi import Application
 from dragoman.kit.errors import DragomanError
 from dragoman.web.assets import Assets
 from dragoman.web.console.answers import crashed, refused, unrouted
@@ -24,7 +25,7 @@ from dragoman.web.console.endpoints import (
     system,
     usage,
 )
-from dragoman.web.console.forward import PREFIX, Application, Forward
+from dragoman.web.console.forward import PREFIX, Forward
 from dragoman.web.console.page import POLICY, console_page
 from dragoman.web.console.system import SystemReport
 

@@ -4,22 +4,15 @@ The session's cookie is exchanged for a token of its user, which goes no further
 """
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from starlette.requests import Request
 
 from dragoman.domain.accounts.roles import may
 from dragoman.domain.services import Services
+from dragoman.kit.asgi import Application, Message, Receive, Scope, Send
 from dragoman.kit.errors import DragomanError, Forbidden, NotFound
 from dragoman.web.console import gate
 from dragoman.web.console.answers import refusal
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PREFIX = "/console/via"
 _OPEN = re.compile(r"/(?:api/v1/(?!public/|auth/)|v1/(?:chat/completions|models)\b|server/|user/)")

@@ -1,13 +1,6 @@
 """HEAD as RFC 9110 wants it: what GET answers, without its body."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from dragoman.kit.asgi import Application, Message, Receive, Scope, Send
 
 
 async def answer_head(application: Application, scope: Scope, receive: Receive, send: Send) -> None:
