@@ -22,7 +22,11 @@ def open_budgets(base: Foundation) -> BudgetParts:
     refresh = base.loader.load
     return BudgetParts(
         budgets=BudgetsService(
-            base.database, base.accounts.versions, base.desk.calendar, refresh=refresh, find_gateway=named_in
+            base.database,
+            base.accounts.versions,
+            base.limiter.calendar,
+            refresh=refresh,
+            find_gateway=named_in,
         ),
         receipts=Receipts(base.database, refresh=refresh),
         summaries=UsageSummaries(base.database, refresh=refresh, zone=base.settings.limits.zone),

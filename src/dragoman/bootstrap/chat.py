@@ -5,18 +5,18 @@ from typing import TypedDict
 
 from dragoman.db.database import Database
 from dragoman.domain.agents.run import AgentRunner
-from dragoman.domain.chat.aloud import AnswersAloud
 from dragoman.domain.chat.attachments import ChatUploads
 from dragoman.domain.chat.channels.repository import contact_in
 from dragoman.domain.chat.cited import CitedPassages
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import ContextReader, context_client
-from dragoman.domain.chat.finding import ConversationSearch
 from dragoman.domain.chat.following.service import TurnTeller
 from dragoman.domain.chat.limits import VisitorLimits
 from dragoman.domain.chat.news import NewsDesk
+from dragoman.domain.chat.search import ConversationSearch
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
+from dragoman.domain.chat.speech import AnswerSpeech
 from dragoman.domain.chat.takeover import SessionTakeover
 from dragoman.domain.chat.uploads.model import UploadLimits
 from dragoman.domain.inference.speech.service import SpeechService
@@ -51,7 +51,7 @@ class ChatParts(TypedDict):
     chat_news: NewsDesk
     chat_cited: CitedPassages
     chat_uploads: ChatUploads
-    chat_aloud: AnswersAloud
+    chat_speech: AnswerSpeech
     chat_search: ConversationSearch
     chat_takeover: SessionTakeover
     schedules: SchedulesService
@@ -99,7 +99,7 @@ async def open_chat(
         chat_news=news,
         chat_cited=CitedPassages(database, chat, knowledge, viewer),
         chat_uploads=ChatUploads(database, chat, speech, meter, labels, upload_limits(settings.pages)),
-        chat_aloud=AnswersAloud(
+        chat_speech=AnswerSpeech(
             database,
             chat,
             speech,

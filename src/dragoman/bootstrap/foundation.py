@@ -15,7 +15,7 @@ from dragoman.db.database import Database
 from dragoman.domain.accounts.service import AccountsService
 from dragoman.domain.inference.pricing import PriceTable
 from dragoman.domain.labels.service import LabelsService
-from dragoman.domain.usage.budgets.desk import LimitDesk
+from dragoman.domain.usage.budgets.limiter import Limiter
 from dragoman.domain.usage.budgets.model import Calendar
 from dragoman.domain.usage.budgets.service import TOPIC
 from dragoman.domain.usage.journal import Journal
@@ -47,7 +47,7 @@ class Foundation:
     limits: LimitsService
     prices: PriceTable
     meter: Meter
-    desk: LimitDesk
+    limiter: Limiter
     metrics: Metrics
     address: PublicAddress
     labels: LabelsService
@@ -69,16 +69,16 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
     )
     journal = await to_thread.run_sync(Journal, settings.data_dir / "journal")
     stack.push_async_callback(to_thread.run_sync, journal.close)
-    desk = LimitDesk(database, journal, Calendar(settings.limits.zone))
-    accounts.versions.subscribe(TOPIC, desk.reload)
-    loader = JournalLoader(journal, database, desk=desk)
+    limiter = Limiter(database, journal, Calendar(settings.limits.zone))
+    accounts.versions.subscribe(TOPIC, limiter.reload)
+    loader = JournalLoader(journal, database, limiter=limiter)
     usage = UsageReports(database, loader)
     prices = price_table(settings)
     meter = Meter(
         journal,
         price=prices.micro_usd,
         price_of_use=prices.use_micro_usd,
-        desk=desk,
+        limiter=limiter,
         answer_tokens=settings.limits.answer_tokens,
         told=metrics.used,
     )
@@ -96,7 +96,7 @@ async def open_foundation(settings: Settings, stack: AsyncExitStack) -> Foundati
         limits=LimitsService(database, accounts.versions, usage, meter=meter),
         prices=prices,
         meter=meter,
-        desk=desk,
+        limiter=limiter,
         metrics=metrics,
         labels=open_labels(settings, database, accounts.versions),
         address=PublicAddress(

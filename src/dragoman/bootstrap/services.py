@@ -185,14 +185,14 @@ async def _begin(base: Foundation, workers: Workers, *, work: bool) -> None:
     """Reads what caches need, and starts what runs by itself."""
     await base.accounts.versions.check()
     await base.accounts.keys.reload()
-    await base.desk.reload()
+    await base.limiter.reload()
     await base.labels.reload()
     base.stack.push_async_callback(base.accounts.keys.flush_used)
     if work:
         await workers.start(base)
     base.stack.push_async_callback(base.loader.load)
     base.tasks.start(base.loader.run(), name="usage.loader")
-    base.tasks.start(base.desk.run(), name="limits.tidy")
+    base.tasks.start(base.limiter.run(), name="limits.tidy")
 
 
 @asynccontextmanager

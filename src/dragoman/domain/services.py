@@ -13,17 +13,17 @@ from dragoman.domain.agents.plugins.service import PluginService
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.agents.service import AgentsService
 from dragoman.domain.agents.traces.service import TraceLog
-from dragoman.domain.chat.aloud import AnswersAloud
 from dragoman.domain.chat.attachments import ChatUploads
 from dragoman.domain.chat.channels.inbound import InboundMessages
 from dragoman.domain.chat.channels.service import ChannelsService
 from dragoman.domain.chat.cited import CitedPassages
 from dragoman.domain.chat.clients import ChatClientsService
-from dragoman.domain.chat.finding import ConversationSearch
 from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.replies.service import ReplyStore
+from dragoman.domain.chat.search import ConversationSearch
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
+from dragoman.domain.chat.speech import AnswerSpeech
 from dragoman.domain.chat.takeover import SessionTakeover
 from dragoman.domain.chat.transcripts.service import TranscriptsService
 from dragoman.domain.inference.catalogue import Catalogue
@@ -98,7 +98,7 @@ class Services:
     chat_news: NewsDesk
     chat_cited: CitedPassages
     chat_uploads: ChatUploads
-    chat_aloud: AnswersAloud
+    chat_speech: AnswerSpeech
     chat_search: ConversationSearch
     chat_takeover: SessionTakeover
     schedules: SchedulesService

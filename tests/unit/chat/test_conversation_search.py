@@ -3,7 +3,7 @@
 import pytest
 from tests.unit.chat.chat_world import HOUR, World
 
-from dragoman.domain.chat.finding import ConversationSearch, snippet_of
+from dragoman.domain.chat.search import ConversationSearch, snippet_of
 from dragoman.kit.errors import InvalidInput, NotFound
 
 

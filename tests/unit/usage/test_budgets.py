@@ -21,7 +21,7 @@ from dragoman.domain.accounts.versions import Versions
 from dragoman.domain.messages.events import Usage
 from dragoman.domain.usage import repository as usage_repository
 from dragoman.domain.usage.budgets import repository
-from dragoman.domain.usage.budgets.desk import Hold, LimitDesk
+from dragoman.domain.usage.budgets.limiter import Hold, Limiter
 from dragoman.domain.usage.budgets.model import Calendar, Measure, Period
 from dragoman.domain.usage.budgets.service import TOPIC, BudgetsService, NewLimit
 from dragoman.domain.usage.budgets.tables import budget_holds, budget_shares
@@ -40,21 +40,23 @@ CLEO = Caller(OTHER, "cleo", 3, "cleo@example.org", "owner")
 
 
 class Process:
-    """One process over the database: journal, desk, meter and loader of its own."""
+    """One process over the database: journal, limiter, meter and loader of its own."""
 
     def __init__(self, database: Database, folder: Path, calendar: Calendar) -> None:
         self.closed = False
         self.database = database
         self.journal = Journal(folder)
-        self.desk = LimitDesk(database, self.journal, calendar)
-        self.loader = JournalLoader(self.journal, database, desk=self.desk)
-        self.meter = Meter(self.journal, price=lambda model, used: used.total_tokens * 10, desk=self.desk)
+        self.limiter = Limiter(database, self.journal, calendar)
+        self.loader = JournalLoader(self.journal, database, limiter=self.limiter)
+        self.meter = Meter(
+            self.journal, price=lambda model, used: used.total_tokens * 10, limiter=self.limiter
+        )
         self.versions = Versions(database)
-        self.versions.subscribe(TOPIC, self.desk.reload)
+        self.versions.subscribe(TOPIC, self.limiter.reload)
         self.service = BudgetsService(
             database,
             self.versions,
-            self.desk.calendar,
+            self.limiter.calendar,
             refresh=self.loader.load,
             find_gateway=lambda connection, organisation, name: name,
         )
@@ -110,7 +112,7 @@ async def processes(database: Database, tmp_path: Path) -> AsyncGenerator[Proces
             process = await asyncio.to_thread(Process, database, tmp_path / "journal", calendar)
             stack.callback(process.close)
             await process.versions.check()
-            await process.desk.reload()
+            await process.limiter.reload()
             return process
 
         yield made
@@ -227,8 +229,8 @@ async def test_spare_shares_of_one_process_come_back_to_the_others(
     await second.versions.check()
     await first.answer(reserved=10)
     await first.loader.load()
-    await first.desk.tidy()
-    await first.desk.tidy()
+    await first.limiter.tidy()
+    await first.limiter.tidy()
     (level,) = await first.service.own(ANNA)
     assert (level.spent, level.reserved) == (10, 0)
     await second.answer(reserved=990)

@@ -6,7 +6,7 @@ from anyio import to_thread
 
 from dragoman.dialects.asksage.operation import Call
 from dragoman.domain.messages.events import Usage
-from dragoman.domain.usage.budgets.desk import Hold
+from dragoman.domain.usage.budgets.limiter import Hold
 from dragoman.domain.usage.meter import UsageContext, UsageKind
 from dragoman.kit.clock import now_ms
 

@@ -17,7 +17,7 @@ from dragoman.domain.inference.speech.ports import Recording, TranscribeOptions,
 from dragoman.domain.inference.speech.service import joined
 from dragoman.domain.messages.events import Usage
 from dragoman.domain.services import Services
-from dragoman.domain.usage.budgets.desk import Hold
+from dragoman.domain.usage.budgets.limiter import Hold
 from dragoman.domain.usage.meter import UsageContext
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError, InvalidInput, TooLarge

@@ -17,7 +17,7 @@ from dragoman.domain.labels.handling import Handling
 from dragoman.domain.messages.events import Event, Finished, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from dragoman.domain.messages.fold import Answer, fold_stream
 from dragoman.domain.messages.parts import TextPart
-from dragoman.domain.usage.budgets.desk import Hold
+from dragoman.domain.usage.budgets.limiter import Hold
 from dragoman.domain.usage.meter import Meter, UsageContext
 from dragoman.kit.errors import DragomanError
 from dragoman.kit.slip import current_slip

@@ -4,7 +4,7 @@ from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.request import RunReport
 from dragoman.domain.labels.model import WORDS, Decision
 from dragoman.domain.usage.budgets import words
-from dragoman.domain.usage.budgets.desk import Reserved
+from dragoman.domain.usage.budgets.limiter import Reserved
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 _MOST_DOCUMENTS = 100

@@ -15,7 +15,7 @@ from dragoman.domain.labels.model import Decision
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.parts import Message, ToolSpec
 from dragoman.domain.tools.spec import BuiltinToolOptions
-from dragoman.domain.usage.budgets.desk import Reserved
+from dragoman.domain.usage.budgets.limiter import Reserved
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 

@@ -10,7 +10,6 @@ import structlog
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.agents.approvals.service import Wish
 from dragoman.domain.agents.arguments import ArgumentReader
-from dragoman.domain.agents.bearing import Bearing
 from dragoman.domain.agents.calls import Calls
 from dragoman.domain.agents.consent import Consent
 from dragoman.domain.agents.gate import Gate, gate_of
@@ -26,6 +25,7 @@ from dragoman.domain.agents.prepare import RunnerParts as RunnerParts
 from dragoman.domain.agents.request import RunReport as RunReport
 from dragoman.domain.agents.request import RunRequest as RunRequest
 from dragoman.domain.agents.rounds import Rounds
+from dragoman.domain.agents.run_labels import RunLabels
 from dragoman.domain.agents.runlog import RunLog
 from dragoman.domain.agents.selfcall import PROTOCOL
 from dragoman.domain.agents.service import AgentsService
@@ -118,7 +118,7 @@ class AgentRunner:
         if self._limits is not None:
             await self._limits.check(caller, "monthly_tokens")
         recorder = await self._log.recorder(caller, agent, request, report)
-        bearing = Bearing(self._parts.labels, caller, request)
+        bearing = RunLabels(self._parts.labels, caller, request)
         report.handling = bearing.handling
         ledger = self._ledger(caller, agent, request, report, bearing.handling)
         events = self._answered(caller, agent, request, report, recorder, ledger, bearing)
@@ -158,7 +158,7 @@ class AgentRunner:
         report: RunReport,
         recorder: Recorder,
         ledger: Ledger,
-        bearing: Bearing,
+        bearing: RunLabels,
     ) -> AsyncGenerator[Event]:
         await bearing.begin()
         conversation = await self._preparation.media(agent, request, ledger)

@@ -9,7 +9,7 @@ from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.messages.events import Event, TextDelta, ToolCallDelta
 
 
-class Bearing:
+class RunLabels:
     """Follows one run.
 
     Args:

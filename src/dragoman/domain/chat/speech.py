@@ -30,7 +30,7 @@ _KEPT_BYTES = 32 * 1024 * 1024
 _CHARACTERS_PER_TOKEN = 4
 
 
-class AnswersAloud:
+class AnswerSpeech:
     """Speaks answers of chats whose client has a voice. What was spoken lately is not made again.
 
     Args:

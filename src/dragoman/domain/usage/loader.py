@@ -13,7 +13,7 @@ import structlog
 from dragoman.db.database import Database
 from dragoman.domain.usage import repository
 from dragoman.domain.usage.budgets import repository as budgets
-from dragoman.domain.usage.budgets.desk import LimitDesk
+from dragoman.domain.usage.budgets.limiter import Limiter
 from dragoman.domain.usage.budgets.model import Calendar
 from dragoman.domain.usage.journal import SUFFIX, Journal, UsageRecord
 from dragoman.kit.errors import Conflict, DragomanError
@@ -44,14 +44,14 @@ class JournalLoader:
         journal: Journal,
         database: Database,
         *,
-        desk: LimitDesk | None = None,
+        limiter: Limiter | None = None,
         every_seconds: float = 1.0,
     ) -> None:
         self._journal = journal
         self._database = database
         self._every_seconds = every_seconds
-        self._desk = desk
-        self._calendar = desk.calendar if desk is not None else Calendar()
+        self._limiter = limiter
+        self._calendar = limiter.calendar if limiter is not None else Calendar()
         # Reservations in the database, by the name of their journal.
         self._held: dict[str, set[str]] = {}
         self._offsets: dict[str, int] = {}
@@ -135,8 +135,8 @@ class JournalLoader:
         if writer not in self._held:
             self._held[writer] = await self._database.read(budgets.hold_ids, writer)
         lines = batch.lines.without_settled(self._held[writer])
-        own = self._desk is not None and self._journal.owns(segment)
-        async with self._desk.loading() if self._desk is not None else nullcontext():
+        own = self._limiter is not None and self._journal.owns(segment)
+        async with self._limiter.loading() if self._limiter is not None else nullcontext():
             added = await self._database.write(
                 repository.load,
                 segment.name,
@@ -146,8 +146,8 @@ class JournalLoader:
                 writer=writer,
                 calendar=self._calendar,
             )
-            if own and self._desk is not None:
-                self._desk.loaded(added)
+            if own and self._limiter is not None:
+                self._limiter.loaded(added)
         self._held[writer] -= set(lines.settled)
         self._held[writer] |= {hold.id for hold in lines.holds}
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.messages.events import Usage
-from dragoman.domain.usage.budgets.desk import Hold, LimitDesk
+from dragoman.domain.usage.budgets.limiter import Hold, Limiter
 from dragoman.domain.usage.journal import Journal, UsageRecord
 from dragoman.kit.clock import now_ms
 from dragoman.kit.ids import uuid7
@@ -52,7 +52,7 @@ class Meter:
     Args:
         price: prices tokens of models where no price is given.
         price_of_use: prices uses of anything else.
-        desk: holds the limits; without it nothing is limited.
+        limiter: holds the limits; without it nothing is limited.
         told: is given each record, too.
         answer_tokens: reckoned with for answers of which nobody says how long they may be.
     """
@@ -63,20 +63,20 @@ class Meter:
         *,
         price: Price | None = None,
         price_of_use: PriceOfUse | None = None,
-        desk: LimitDesk | None = None,
+        limiter: Limiter | None = None,
         answer_tokens: int = 4096,
         told: Callable[[UsageRecord], None] | None = None,
     ) -> None:
         self._journal = journal
         self._price = price
         self._price_of_use = price_of_use
-        self._desk = desk
+        self._limiter = limiter
         self.answer_tokens = answer_tokens
         self._told = told
 
     def limited(self, caller: Caller) -> bool:
         """Whether any limit is set in the caller's organisation, so that estimates are worth their cost."""
-        return self._desk is not None and bool(self._desk.limits_of(caller.organisation_id))
+        return self._limiter is not None and bool(self._limiter.limits_of(caller.organisation_id))
 
     async def reserve(
         self,
@@ -93,12 +93,12 @@ class Meter:
             QuotaExceeded: a limit of requests is, or one of a minute.
             Unavailable: the database cannot be reached.
         """
-        if self._desk is None or not self._desk.limits_of(context.caller.organisation_id):
+        if self._limiter is None or not self._limiter.limits_of(context.caller.organisation_id):
             return None
         slip = current_slip()
         first = context.counts and (slip is None or not slip.counted)
         estimate = self._record(context, model, usage, 500, cost_micro_usd, requests=int(first))
-        hold = await self._desk.reserve(estimate)
+        hold = await self._limiter.reserve(estimate)
         if slip is not None and hold is not None:
             slip.counted = True
             slip.warn(hold.warnings)
@@ -106,8 +106,8 @@ class Meter:
 
     def release(self, hold: Hold | None) -> None:
         """Gives up a hold of which nothing was used; one that was recorded stays as it is."""
-        if self._desk is not None:
-            self._desk.release(hold)
+        if self._limiter is not None:
+            self._limiter.release(hold)
 
     @asynccontextmanager
     async def reserved(
@@ -155,8 +155,8 @@ class Meter:
         self._journal.append(record)
         if self._told is not None:
             self._told(record)
-        if self._desk is not None:
-            self._desk.settle(hold, record)
+        if self._limiter is not None:
+            self._limiter.settle(hold, record)
 
     def tell(self, caller: Caller, receipt_id: str, told: JsonObject) -> None:
         """Keeps what a receipt has to tell beside what was used."""

@@ -8,7 +8,7 @@ from dragoman.dialects.aivax.auth import PrivateCaller, services_of
 from dragoman.dialects.aivax.body import window
 from dragoman.dialects.aivax.chat_paths import route
 from dragoman.dialects.aivax.envelope import answer
-from dragoman.domain.chat.finding import FoundConversation, Standing
+from dragoman.domain.chat.search import FoundConversation, Standing
 from dragoman.kit.clock import iso
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.jsontypes import JsonValue

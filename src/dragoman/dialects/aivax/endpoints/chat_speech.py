@@ -12,5 +12,5 @@ _HEADERS = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": 
 @router.get("/public/chat-clients/{access_key}/messages/{message_id}/speech.mp3")
 async def speech(request: Request, access_key: str, message_id: str) -> Response:
     """An answer as MP3, in the voice of ``audioSynthesisVoice``; not found while ``audioSynthesisSource`` is ``None``."""
-    sound = await services_of(request).chat_aloud.speak(access_key, message_id)
+    sound = await services_of(request).chat_speech.speak(access_key, message_id)
     return Response(sound, media_type="audio/mpeg", headers=_HEADERS)

@@ -14,7 +14,7 @@ from dragoman.domain.inference.relay.usage import (
     most_answered,
 )
 from dragoman.domain.messages.events import Usage
-from dragoman.domain.usage.budgets.desk import Hold
+from dragoman.domain.usage.budgets.limiter import Hold
 from dragoman.domain.usage.meter import Meter
 from dragoman.kit.errors import DragomanError, ProviderError
 from dragoman.kit.http1 import Http1Client, HttpError, Response

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from dragoman.domain.usage.budgets.desk import Hold
+from dragoman.domain.usage.budgets.limiter import Hold
 from dragoman.domain.usage.meter import UsageContext
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.http1 import prepare_headers

@@ -86,7 +86,7 @@ class _Need:
     amount: int
 
 
-class LimitDesk:
+class Limiter:
     """One process's dealings with all limits. Only ``settle`` and ``release`` may be called outside the event loop.
 
     Args:
