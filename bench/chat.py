@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.parent / "tests")]
 
@@ -34,6 +35,7 @@ from dragoman.adapters.simulators.services import SimulatedServices  # noqa: E40
 P99_MS = 100.0
 GROWTH = 1.15
 CHUNK_SECONDS = 0.1
+_MOST_SECONDS = 120
 _CLIENTS = "/api/v1/web-chat-client"
 _PUBLIC = "/api/v1/public/chat-clients"
 _SETTLED_SECONDS = 300.0
@@ -115,21 +117,30 @@ def shop(client: httpx.Client, origin: str, **more: Any) -> str:
     return str(client.post(_CLIENTS, json=body).raise_for_status().json()["id"])
 
 
-async def stream(http: httpx.AsyncClient, key: str, chunks: int, told: Streamed) -> None:
-    """One session's answer, followed to its end."""
+async def stream(base: str, key: str, chunks: int, told: Streamed) -> None:
+    """One session's answer, followed to its end over a bare socket: a client library would measure itself."""
     seen = 0
-    body = {"prompt": {"role": "user", "content": "Go."}}
-    headers = {"accept": "text/event-stream"}
-    async with http.stream("POST", f"{_PUBLIC}/{key}/prompt", json=body, headers=headers) as answer:
-        async for line in answer.aiter_lines():
-            arrived = time.time()
-            told.bytes += len(line) + 1
-            if not line.startswith("data: {"):
-                continue
-            choices = json.loads(line[6:]).get("choices") or [{"delta": {}}]
-            for stamp in (choices[0]["delta"].get("content") or "").split():
-                told.delays_ms.append((arrived - float(stamp)) * 1000)
-                seen += 1
+    address = urlsplit(base)
+    body = json.dumps({"prompt": {"role": "user", "content": "Go."}}).encode()
+    head = (
+        f"POST {_PUBLIC}/{key}/prompt HTTP/1.1\r\nhost: {address.netloc}\r\naccept: text/event-stream\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    try:
+        writer.write(head.encode() + body)
+        async with asyncio.timeout(_MOST_SECONDS):
+            while line := await reader.readline():
+                arrived = time.time()
+                told.bytes += len(line)
+                if not line.startswith(b"data: {"):
+                    continue
+                choices = json.loads(line[6:]).get("choices") or [{"delta": {}}]
+                for stamp in (choices[0]["delta"].get("content") or "").split():
+                    told.delays_ms.append((arrived - float(stamp)) * 1000)
+                    seen += 1
+    finally:
+        writer.close()
     told.lost += chunks - seen
 
 
@@ -150,19 +161,15 @@ async def streams(sessions: int, chunks: int) -> bool:
                     ).json()["accessKey"]
                     for _ in range(sessions)
                 ]
-            limits = httpx.Limits(max_connections=sessions)
-            async with httpx.AsyncClient(
-                base_url=server.base, timeout=120, limits=limits, trust_env=False
-            ) as http:
-                await stream(http, keys[0], chunks, Streamed())
-                half = Streamed()
-                clockwork.chunks = chunks // 2
-                await stream(http, keys[0], chunks // 2, half)
-                whole = Streamed()
-                clockwork.chunks = chunks
-                await stream(http, keys[0], chunks, whole)
-                told = Streamed()
-                await asyncio.gather(*(stream(http, key, chunks, told) for key in keys))
+            await stream(server.base, keys[0], chunks, Streamed())
+            half = Streamed()
+            clockwork.chunks = chunks // 2
+            await stream(server.base, keys[0], chunks // 2, half)
+            whole = Streamed()
+            clockwork.chunks = chunks
+            await stream(server.base, keys[0], chunks, whole)
+            told = Streamed()
+            await asyncio.gather(*(stream(server.base, key, chunks, told) for key in keys))
         finally:
             await asyncio.to_thread(server.stop)
             clockwork.close()
