@@ -15,9 +15,13 @@ from dragoman.db.schema import metadata
 from dragoman.domain.accounts.steward import Steward
 from dragoman.domain.erasure import repository
 from dragoman.domain.erasure.service import Retention
+from dragoman.domain.messages.events import Usage
+from dragoman.domain.usage.meter import UsageContext
+from dragoman.domain.usage.receipts.tables import receipts
 from dragoman.domain.usage.tables import journal_offsets, usage_records
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import Conflict, NotFound
+from dragoman.kit.ids import uuid7
 from dragoman.settings import Settings
 
 
@@ -163,3 +167,27 @@ async def test_what_is_older_than_its_days_goes_and_the_rest_stays(inhabited: Ho
     )
     assert await Retention(database, {"memories": 0, "transcripts": 30}).sweep() == 0
     assert await Retention(database, {"memories": 39, "transcripts": 30}).sweep() == 3
+
+
+async def test_what_comes_late_about_an_erased_user_goes_with_the_next_sweep(inhabited: House) -> None:
+    running, ana = inhabited.app.running, inhabited.ana
+    members = running.services.accounts.members
+    caller = await running.services.accounts.admin.caller(ana.email)
+    await members.set_role(Steward(ana.things["organisation_id"]), inhabited.colleague.email, "owner")
+    async with open_erasure(_settings(inhabited)) as erasure:
+        await erasure.user(ana.email)
+    context = UsageContext(caller=caller, dialect="openai", kind="chat", started_at=now_ms(), end_user=MARKER)
+    running.services.meter.record(context, model="m", usage=Usage(), status=200)
+    running.services.meter.tell(caller, uuid7(), {"documents": [MARKER]})
+    await _counted(inhabited)
+    assert await running.database.read(_naming) == (1, 1)
+    assert await Retention(running.database, {}).sweep() == 2
+    assert await running.database.read(_naming) == (0, 0)
+    assert await Retention(running.database, {}).sweep() == 0
+
+
+def _naming(connection: Connection) -> tuple[int, int]:
+    """How many records of usage and how many receipts name the marked person."""
+    used = sa.select(sa.func.count()).where(usage_records.c.end_user == MARKER)
+    told = [str(one) for one in connection.execute(sa.select(receipts.c.told)).scalars()]
+    return connection.execute(used).scalar_one(), sum(MARKER in one for one in told)

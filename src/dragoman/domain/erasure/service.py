@@ -173,7 +173,11 @@ class Erasure:
 
 
 class Retention:
-    """Removes what has been kept for as long as the settings say. ``days`` by kind; 0 keeps for ever."""
+    """Removes what has been kept for as long as the settings say, and what came late about erased users.
+
+    Args:
+        days: by kind; 0 keeps for ever.
+    """
 
     def __init__(self, database: Database, days: Mapping[str, int]) -> None:
         self._database = database
@@ -181,7 +185,7 @@ class Retention:
 
     async def sweep(self) -> int:
         """How many rows were removed, in bounded steps."""
-        total = 0
+        total = await self._database.write(repository.forget_late)
         for kind, days in self._days.items():
             before = now_ms() - days * _DAY_MS
             while days and (gone := await self._database.write(repository.forget_aged, kind, before)):
