@@ -184,11 +184,12 @@ class ChildPool:
     async def _discard(self, child: "_Child | None") -> None:
         if child is None:
             return
-        self._children.discard(child)
         if child in self._idle:
             self._idle.remove(child)
         child.kill()
+        # Until it is reaped it stays known: whoever waits here may be cancelled, and ``close`` waits then.
         await child.ended()
+        self._children.discard(child)
 
 
 class _Child:

@@ -18,6 +18,7 @@ import pytest
 
 from dragoman.kit.errors import InvalidInput, Unavailable
 from dragoman.kit.processes import ChildCrashed, ChildPool, ChildTimeout
+from dragoman.kit.tasks import TaskOwner
 
 
 def pool(
@@ -158,6 +159,22 @@ async def test_cancelling_a_call_kills_its_process() -> None:
     await until(lambda: not alive(pid))
     assert await children.call(len, "abc", timeout_seconds=10) == 3
     await children.close()
+
+
+async def test_a_caller_that_is_cancelled_twice_leaves_no_child_behind_a_closed_pool() -> None:
+    children = pool()
+    pid = await children.call(os.getpid, timeout_seconds=10)
+    callers = TaskOwner()
+    caller = callers.start(children.call(time.sleep, 60, timeout_seconds=60), name="caller")
+    await asyncio.sleep(0)
+    for _ in range(2):
+        caller.cancel()
+        await asyncio.sleep(0)
+    await children.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    with pytest.raises(asyncio.CancelledError):
+        await caller
 
 
 async def test_an_idle_child_is_let_go_and_a_later_call_starts_another() -> None:

@@ -171,9 +171,11 @@ class LocalModel:
             )
 
     async def _stop(self) -> None:
-        child, self._child = self._child, None
+        child = self._child
         if child is not None:
+            # It stays known until it has ended: a stop that is cancelled is taken up by the next, or by ``close``.
             await child.stop()
+            self._child = None
 
     def _keep(self) -> None:
         self._answers += 1

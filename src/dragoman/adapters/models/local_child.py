@@ -61,6 +61,7 @@ class Child:
     def __init__(self, process: Process, report: IO[bytes], key: str) -> None:
         self._process = process
         self._report = report
+        self._stopping = False
         self.key = key
         self.address = ""
 
@@ -99,8 +100,8 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.returncode is None
+        """Whether the process runs and has not been told to end."""
+        return self._process.returncode is None and not self._stopping
 
     @property
     def process_id(self) -> int:
@@ -148,7 +149,8 @@ class Child:
                 await self._process.wait()
 
     async def stop(self) -> None:
-        """Ends the process and gives its memory back: politely, then by force."""
+        """Ends the process and gives its memory back: politely, then by force. May be called again when cancelled."""
+        self._stopping = True
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
