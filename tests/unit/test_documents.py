@@ -22,3 +22,9 @@ def test_a_dialects_openapi_document_is_the_committed_one(dialect: str) -> None:
 def test_the_settings_page_names_every_setting_as_the_program_does() -> None:
     committed = (DOCS / "reference" / "settings.md").read_text(encoding="utf-8")
     assert committed.strip() == reference().strip(), "write it anew with: dragoman config reference"
+
+
+def test_the_index_of_the_documentation_lists_every_page() -> None:
+    index = (DOCS / "README.md").read_text(encoding="utf-8")
+    pages = [page.relative_to(DOCS).as_posix() for page in DOCS.glob("*/*.md")]
+    assert [page for page in pages if f"({page})" not in index] == []
