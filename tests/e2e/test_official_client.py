@@ -199,3 +199,5 @@ def test_scripts_of_pages_elsewhere_may_read_the_answers(world: World, path: str
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in refused.headers
+    known = world.client.request(method, path, headers={"origin": "https://page.example"}, json={})
+    assert known.headers.get_list("access-control-allow-origin") == ["*"]

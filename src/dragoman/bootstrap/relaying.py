@@ -47,6 +47,22 @@ def _are_messages(value: JsonValue) -> bool:
     )
 
 
+def _chooses_what_is_there(body: JsonObject) -> bool:
+    """Whether no call is demanded of a tool that the request does not bring along, as far as can be seen at a glance."""
+    choice = body.get("tool_choice")
+    if choice is None or choice in ("auto", "none"):
+        return True
+    tools = body.get("tools")
+    functions = (
+        [one.get("function") for one in tools if isinstance(one, dict)] if isinstance(tools, list) else []
+    )
+    names = [function.get("name") for function in functions if isinstance(function, dict)]
+    if not isinstance(choice, dict):
+        return choice == "required" and bool(names)
+    wanted = choice.get("function")
+    return isinstance(wanted, dict) and wanted.get("name") in names
+
+
 def is_plain(spec: AgentSpec) -> bool:
     """Whether an agent only chooses a model and its sampling settings."""
     bare = AgentSpec(model=spec.model, endpoint=spec.endpoint)
@@ -106,7 +122,11 @@ class RelayPlan:
         Raises:
             NotFound: the caller has no such agent and there is no such model.
         """
-        if not _OURS.isdisjoint(body) or not _are_messages(body.get("messages")):
+        if (
+            not _OURS.isdisjoint(body)
+            or not _are_messages(body.get("messages"))
+            or not _chooses_what_is_there(body)
+        ):
             # The domain's way says what is wrong with them.
             return None
         if caller.key_kind != "private" or body.get("n") not in (None, 1) or self._limited(caller):

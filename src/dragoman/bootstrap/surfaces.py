@@ -7,11 +7,12 @@ from dragoman.bootstrap.asgi import Front, elsewhere
 from dragoman.dialects.anthropic.app import create_app as create_anthropic
 from dragoman.dialects.gemini.app import create_app as create_gemini
 from dragoman.domain.services import Services
-from dragoman.kit.asgi import Application
+from dragoman.kit.asgi import Application, Receive, Scope, Send
 
 _OPENAI = ("/server/openai/v1", "/server/v1")
 _ANTHROPIC = ("/server/anthropic", "/anthropic")
 _GEMINI = ("/server/google", "/google")
+_TOLD = "dragoman.readable"
 _MESSAGES = ("/v1/messages", "/v1/messages/count_tokens")
 
 
@@ -35,7 +36,19 @@ def add_compatible(front: Front, hot: Application, completions: str) -> None:
 
 
 def readable(application: Application) -> Application:
-    """The application with answers that scripts of any origin may read: who asks is told by a key, never by a cookie."""
-    return CORSMiddleware(
+    """The application with answers that scripts of any origin may read: who asks is told by a key, never by a cookie.
+
+    One that hands a request on to another such application says so once only.
+    """
+    telling = CORSMiddleware(
         application, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=["*"]
     )
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if _TOLD in scope:
+            await application(scope, receive, send)
+            return
+        scope[_TOLD] = True
+        await telling(scope, receive, send)
+
+    return answer

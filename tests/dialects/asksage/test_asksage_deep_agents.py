@@ -132,6 +132,14 @@ async def test_a_further_question_goes_on_from_what_was_found(scripted: Scripted
     assert "<earlier-answer>" in planned.messages[-1].text
 
 
+async def test_naming_one_is_enough_to_go_on_with_it(client: httpx.AsyncClient) -> None:
+    number = (await begin(client, "Tell me about otters", dataset="animals"))["deep_agent_id"]
+    await followed(client, number)
+    again = await client.post("/server/query", json={"message": "And more?", "deep_agent_id": number})
+    assert (again.json()["type"], again.json()["deep_agent_id"]) == ("deep_agent", number)
+    assert (await followed(client, number))[-1]["type"] == "done"
+
+
 async def test_one_that_is_stopped_ends_at_once_with_its_model(scripted: Scripted) -> None:
     client, model = scripted.app.client, scripted.model
     before = model.closed_early
@@ -200,6 +208,9 @@ async def test_another_users_is_as_if_it_were_not_there(scripted: Scripted) -> N
         ({"message": "x" * 100_001, "mode": "deep_agent"}, "longer"),
         ({"message": "x", "mode": "deep_agent", "deep_agent_id": "abc"}, "deep_agent_id"),
         ({"message": "x", "mode": "deep_agent", "deep_agent_id": 424242}, "424242"),
+        ({"message": "x", "deep_agent_id": 424242}, "424242"),
+        ({"message": "x", "mode": "chat", "deep_agent_id": 424242}, "'deep_agent_id' goes with"),
+        ({"message": "x", "mode": "deep_agent", "files": "notes.txt"}, "takes no files"),
     ],
 )
 async def test_what_is_wrong_with_a_beginning_is_named(

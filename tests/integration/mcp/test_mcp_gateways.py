@@ -78,6 +78,21 @@ async def test_a_source_that_does_not_answer_is_left_out_with_a_warning(scripted
     assert (warned["server"], warned["log_level"]) == ("dead", "warning")
 
 
+async def test_tools_that_are_all_out_of_reach_are_told_of(scripted: Scripted) -> None:
+    await _gateway(scripted, {"name": "dead", "url": "http://127.0.0.1:9/mcp"})
+    answer = await _asked(scripted)
+    context = answer.json()["generation_context"]
+    (missing,) = context["unavailable_tools"]
+    assert missing["owner"] == "MCP server 'dead'"
+    assert missing["reason"]
+    assert "MCP server 'dead'" in scripted.model.requests[0].messages[0].text
+    trace = await scripted.app.client.get(f"/api/v1/runs/{context['run']['id']}")
+    steps = [(step["name"], step["state"]) for step in trace.json()["steps"]]
+    assert steps[0] == ("MCP server 'dead'", "left_out")
+    streamed = await _asked(scripted, stream=True)
+    assert "unavailable_tools" in streamed.text
+
+
 async def test_two_sources_with_a_tool_of_one_name_are_refused_by_both_names(
     scripted: Scripted, url: str
 ) -> None:

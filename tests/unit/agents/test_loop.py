@@ -318,6 +318,23 @@ async def test_a_model_without_tools_is_asked_for_a_call_as_json_until_it_is_one
     assert (await run.answer(tool_choice=ToolChoice("function", "echo"))).text == "no"
 
 
+@pytest.mark.parametrize("choice", [ToolChoice("function", "nobody"), ToolChoice("function", "shell")])
+async def test_a_call_of_a_tool_that_is_not_offered_cannot_be_demanded(
+    tmp_path: Path, choice: ToolChoice
+) -> None:
+    run = bench(tmp_path, [says("never")], echo())
+    with pytest.raises(InvalidInput, match=f"{choice.function!r}, which is not among") as raised:
+        await run.answer(tool_choice=choice, tools=(WEATHER,))
+    assert (raised.value.param, run.model.requests) == ("tool_choice", [])
+
+
+async def test_a_call_cannot_be_demanded_where_there_is_no_tool(tmp_path: Path) -> None:
+    run = bench(tmp_path, [says("never")])
+    with pytest.raises(InvalidInput, match="no tool is offered"):
+        await run.answer(tool_choice=ToolChoice("required"))
+    assert (await bench(tmp_path / "b", [says("ok")]).answer(tool_choice=ToolChoice("auto"))).text == "ok"
+
+
 async def test_calls_of_both_kinds_are_sorted(tmp_path: Path) -> None:
     both = calls(("echo", '{"text": "x"}'), ("weather", "{}"))
     tool = echo()

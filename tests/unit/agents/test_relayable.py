@@ -73,6 +73,8 @@ PLAIN = AgentSpec(
 )
 BODY: dict[str, Any] = {"model": "id", "messages": [{"role": "user", "content": "x"}]}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
+TOOL = {"type": "function", "function": {"name": "tell"}}
+NAMED = {"type": "function", "function": {"name": "tell"}}
 HEALED = {"type": "json_schema", "json_schema": {"healing_options": {}}}
 
 
@@ -93,10 +95,22 @@ def test_a_plain_gateway_is_relayed_with_its_settings() -> None:
         {"rendering_mode": "textual_blocks"},
         {"response_format": HEALED},
         {"max_completion_tokens": 9},
+        {"tool_choice": "required"},
+        {"tool_choice": "required", "tools": [7]},
+        {"tool_choice": "anything"},
+        {"tool_choice": {"type": "function", "function": {"name": "absent"}}, "tools": [TOOL]},
+        {"tool_choice": {"type": "function", "function": {"name": "tell"}}},
+        {"tool_choice": {"type": "function", "function": []}, "tools": [TOOL]},
     ],
 )
 def test_requests_that_mean_something_to_this_server_are_not_relayed(changed: dict[str, Any]) -> None:
     assert plan(PLAIN)(CALLER, "id", {**BODY, **changed}) is None
+
+
+@pytest.mark.parametrize("choice", [None, "auto", "none", "required", NAMED])
+def test_a_choice_among_the_tools_that_come_along_is_relayed(choice: object) -> None:
+    body = {**BODY, "tools": [TOOL], "tool_choice": choice}
+    assert plan(PLAIN)(CALLER, "id", body) is not None  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(("switches", "relayed"), [({}, True), ({"heal_json": True}, False), (None, False)])

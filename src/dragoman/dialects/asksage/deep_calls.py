@@ -14,6 +14,20 @@ from dragoman.kit.errors import InvalidInput, NotFound
 _NO_RUN = "deep_run_not_found"
 
 
+def is_deep(call: Call) -> bool:
+    """Whether a deep agent is asked: by the mode, or by naming one to go on with.
+
+    Raises:
+        InvalidInput: a deep agent is named in a mode that has none.
+    """
+    mode, number = call.inputs.text("mode"), call.inputs.integer("deep_agent_id")
+    if mode == "chat" and number is not None:
+        raise InvalidInput(
+            "'deep_agent_id' goes with mode 'deep_agent' only; this asks for 'chat'.", param="deep_agent_id"
+        )
+    return mode == "deep_agent" or number is not None
+
+
 async def begun(call: Call) -> dict[str, object]:
     """The answer object that tells the deep agent's id; the work goes on in the background.
 
@@ -21,7 +35,7 @@ async def begun(call: Call) -> dict[str, object]:
         InvalidInput: no such model or dataset, or a deep agent that is not the caller's or still at work.
     """
     turns = conversation(call.values.get("message", call.values.get("messages")))
-    if call.inputs.files.get("file") or call.values.get("file"):
+    if any(call.values.get(name) for name in ("file", "files")) or call.inputs.files.get("file"):
         raise InvalidInput("A deep agent takes no files: train them into a dataset first.", param="file")
     model = call.inputs.text("model") or DEFAULT_MODEL
     agent = await agent_named(call, model)

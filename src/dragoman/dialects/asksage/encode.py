@@ -1,5 +1,7 @@
 """The answer object and its parts."""
 
+from dataclasses import asdict
+
 import orjson
 
 from dragoman.dialects.asksage.web_references import web_reference
@@ -48,6 +50,8 @@ def answer_object(
         for call in answer.tool_calls
     ]
     made = write_parts(answer.attachments)
+    if report.left_out:
+        added = {**(added or {}), "unavailable_tools": [asdict(one) for one in report.left_out]}
     usage = answer.usage
     counts = {
         "prompt_tokens": usage.prompt_tokens,

@@ -58,7 +58,10 @@ def pick(found: Sequence[Collection], name: str, call: Call) -> Collection:
     for collection in (*mine, *found):
         if name in (stored_name(collection), collection.name, collection.id):
             return collection
-    raise InvalidInput(f"The dataset {name!r} was not found.", param="dataset")
+    raise InvalidInput(
+        f"The dataset {name!r} was not found; get-datasets lists yours.",
+        param="dataset",
+    )
 
 
 async def owned(call: Call, name: str) -> Collection:

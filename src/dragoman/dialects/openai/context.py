@@ -1,6 +1,7 @@
 """``generation_context``: what an answer cost, which tools ran for it, which documents it was given."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from dragoman.dialects.openai.words import CHARGES
 from dragoman.domain.agents.run import RunReport
@@ -26,6 +27,8 @@ def generation_context(
         "retrieved_documents": _documents(citations),
     }
     if report is not None:
+        if report.left_out:
+            told["unavailable_tools"] = [asdict(one) for one in report.left_out]
         told["run"] = {"id": report.run_id, "ended": report.ended}
     return told
 

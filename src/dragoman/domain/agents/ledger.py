@@ -8,7 +8,7 @@ from dataclasses import replace
 import orjson
 
 from dragoman.domain.agents.habits import shaped
-from dragoman.domain.agents.request import RunReport
+from dragoman.domain.agents.request import LeftOut, RunReport
 from dragoman.domain.inference.asking import Ask
 from dragoman.domain.inference.chat import complete
 from dragoman.domain.inference.ports import ChatModel, ChatRequest
@@ -157,6 +157,15 @@ class Ledger:
             status=200,
             cost_micro_usd=cost,
         )
+
+    @property
+    def missing(self) -> tuple[LeftOut, ...]:
+        """The tools that could not be offered."""
+        return tuple(self._report.left_out)
+
+    def left_out(self, owner: str, reason: str) -> None:
+        """Notes tools that could not be offered."""
+        self._report.left_out.append(LeftOut(owner, reason))
 
     def _record(self, model: str, usage: Usage, status: int, *, item: str, hold: Hold | None) -> None:
         self._meter.record(self._context, model=model, usage=usage, status=status, hold=hold)

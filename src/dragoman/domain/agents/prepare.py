@@ -14,10 +14,10 @@ from dragoman.domain.agents.ledger import Ledger
 from dragoman.domain.agents.limits import RunLimits
 from dragoman.domain.agents.lookup import Found, Lookup
 from dragoman.domain.agents.model import ResolvedAgent
-from dragoman.domain.agents.offering import Offering, nothing_offered, tools_in_force
+from dragoman.domain.agents.offering import Offered, Offering, nothing_offered, tools_in_force
 from dragoman.domain.agents.queries import REWRITE_SECONDS, last_user_text, search_terms
 from dragoman.domain.agents.remembered import remembered
-from dragoman.domain.agents.request import RunReport, RunRequest
+from dragoman.domain.agents.request import LeftOut, RunReport, RunRequest
 from dragoman.domain.agents.sampling import merged
 from dragoman.domain.agents.skillbook import SkillBook
 from dragoman.domain.agents.spec import AgentSpec
@@ -28,7 +28,7 @@ from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.healing import Healer, StructuredOutput, instruction
 from dragoman.domain.inference.moderation import ModerationScorer, over_threshold
 from dragoman.domain.inference.multimodal import MediaReader
-from dragoman.domain.inference.ports import ChatModel, ChatRequest
+from dragoman.domain.inference.ports import ChatModel, ChatRequest, ToolChoice
 from dragoman.domain.inference.pricing import PriceTable
 from dragoman.domain.inference.routing import classify
 from dragoman.domain.knowledge.service import KnowledgeService
@@ -40,6 +40,7 @@ from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.tools.catalogue import ToolCatalogue
 from dragoman.domain.tools.spec import ApprovalRule
 from dragoman.kit.errors import InvalidInput
+from dragoman.kit.suggest import did_you_mean
 
 _ROUTING_SECONDS = 10.0
 _MEDIA_SECONDS = 60.0
@@ -93,6 +94,7 @@ class Prepared:
     """What the model is asked. The call's tools are those of the caller; ``own_names`` are those of the request itself.
 
     ``structured``: the answer must be such JSON. ``takes_media``: the model can be shown pictures and sound.
+    ``left_out``: tools that are missing.
     """
 
     spec: AgentSpec
@@ -103,6 +105,7 @@ class Prepared:
     own_names: frozenset[str]
     structured: StructuredOutput | None
     takes_media: bool
+    left_out: tuple[LeftOut, ...] = ()
 
     def shows(self, name: str) -> bool:
         """Whether the model is offered the caller's tool of that name now."""
@@ -228,7 +231,7 @@ class Preparation:
         """What the model is asked, with the tools that it is offered.
 
         Raises:
-            InvalidInput: two tools of one name.
+            InvalidInput: two tools of one name, or a tool that must be called and is not there.
             DragomanError: the agent's settings cannot be carried out.
         """
         own, spec = self.model(agent), agent.spec
@@ -243,6 +246,7 @@ class Preparation:
                 ask=ledger.asker(own, "tools", deadline_seconds=_TOOL_QUESTION_SECONDS),
                 searches=asked.searches,
             )
+            _check_choice(asked.call.tool_choice, offered)
         profile = asked.model.profile
         return Prepared(
             spec=spec,
@@ -253,6 +257,7 @@ class Preparation:
             own_names=offered.own_names,
             structured=request.structured,
             takes_media=(profile.images or profile.outside) and "disable_multi_modal_input" not in spec.flags,
+            left_out=ledger.missing,
         )
 
     async def _call(
@@ -316,6 +321,23 @@ class Preparation:
             return []
         found = await self._parts.knowledge.collections_among(caller, collection_ids)
         return [collection.context for collection in found if collection.context]
+
+
+def _check_choice(choice: ToolChoice | None, offered: Offered) -> None:
+    """Refuses that a tool must be called which the model is not offered."""
+    if choice is None or choice.mode not in ("required", "function"):
+        return
+    own = (tool.name for tool in offered.callers if tool.name in offered.own_names)
+    shown = (tool.name for tool in offered.callers if offered.toolbox.sees(tool.name))
+    names = {*own, *shown, *(spec.name for spec in offered.toolbox.specs())}
+    if choice.mode == "required" and not names:
+        raise InvalidInput("tool_choice asks for a call, but no tool is offered.", param="tool_choice")
+    if choice.mode == "function" and choice.function not in names:
+        raise InvalidInput(
+            f"tool_choice names {choice.function!r}, which is not among the tools that are offered"
+            f"{did_you_mean(choice.function or '', sorted(names)) or '.'}",
+            param="tool_choice",
+        )
 
 
 def _refuse_media(conversation: tuple[Message, ...]) -> None:

@@ -64,13 +64,22 @@ class RunRequest:
     application: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Tools that could not be offered: whose they are, and why."""
+
+    owner: str
+    reason: str
+
+
 @dataclass(slots=True)
 class RunReport:
     """What a run found out on its way, filled while its events are read.
 
     ``run_id`` names the run's trace, ``ended`` how it came to its end. ``routed``: how difficult the request was found,
     where that chose the model. ``withheld``: the categories for which the request was not passed on. ``charges``: priced
-    lines of everything that was used. ``warnings``: what the caller ought to know of limits.
+    lines of everything that was used. ``warnings``: what the caller ought to know of limits. ``left_out``: tools of the agent
+    that it had to do without.
     ``handling`` has the labels, and what was decided for them; ``reserved``: what was of limits;
     ``receipt_id`` names the receipt.
     """
@@ -88,6 +97,7 @@ class RunReport:
     receipt_id: str | None = None
     charges: list[Charge] = field(default_factory=list[Charge])
     warnings: list[str] = field(default_factory=list[str])
+    left_out: list[LeftOut] = field(default_factory=list[LeftOut])
 
     @property
     def labels(self) -> tuple[str, ...]:

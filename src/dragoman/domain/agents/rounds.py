@@ -31,10 +31,6 @@ from dragoman.kit.errors import DeadlineExceeded
 
 log = structlog.get_logger(__name__)
 
-_LAST_ANSWER_SECONDS = 120.0
-_NO_MORE_TOOLS = (
-    "No further tool can be called, because {reason}. Answer now with what you have, and say what is missing."
-)
 _UNFINISHED = "I could not finish this: {reason}."
 
 

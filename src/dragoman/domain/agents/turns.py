@@ -21,6 +21,10 @@ _LAST_ANSWER_SECONDS = 120.0
 _NO_MORE_TOOLS = (
     "No further tool can be called, because {reason}. Answer now with what you have, and say what is missing."
 )
+_LEFT_OUT = (
+    "The tools of these could not be reached and are missing now: {owners}. Where the answer would need them, say so; "
+    "never make up what they would have given."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class ModelTurns:
         texts = [text for text in (await self._skills(),) if text]
         if prepared.toolbox:
             texts.append(DATA_NOTE)
+        if prepared.left_out:
+            texts.append(_LEFT_OUT.format(owners=", ".join(one.owner for one in prepared.left_out)))
         tools = (*prepared.toolbox.specs(), *(tool for tool in call.tools if prepared.shows(tool.name)))
         choice = call.tool_choice
         if bound is not None:

@@ -18,6 +18,13 @@ Risk: TypeAlias = Literal["read", "write", "outside", "execute"]
 # Notes one use of something priced: its item, how much of it, and a description.
 Charging: TypeAlias = Callable[[str, int, str], None]
 
+# Notes whose tools cannot be offered now, and why.
+LeavingOut: TypeAlias = Callable[[str, str], None]
+
+
+def _unnoted(owner: str, reason: str) -> None:
+    return None
+
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
@@ -67,7 +74,8 @@ class ToolScope:
     ``person`` is the end user an agent talks to, None when nobody is known. ``origin`` is where the conversation takes place
     (``api``, ``chat``, a channel), ``conversation_id`` which one it is. ``tools`` are the settings in force: the agent's with
     the request's over them. ``handling`` has the labels of what was used.
-    ``ask`` puts a question to the agent's own model, None where it only quotes.
+    ``ask`` puts a question to the agent's own model, None where it only quotes. ``left_out`` is told of tools that cannot be
+    offered now.
     """
 
     caller: Caller
@@ -81,6 +89,7 @@ class ToolScope:
     origin: str = "api"
     conversation_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+    left_out: LeavingOut = _unnoted
 
 
 class ToolSource(Protocol):

@@ -12,7 +12,7 @@ from dragoman.dialects.asksage.answering import (
 )
 from dragoman.dialects.asksage.attachments import attached, fitted, passages
 from dragoman.dialects.asksage.decode import Field
-from dragoman.dialects.asksage.deep_calls import begun
+from dragoman.dialects.asksage.deep_calls import begun, is_deep
 from dragoman.dialects.asksage.endpoints.plugins import plugin_of_prompt
 from dragoman.dialects.asksage.live import live
 from dragoman.dialects.asksage.mcp import FIELDS as MCP_FIELDS
@@ -53,7 +53,7 @@ FIELDS = (
     Field("max_tokens", "integer", minimum=1, maximum=1_000_000),
     Field("usage", "boolean", default=False),
     Field("streaming", "boolean"),
-    Field("mode", choices=("chat", "deep_agent"), default="chat"),
+    Field("mode", choices=("chat", "deep_agent")),
     Field("deep_agent_id", "integer", minimum=1),
     *MCP_FIELDS,
     Field("file", "files", aliases=("files", "file[]", "files[]")),
@@ -143,7 +143,7 @@ async def query(call: Call) -> Response | dict[str, object]:
 
     Source: Ask Sage Server API, "query".
     """
-    if call.inputs.text("mode") == "deep_agent":
+    if is_deep(call):
         return await begun(call)
     plugin = await plugin_of_prompt(call)
     if plugin is not None:

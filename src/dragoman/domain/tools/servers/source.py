@@ -96,6 +96,7 @@ class AgentServers:
                 code=error.code,
                 reason=error.detail,
             )
+            scope.left_out(f"MCP server {source.name!r}", error.detail)
             return []
         named = named_apart(listed, source.name)
         return [
@@ -127,6 +128,7 @@ class RegisteredServers:
         for one in asked:
             if one.problem is not None:
                 log.warning("mcp.server_left_out", server=one.server.draft.name, reason=one.problem)
+                scope.left_out(f"MCP server {one.server.draft.name!r}", one.problem)
                 continue
             found += await self._of(scope, one, session, missing)
         down = [one.server.draft.name for one in asked if one.problem is not None]
