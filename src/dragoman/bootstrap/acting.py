@@ -81,7 +81,7 @@ async def open_acting(base: Foundation, knowing: Knowing) -> Acting:
         prices=base.prices,
         retriever=knowing.retriever,
         embed=knowing.embed,
-        knowledge=knowing.knowledge,
+        collections=knowing.collections,
         parser=knowing.parser,
         speech=knowing.speech,
         uploads=knowing.uploads,

@@ -14,9 +14,9 @@ from dragoman.domain.inference.moderation import LocalScorer
 from dragoman.domain.inference.multimodal import MediaReader
 from dragoman.domain.inference.pricing import PriceTable, TokenPrice
 from dragoman.domain.inference.speech.service import SpeechService
+from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.knowledge.ports import Parser
 from dragoman.domain.knowledge.retrieve import Retriever
-from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.tools.catalogue import ToolCatalogue
 from dragoman.kit.egress import EgressPolicy, guarded_client
 from dragoman.kit.errors import InvalidInput, NotFound
@@ -55,7 +55,7 @@ def open_runner_parts(
     prices: PriceTable,
     retriever: Retriever,
     embed: EmbedService,
-    knowledge: KnowledgeService,
+    collections: CollectionsService,
     parser: Parser,
     speech: SpeechService,
     uploads: Path,
@@ -80,7 +80,7 @@ def open_runner_parts(
     return RunnerParts(
         prices=prices,
         lookup=Lookup(retriever, embed),
-        knowledge=knowledge,
+        collections=collections,
         instructions=InstructionSources(
             _fetcher(policy, stack, seconds=_INSTRUCTION_SECONDS, max_bytes=_INSTRUCTION_BYTES)
         ),

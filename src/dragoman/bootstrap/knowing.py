@@ -27,6 +27,7 @@ from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.inference.tokenize import TokenCounter
 from dragoman.domain.knowledge.attached.service import AttachedFiles
+from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
@@ -51,6 +52,7 @@ class Knowing:
     uploads: Path
     ingestion: Ingestion
     retriever: Retriever
+    collections: CollectionsService
     knowledge: KnowledgeService
     attached: AttachedFiles
     copies: DocumentCopies
@@ -115,13 +117,19 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
             reranker=open_reranker(settings, stack),
             told=base.metrics.stage,
         ),
+        collections=CollectionsService(
+            database=database,
+            indexing=indexing,
+            ingestion=ingestion,
+            blobs=blobs,
+            labels=base.labels,
+        ),
         knowledge=KnowledgeService(
             database=database,
             indexing=indexing,
             ingestion=ingestion,
             blobs=blobs,
             limits=base.limits,
-            labels=base.labels,
         ),
         attached=AttachedFiles(database, parser),
         copies=DocumentCopies(

@@ -20,6 +20,7 @@ from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.inference.tokenize import TokenCounter
 from dragoman.domain.knowledge.attached.service import AttachedFiles
+from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
 from dragoman.domain.tools.hosted.service import HostedFiles
@@ -46,6 +47,7 @@ class Beneath:
     accounts: AccountsService
     runner: AgentRunner
     catalogue: Catalogue
+    collections: CollectionsService
     knowledge: KnowledgeService
     retriever: Retriever
     attached: AttachedFiles
@@ -110,6 +112,7 @@ def open_plugins(settings: Settings, beneath: Beneath, stack: AsyncExitStack) ->
     tables = DuckTables(pool("tables", settings.plugins.memory_mb), seconds=settings.plugins.query_seconds)
     parts = PluginParts(
         attached=beneath.attached,
+        collections=beneath.collections,
         knowledge=beneath.knowledge,
         retriever=beneath.retriever,
         teacher=Teacher(beneath.knowledge, beneath.embed, beneath.counter, beneath.meter),

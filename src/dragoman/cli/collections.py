@@ -73,7 +73,7 @@ def _shown(collection: Collection, counts: DocumentCounts) -> dict[str, object]:
 
 
 async def _rows(services: Services, caller: Caller, found: list[Collection]) -> list[dict[str, object]]:
-    counts = await services.knowledge.counts(caller, found)
+    counts = await services.collections.counts(caller, found)
     return [_shown(collection, counts[collection.key]) for collection in found]
 
 
@@ -89,7 +89,7 @@ def _list(arguments: argparse.Namespace) -> int:
 async def _listed(settings: Settings, email: str | None) -> list[dict[str, object]]:
     async with open_services(settings) as services:
         caller = await caller_for(services, email)
-        return await _rows(services, caller, await services.knowledge.collections(caller))
+        return await _rows(services, caller, await services.collections.visible(caller))
 
 
 def _create(arguments: argparse.Namespace) -> int:
@@ -104,7 +104,7 @@ def _create(arguments: argparse.Namespace) -> int:
 async def _created(settings: Settings, arguments: argparse.Namespace) -> dict[str, object]:
     async with open_services(settings) as services:
         caller = await caller_for(services, arguments.email)
-        made = await services.knowledge.create_collection(caller, arguments.name, context=arguments.context)
+        made = await services.collections.create(caller, arguments.name, context=arguments.context)
         return (await _rows(services, caller, [made]))[0]
 
 
@@ -121,7 +121,7 @@ async def _deleted(settings: Settings, arguments: argparse.Namespace) -> str:
     async with open_services(settings) as services:
         caller = await caller_for(services, arguments.email)
         found = await collection_for(services, caller, arguments.name)
-        await services.knowledge.delete_collection(caller, found.id)
+        await services.collections.delete(caller, found.id)
         return found.name
 
 
@@ -141,9 +141,9 @@ async def _labelled(settings: Settings, arguments: argparse.Namespace) -> dict[s
         caller = await caller_for(services, arguments.email)
         found = await collection_for(services, caller, arguments.name)
         label = None if arguments.none else arguments.label
-        return (await _rows(services, caller, [await services.knowledge.set_label(caller, found.id, label)]))[
-            0
-        ]
+        return (
+            await _rows(services, caller, [await services.collections.set_label(caller, found.id, label)])
+        )[0]
 
 
 def _share(arguments: argparse.Namespace) -> int:
@@ -177,7 +177,7 @@ async def _shared(settings: Settings, arguments: argparse.Namespace) -> dict[str
         return {
             "id": found.id,
             "name": found.name,
-            "visibility": (await services.knowledge.collection(caller, found.id)).visibility,
+            "visibility": (await services.collections.get(caller, found.id)).visibility,
             "users": [{"name": grant.email, "permission": grant.permission} for grant in users],
             "groups": [{"name": grant.name, "permission": grant.permission} for grant in groups],
         }

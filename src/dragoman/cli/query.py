@@ -45,7 +45,7 @@ async def _answer(settings: Settings, arguments: argparse.Namespace) -> int:
     async with open_services(settings) as services:
         caller = await caller_for(services, arguments.email)
         wanted = [await collection_for(services, caller, name) for name in arguments.collection]
-        found = wanted or await services.knowledge.collections(caller)
+        found = wanted or await services.collections.visible(caller)
         model = arguments.model or DEFAULT_NAME
         agent = await services.runner.resolve(caller, model)
         knowledge = KnowledgeSpec(

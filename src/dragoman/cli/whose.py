@@ -38,14 +38,14 @@ async def collection_for(
     Raises:
         InvalidInput: there is none and none is to be made.
     """
-    found = await services.knowledge.collections_named(caller, name)
+    found = await services.collections.named(caller, name)
     if found:
         return found[0]
-    for collection in await services.knowledge.collections(caller):
+    for collection in await services.collections.visible(caller):
         if collection.id == name:
             return collection
     if not create:
         raise InvalidInput(
             f"There is no collection {name!r}; 'dragoman collections list' shows those there are."
         )
-    return await services.knowledge.create_collection(caller, name)
+    return await services.collections.create(caller, name)

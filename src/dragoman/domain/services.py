@@ -32,6 +32,7 @@ from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.inference.tokenize import TokenCounter
 from dragoman.domain.knowledge.access import DocumentAccessService
 from dragoman.domain.knowledge.attached.service import AttachedFiles
+from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.reembed import Reembedding
 from dragoman.domain.knowledge.retrieve import Retriever
@@ -73,6 +74,7 @@ class Services:
     catalogue: Catalogue
     agents: AgentsService
     runner: AgentRunner
+    collections: CollectionsService
     knowledge: KnowledgeService
     retriever: Retriever
     embed: EmbedService

@@ -52,6 +52,7 @@ from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.ports import ChatModel, EmbedderProfile, Vectors
 from dragoman.domain.inference.speech.service import Engines, SpeechService
 from dragoman.domain.inference.tokenize import TokenCounter
+from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
 from dragoman.domain.knowledge.jobs import KnowledgeJobs
@@ -298,6 +299,9 @@ def _services(
         agents=agents,
         runner=runner,
         isolate=V8Isolate(scripts, memory_bytes=64 << 20),
+        collections=CollectionsService(
+            database=database, indexing=indexing, ingestion=ingestion, blobs=blobs
+        ),
         knowledge=KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs),
         retriever=retriever,
         embed=embed,

@@ -95,7 +95,7 @@ class House:
 
     async def label(self, label: str | None) -> None:
         """Puts the collection under the label."""
-        await self.app.running.services.knowledge.set_label(self.caller(), self.handbook, label)
+        await self.app.running.services.collections.set_label(self.caller(), self.handbook, label)
 
     async def gateway(self, model: str, **parameters: Any) -> str:
         """An agent that looks into the collection."""

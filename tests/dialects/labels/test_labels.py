@@ -240,9 +240,9 @@ async def test_only_known_labels_are_set_and_only_administrators_take_them_away(
     services = here.app.running.services
     caller = here.caller()
     with pytest.raises(InvalidInput, match="The labels here are: SECRET"):
-        await services.knowledge.set_label(caller, here.handbook, "TOP")
+        await services.collections.set_label(caller, here.handbook, "TOP")
     with pytest.raises(Forbidden, match="admin"):
-        await services.knowledge.set_label(replace(caller, role="editor"), here.handbook, None)
+        await services.collections.set_label(replace(caller, role="editor"), here.handbook, None)
     await here.label(None)
     assert (await here.ask(await here.gateway("cloud"), QUESTION)).status_code == 200
 

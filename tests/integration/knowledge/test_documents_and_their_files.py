@@ -96,7 +96,7 @@ async def library(database_url: str | None, data_dir: Path, anyio_backend: str) 
         admin = running.services.accounts.admin
         user = await admin.create_user(NewUser("ana@example.org"))
         caller = await admin.caller(user.email)
-        collection = await running.services.knowledge.create_collection(caller, "books")
+        collection = await running.services.collections.create(caller, "books")
         yield Library(running, caller, collection, data_dir)
 
 
@@ -292,7 +292,7 @@ async def test_a_collection_deleted_amid_uploads_leaves_nothing_behind(library: 
 
     async def delete() -> None:
         await asyncio.sleep(0.1)
-        await library.running.services.knowledge.delete_collection(library.caller, library.collection.id)
+        await library.running.services.collections.delete(library.caller, library.collection.id)
 
     async with asyncio.timeout(20):
         stored = await asyncio.gather(upload(), upload(), upload(), delete())

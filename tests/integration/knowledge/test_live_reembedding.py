@@ -23,6 +23,7 @@ from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.ports import Embedder, EmbedderProfile, Vectors
 from dragoman.domain.inference.tokenize import TokenCounter
 from dragoman.domain.knowledge import reembed
+from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
 from dragoman.domain.knowledge.model import Collection, DocumentDraft
@@ -76,6 +77,7 @@ class House:
 
     database: Database
     caller: Caller
+    collections: CollectionsService
     knowledge: KnowledgeService
     ingestion: Ingestion
     retriever: Retriever
@@ -144,6 +146,7 @@ def build(
     return House(
         database,
         caller,
+        CollectionsService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs),
         KnowledgeService(database=database, indexing=indexing, ingestion=ingestion, blobs=blobs),
         ingestion,
         Retriever(database=database, index=index, embed=embed, reranker=None),
@@ -169,7 +172,7 @@ async def ana(database: Database) -> Caller:
 @pytest.fixture
 async def collection(database: Database, ana: Caller, tmp_path: Path) -> Collection:
     made = build(database, tmp_path, ana, None, None)  # type: ignore[arg-type]
-    return await made.knowledge.create_collection(ana, "Kitchen")
+    return await made.collections.create(ana, "Kitchen")
 
 
 @pytest.fixture
@@ -326,7 +329,7 @@ async def test_a_server_without_any_embedder_keeps_the_vectors_for_later(old: Ho
 
 
 async def test_one_collection_has_another_embedder_than_the_rest(old: House, tmp_path: Path) -> None:
-    other = await old.knowledge.create_collection(old.caller, "Shed")
+    other = await old.collections.create(old.caller, "Shed")
     house = build(
         old.database, tmp_path, old.caller, old.collection, TasteEmbedder("old"), taste=TasteEmbedder("new")
     )

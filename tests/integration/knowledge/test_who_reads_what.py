@@ -149,7 +149,7 @@ async def _people(running: Running, dice: random.Random) -> tuple[list[Caller], 
 async def _shelf(world: World, dice: random.Random, number: int, owner: Caller) -> Shelf:
     services = world.running.services
     visibility = dice.choice(("private", "organisation", "organisation"))
-    made = await services.knowledge.create_collection(owner, f"shelf {number}")
+    made = await services.collections.create(owner, f"shelf {number}")
     shelf = Shelf(made.id, owner, visibility)
     if visibility == "organisation":
         await services.sharing.open_to_organisation(owner, made.id, opened=True)
@@ -268,14 +268,15 @@ async def test_random_questions_find_all_that_the_asker_may_read_and_nothing_els
 
 async def test_lists_counts_texts_and_siblings_hold_what_may_be_read(world: World) -> None:
     knowledge, copies = world.running.services.knowledge, world.running.services.copies
+    collections = world.running.services.collections
     retriever = world.retriever()
     refused = 0
     for caller in world.people[::2]:
-        seen = await knowledge.collections(caller)
+        seen = await collections.visible(caller)
         assert {one.id for one in seen} == {
             shelf.id for shelf in world.shelves if shelf.seen_by(caller, world.groups[caller.email])
         }
-        counts = await knowledge.counts(caller, seen)
+        counts = await collections.counts(caller, seen)
         for collection in seen:
             shelf = next(one for one in world.shelves if one.id == collection.id)
             allowed = world.allowed(caller, [shelf])
@@ -305,7 +306,7 @@ async def test_lists_counts_texts_and_siblings_hold_what_may_be_read(world: Worl
 async def test_an_editor_cannot_replace_or_clear_away_what_is_hidden_from_them(people: World) -> None:
     services = people.running.services
     owner, editor = (next(one for one in people.people if one.role == role) for role in ("owner", "editor"))
-    made = await services.knowledge.create_collection(owner, "guarded")
+    made = await services.collections.create(owner, "guarded")
     await services.sharing.grant(owner, made.id, editor.email, "edit")
     for name in ("open", "hidden"):
         stored = await services.knowledge.put_text(owner, made.id, DocumentDraft(name, name), f"{name} text")
@@ -318,7 +319,7 @@ async def test_an_editor_cannot_replace_or_clear_away_what_is_hidden_from_them(p
         await services.knowledge.import_texts(editor, made.id, [(draft, "mine")])
     kept = [(DocumentDraft("new", "new"), "new")]
     assert (await services.knowledge.import_texts(editor, made.id, kept, delete_absent=True)).deleted == 1
-    await services.knowledge.reset_collection(editor, made.id)
+    await services.collections.reset(editor, made.id)
     left = await services.knowledge.documents(owner, made.id, DocumentFilter())
     assert [one.name for one in left] == ["hidden"]
 
@@ -326,8 +327,8 @@ async def test_an_editor_cannot_replace_or_clear_away_what_is_hidden_from_them(p
 async def test_a_copy_keeps_its_readers(people: World) -> None:
     services = people.running.services
     owner = next(one for one in people.people if one.role == "owner")
-    source = await services.knowledge.create_collection(owner, "from")
-    target = await services.knowledge.create_collection(owner, "to")
+    source = await services.collections.create(owner, "from")
+    target = await services.collections.create(owner, "to")
     stored = await services.knowledge.put_text(owner, source.id, DocumentDraft("a", "a"), "a text")
     wanted = DocumentAccess(True, groups=("red",), roles=("viewer",))
     await services.document_access.put(owner, source.id, stored.document.id, wanted)
@@ -339,7 +340,7 @@ async def test_a_copy_keeps_its_readers(people: World) -> None:
 async def test_access_is_set_by_who_may_share_only_and_names_what_is_wrong(people: World) -> None:
     services = people.running.services
     owner, editor = (next(one for one in people.people if one.role == role) for role in ("owner", "editor"))
-    made = await services.knowledge.create_collection(owner, "asked")
+    made = await services.collections.create(owner, "asked")
     await services.sharing.grant(owner, made.id, editor.email, "edit")
     stored = await services.knowledge.put_text(owner, made.id, DocumentDraft("a", "a"), "a text")
     access = services.document_access

@@ -23,6 +23,7 @@ GUARDED = (
     "dragoman.domain.chat.clients:ChatClientsService",
     "dragoman.domain.chat.channels.service:ChannelsService",
     "dragoman.domain.tools.servers.service:ToolServersService",
+    "dragoman.domain.knowledge.collections:CollectionsService",
     "dragoman.domain.knowledge.service:KnowledgeService",
     "dragoman.domain.knowledge.copies:DocumentCopies",
     "dragoman.domain.knowledge.sharing:SharingService",

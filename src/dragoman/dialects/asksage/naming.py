@@ -45,7 +45,7 @@ async def named(call: Call, name: str) -> Collection:
     Raises:
         InvalidInput: no such dataset for this caller.
     """
-    return pick(await call.services.knowledge.collections(call.caller), name, call)
+    return pick(await call.services.collections.visible(call.caller), name, call)
 
 
 def pick(found: Sequence[Collection], name: str, call: Call) -> Collection:
@@ -85,7 +85,7 @@ async def scope(call: Call, names: Sequence[str]) -> tuple[str, ...]:
     wanted = [name.strip() for name in names if name.strip()]
     if any(name.lower() == "none" for name in wanted):
         return ()
-    visible = await call.services.knowledge.collections(call.caller)
+    visible = await call.services.collections.visible(call.caller)
     if not wanted or any(name.lower() == "all" for name in wanted):
         return tuple(collection.id for collection in visible)
     return tuple(dict.fromkeys(pick(visible, name, call).id for name in wanted))

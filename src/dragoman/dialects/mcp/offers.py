@@ -28,7 +28,7 @@ async def collections(services: Services, caller: Caller, headers: Headers) -> l
             f"The header X-Mcp-Collection-Id names 1 to {_MOST_COLLECTIONS} collections.",
             param="X-Mcp-Collection-Id",
         )
-    found = [await services.knowledge.collection(caller, one) for one in dict.fromkeys(ids)]
+    found = [await services.collections.get(caller, one) for one in dict.fromkeys(ids)]
     settings = SearchSettings(
         limit=headers.whole("X-Mcp-Top-K", 5, 1, 128),
         minimum_score=headers.fraction("X-Mcp-Min-Score", 0.4),
@@ -76,7 +76,7 @@ async def inference(services: Services, caller: Caller, headers: Headers) -> lis
 async def everything(services: Services, caller: Caller, headers: Headers) -> list[OfferedTool]:
     """Search in each of the caller's collections, and asking each of the caller's gateways."""
     tools: list[OfferedTool] = []
-    for collection in (await services.knowledge.collections(caller))[:_MOST_OFFERED]:
+    for collection in (await services.collections.visible(caller))[:_MOST_OFFERED]:
         name = apart(tools, f"search_{identifier(collection.name, 'collection')}", collection.id[-12:])
         tools.append(CollectionTools(services, caller, (collection,), SearchSettings()).search(name))
     for agent in await services.agents.select(caller, "gateway", limit=_MOST_OFFERED):

@@ -31,7 +31,7 @@ from dragoman.domain.inference.multimodal import MediaReader
 from dragoman.domain.inference.ports import ChatModel, ChatRequest, ToolChoice
 from dragoman.domain.inference.pricing import PriceTable
 from dragoman.domain.inference.routing import classify
-from dragoman.domain.knowledge.service import KnowledgeService
+from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.labels.handling import Handling
 from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
@@ -59,7 +59,7 @@ class RunnerParts:
 
     prices: PriceTable = field(default_factory=PriceTable)
     lookup: Lookup | None = None
-    knowledge: KnowledgeService | None = None
+    collections: CollectionsService | None = None
     instructions: InstructionSources | None = None
     moderation: ModerationScorer | None = None
     media: MediaReader | None = None
@@ -317,9 +317,9 @@ class Preparation:
         return await self._parts.instructions.texts(spec.instruction_sources)
 
     async def _contexts(self, caller: Caller, collection_ids: tuple[str, ...]) -> list[str]:
-        if self._parts.knowledge is None or not collection_ids:
+        if self._parts.collections is None or not collection_ids:
             return []
-        found = await self._parts.knowledge.collections_among(caller, collection_ids)
+        found = await self._parts.collections.among(caller, collection_ids)
         return [collection.context for collection in found if collection.context]
 
 

@@ -43,9 +43,9 @@ async def list_collections(request: Request, caller: PrivateCaller) -> Response:
     Source: AIVAX API, "List Collections".
     """
     limit, offset = window(request)
-    knowledge = services_of(request).knowledge
-    listed = (await knowledge.collections(caller))[offset : offset + limit]
-    counts = await knowledge.counts(caller, listed)
+    collections = services_of(request).collections
+    listed = (await collections.visible(caller))[offset : offset + limit]
+    counts = await collections.counts(caller, listed)
     return answer(request, [encode.listed_collection(one, counts[one.key]) for one in listed])
 
 
@@ -56,7 +56,7 @@ async def create_collection(request: Request, caller: PrivateCaller) -> Response
     Source: AIVAX API, "Create Collection".
     """
     values = await read_body(request, WRITE)
-    made = await services_of(request).knowledge.create_collection(
+    made = await services_of(request).collections.create(
         caller, str(values["collectionName"]), context=_text(values, "context") or None, tags=_tags(values)
     )
     return answer(request, {"collectionId": made.id})
@@ -69,7 +69,7 @@ async def edit_collection(request: Request, caller: PrivateCaller, collection_id
     Source: AIVAX API, "Edit Collection".
     """
     values = await read_body(request, WRITE)
-    await services_of(request).knowledge.update_collection(
+    await services_of(request).collections.update(
         caller,
         collection_id,
         name=str(values["collectionName"]),
@@ -85,9 +85,9 @@ async def view_collection(request: Request, caller: PrivateCaller, collection_id
 
     Source: AIVAX API, "Get Collection Details".
     """
-    knowledge = services_of(request).knowledge
-    viewed = await knowledge.collection(caller, collection_id)
-    counts = await knowledge.counts(caller, [viewed])
+    collections = services_of(request).collections
+    viewed = await collections.get(caller, collection_id)
+    counts = await collections.counts(caller, [viewed])
     return answer(request, encode.viewed_collection(viewed, counts[viewed.key]))
 
 
@@ -97,7 +97,7 @@ async def delete_collection(request: Request, caller: PrivateCaller, collection_
 
     Source: AIVAX API, "Delete Collection".
     """
-    await services_of(request).knowledge.delete_collection(caller, collection_id)
+    await services_of(request).collections.delete(caller, collection_id)
     return said(request, "Collection deleted successfully")
 
 
@@ -107,7 +107,7 @@ async def reset_collection(request: Request, caller: PrivateCaller, collection_i
 
     Source: AIVAX API, "Reset Collection".
     """
-    await services_of(request).knowledge.reset_collection(caller, collection_id)
+    await services_of(request).collections.reset(caller, collection_id)
     return said(request, "Collection cleaned successfully")
 
 
@@ -117,7 +117,7 @@ async def reset_vectors(request: Request, caller: PrivateCaller, collection_id: 
 
     Source: AIVAX API, "Update Collection Vectors".
     """
-    await services_of(request).knowledge.reindex_collection(caller, collection_id)
+    await services_of(request).collections.reindex(caller, collection_id)
     return said(request, "Outdated documents enqueued")
 
 

@@ -68,7 +68,7 @@ async def import_documents(request: Request, caller: PrivateCaller, collection_i
     delete_absent = _deletes_absent(request)
     services = services_of(request)
     bounds = services.settings.knowledge
-    await services.knowledge.collection(caller, collection_id)
+    await services.collections.get(caller, collection_id)
     async with uploaded_file(request, "documents", maximum_bytes=bounds.max_upload_bytes) as path:
         plan = await to_thread.run_sync(lambda: check_import(path, maximum_lines=bounds.max_import_lines))
         if delete_absent and not plan.lines:

@@ -50,7 +50,7 @@ async def _check(request: Request, caller: Caller, parameters: JsonObject, *, gi
     check_tools(anew)
     check_addresses(anew, AllowList.parse(services.settings.egress.allow))
     if given.get("knowledgeCollections"):
-        known_collections(parameters, await services.knowledge.collections(caller))
+        known_collections(parameters, await services.collections.visible(caller))
     if skills := given.get("skills"):
         assert isinstance(skills, list)
         known_skills(parameters, await services.skills.named(caller, [str(name) for name in skills]))

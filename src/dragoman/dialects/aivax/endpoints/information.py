@@ -47,7 +47,7 @@ async def balance(request: Request, caller: PrivateCaller) -> Response:
     """
     services = services_of(request)
     used = await services.usage.totals(caller, UsageFilter(since=now_ms() - _DAY_MS))
-    stored = await services.knowledge.stored_bytes(caller)
+    stored = await services.collections.stored_bytes(caller)
     free = (await to_thread.run_sync(shutil.disk_usage, services.settings.data_dir)).free
     return answer(
         request,

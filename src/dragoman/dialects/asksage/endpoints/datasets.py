@@ -15,7 +15,7 @@ async def get_datasets(call: Call) -> dict[str, object]:
 
     Source: Ask Sage Server API, "get-datasets".
     """
-    visible = await call.services.knowledge.collections(call.caller)
+    visible = await call.services.collections.visible(call.caller)
     return {"response": [stored_name(collection) for collection in visible]}
 
 
@@ -38,10 +38,10 @@ async def add_dataset(call: Call) -> dict[str, object]:
     controlled = name.lower().startswith(_CUI_PREFIX) or call.inputs.text("classification") == "CUI"
     if controlled and not await _may_control(call):
         raise Forbidden("A CAC is required for a dataset with controlled information.", code="cac_required")
-    visible = await call.services.knowledge.collections(call.caller)
+    visible = await call.services.collections.visible(call.caller)
     if any(item.name == name and item.owner_id == call.caller.user_id for item in visible):
         raise InvalidInput(f"There is already a dataset {name!r}.", param="dataset")
-    await call.services.knowledge.create_collection(call.caller, name, label="CUI" if controlled else None)
+    await call.services.collections.create(call.caller, name, label="CUI" if controlled else None)
     return {"response": "OK"}
 
 
@@ -77,7 +77,7 @@ async def _delete(call: Call, names: tuple[str, ...]) -> dict[str, object]:
     # All names are looked up before anything is removed, so that a wrong one changes nothing.
     found = [await owned(call, name) for name in names]
     for collection_id in dict.fromkeys(collection.id for collection in found):
-        await call.services.knowledge.delete_collection(call.caller, collection_id)
+        await call.services.collections.delete(call.caller, collection_id)
     return {"response": "OK"}
 
 

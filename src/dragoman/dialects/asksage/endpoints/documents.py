@@ -30,7 +30,7 @@ async def get_all_files(call: Call) -> dict[str, object]:
 
     Source: Ask Sage Server API, "get-all-files-ingested".
     """
-    visible = await call.services.knowledge.collections(call.caller)
+    visible = await call.services.collections.visible(call.caller)
     files = [
         _listed(document, collection)
         for collection in visible

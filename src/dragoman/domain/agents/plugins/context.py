@@ -14,6 +14,7 @@ from dragoman.domain.agents.plugins.taught import Teacher
 from dragoman.domain.agents.plugins.writer import Writer
 from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.knowledge.attached.service import AttachedFile, AttachedFiles
+from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.knowledge.model import Collection
 from dragoman.domain.knowledge.retrieve import Retriever
 from dragoman.domain.knowledge.service import KnowledgeService
@@ -36,6 +37,7 @@ class PluginParts:
     """The server's parts that plugins work with."""
 
     attached: AttachedFiles
+    collections: CollectionsService
     knowledge: KnowledgeService
     retriever: Retriever
     teacher: Teacher
@@ -128,7 +130,7 @@ class PluginRun:
         wanted = self.text(name)
         if not wanted:
             return None
-        visible = await self.parts.knowledge.collections(self.caller)
+        visible = await self.parts.collections.visible(self.caller)
         own = [found for found in visible if found.owner_id == self.caller.user_id]
         for found in (*own, *visible):
             if wanted in (found.id, found.name):

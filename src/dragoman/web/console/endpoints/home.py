@@ -69,8 +69,8 @@ async def _today(visit: Visit) -> dict[str, JsonValue]:
 
 async def _counts(visit: Visit) -> dict[str, JsonValue]:
     services, caller = visit.services, visit.caller
-    collections = await services.knowledge.collections(caller)
-    counts = await services.knowledge.counts(caller, collections)
+    collections = await services.collections.visible(caller)
+    counts = await services.collections.counts(caller, collections)
     pending = await services.approvals.select(caller, ApprovalFilter(state="pending", limit=100))
     return {
         "gateways": len((await services.agents.listing(caller, "gateway")).rows),

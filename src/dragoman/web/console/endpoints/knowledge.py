@@ -88,7 +88,7 @@ async def upload(visit: Visit) -> Response:
     if not 1 <= len(name) <= _LONGEST_NAME:
         raise InvalidInput(f"name has 1 to {_LONGEST_NAME} characters.", param="name")
     collection_id = visit.request.path_params["collection"]
-    await visit.services.knowledge.collection(visit.caller, collection_id)
+    await visit.services.collections.get(visit.caller, collection_id)
     media_type = visit.request.headers.get("content-type", "").partition(";")[0].strip() or None
     if media_type == "application/octet-stream":
         media_type = None
@@ -259,7 +259,7 @@ def _policy(policy: LabelPolicy, *, described: bool = True) -> dict[str, JsonVal
 async def labels(visit: Visit) -> Response:
     """The labels there are, and which of the collections that the caller may see bear one."""
     policies = visit.services.labels.policies
-    seen = await visit.services.knowledge.collections(visit.caller)
+    seen = await visit.services.collections.visible(visit.caller)
     borne = {one.id: _borne(policies, one.label) for one in seen if one.label is not None}
     return answer({"labels": [_policy(one) for one in policies.all()], "collections": borne})
 
@@ -271,7 +271,7 @@ def _borne(policies: Policies, label: str) -> dict[str, JsonValue]:
 async def put_label(visit: Visit) -> Response:
     """Puts a collection under a label, or under none."""
     given = await read(visit.request, LabelBody)
-    changed = await visit.services.knowledge.set_label(
+    changed = await visit.services.collections.set_label(
         visit.caller, visit.request.path_params["collection"], given.label
     )
     return answer({"id": changed.id, "label": changed.label})

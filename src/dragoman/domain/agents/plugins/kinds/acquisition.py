@@ -34,7 +34,7 @@ async def far_clause_explainer(run: PluginRun) -> AsyncGenerator[PluginEvent]:
     """What the clause says and asks for."""
     run.writer.require_writing()
     clause = run.text("clause")[: run.writer.piece_characters]
-    visible = await run.parts.knowledge.collections(run.caller)
+    visible = await run.parts.collections.visible(run.caller)
     knowledge = KnowledgeSpec(
         collection_ids=tuple(collection.id for collection in visible),
         maximum_results=_PASSAGES,
