@@ -121,14 +121,36 @@ class _Source(rtc.AudioSource):
         self.cleared += 1
 
 
+class _TextStream:
+    def __init__(self, sender: str, attributes: dict[str, str]) -> None:
+        self.sender, self.attributes, self.text = sender, attributes, ""
+
+    async def write(self, text: str) -> None:
+        self.text += text
+
+    async def aclose(self, *, attributes: dict[str, str] | None = None) -> None:
+        self.attributes = self.attributes | (attributes or {})
+
+
 class _Myself:
+    identity = "agent-1"
+
     def __init__(self) -> None:
+        self.streams: list[_TextStream] = []
         self.sent: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.attributes: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self.published: list[Any] = []
 
-    async def publish_track(self, track: Any, options: Any) -> None:
+    async def publish_track(self, track: Any, options: Any) -> Any:
         self.published.append((track, options))
+        return SimpleNamespace(sid="TR_agent")
+
+    async def stream_text(
+        self, *, topic: str, sender_identity: str, attributes: dict[str, str]
+    ) -> _TextStream:
+        assert topic == "lk.transcription"
+        self.streams.append(_TextStream(sender_identity, attributes))
+        return self.streams[-1]
 
     async def publish_data(self, text: str, *, reliable: bool, topic: str) -> None:
         assert reliable
@@ -183,6 +205,21 @@ class Seat:
             gone_seconds=0.05,
         )
 
+    def comes(self) -> None:
+        """The person's microphone is there."""
+        track, publication = SimpleNamespace(kind=rtc.TrackKind.KIND_AUDIO), SimpleNamespace(sid="TR_person")
+        self.room.emit("track_subscribed", track, publication, SimpleNamespace(identity="p"))
+
+    async def show(self, *events: dict[str, Any]) -> list[_TextStream]:
+        """The transcriptions in the room, once these events have been told."""
+        for event in events:
+            self.agent.tell(json.dumps(event))
+        for _ in events:
+            await self.room.local_participant.sent.get()
+        self.agent.tell(json.dumps({"type": "last"}))
+        await self.room.local_participant.sent.get()
+        return self.room.local_participant.streams
+
 
 @pytest.fixture
 async def seat(anyio_backend: str) -> AsyncGenerator[Seat]:
@@ -198,7 +235,7 @@ async def test_the_person_is_heard_and_the_agent_speaks(seat: Seat) -> None:
     assert len(seat.room.local_participant.published) == 1
     with anyio.fail_after(10):
         seat.room.emit("track_subscribed", SimpleNamespace(kind=rtc.TrackKind.KIND_VIDEO), None, None)
-        seat.room.emit("track_subscribed", SimpleNamespace(kind=rtc.TrackKind.KIND_AUDIO), None, None)
+        seat.comes()
         assert [await seat.heard.get(), await seat.heard.get()] == [b"\1\0" * 320, b"\2\0" * 320]
         await seat.frames.closed.wait()
         seat.agent.play(b"\3\0" * 480)
@@ -217,6 +254,36 @@ async def test_events_go_as_data_and_the_state_as_an_attribute(seat: Seat) -> No
         topic, text = await seat.room.local_participant.sent.get()
         assert (topic, json.loads(text)["state"]) == (TOPIC, "thinking")
         assert await seat.room.local_participant.attributes.get() == {"lk.agent.state": "thinking"}
+
+
+async def test_what_is_said_is_shown_as_livekits_own_transcriptions(seat: Seat) -> None:
+    seat.comes()
+    with anyio.fail_after(10):
+        streams = await seat.show(
+            {"type": "transcript", "text": "What", "final": False},
+            {"type": "transcript", "text": "What time?", "final": True},
+            {"type": "transcript", "text": "Written.", "final": True, "typed": True},
+            {"type": "agent_text", "delta": "At ", "final": False},
+            {"type": "agent_text", "delta": "nine.", "final": False},
+            {"type": "agent_text", "delta": "", "final": True},
+            {"type": "agent_said", "text": "At nine.", "interrupted": False},
+            {"type": "agent_text", "delta": "And th", "final": False},
+            {"type": "agent_said", "text": "And", "interrupted": True},
+            {"type": "transcript", "text": "Stop.", "final": True},
+        )
+    found = [(each.sender, each.text, each.attributes["lk.transcription_final"]) for each in streams]
+    assert found == [
+        ("p", "What", "false"),
+        ("p", "What time?", "true"),
+        ("agent-1", "At nine.", "true"),
+        ("agent-1", "And th", "true"),
+        ("p", "Stop.", "true"),
+    ]
+    segments = [each.attributes["lk.segment_id"] for each in streams]
+    assert segments[0] == segments[1]
+    assert len(set(segments)) == 4
+    tracks = [each.attributes["lk.transcribed_track_id"] for each in streams]
+    assert tracks == ["TR_person", "TR_person", "TR_agent", "TR_agent", "TR_person"]
 
 
 async def test_the_person_may_write_and_stop(seat: Seat) -> None:

@@ -21,7 +21,7 @@ async def official(server: Server, anyio_backend: str) -> AsyncGenerator[AsyncOp
         yield made
 
 
-async def until(connection: Any, kind: str, seen: list[Any], *, seconds: float = 60) -> Any:
+async def until(connection: Any, kind: str, seen: list[Any], *, seconds: float = 180) -> Any:
     """The next event of a kind; all on the way are noted."""
     with anyio.fail_after(seconds):
         while True:

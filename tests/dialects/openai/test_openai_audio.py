@@ -91,6 +91,13 @@ async def test_speech_comes_in_every_format_and_each_can_be_read_again(
     assert "good morning" in heard.text.lower()
 
 
+@pytest.mark.parametrize("form", sorted(_FORMATS))
+async def test_a_text_without_words_is_a_moment_of_silence(client: AsyncOpenAI, form: str) -> None:
+    sound = await spoken(client, "...", response_format=form)
+    heard = await client.audio.transcriptions.create(model="whisper-1", file=(f"said.{form}", sound))
+    assert heard.text == ""
+
+
 async def test_bare_samples_are_24_khz_and_speed_shortens_them(client: AsyncOpenAI) -> None:
     text = "One two three four five six seven eight."
     usual = await spoken(client, text, response_format="pcm")
@@ -175,6 +182,7 @@ async def test_speech_models_are_listed(client: AsyncOpenAI) -> None:
         ({"voice": "nobody"}, "voice", 400),
         ({"model": "gpt-9"}, "model", 404),
         ({"input": ""}, "input", 400),
+        ({"input": " \n\t "}, "input", 400),
         ({"input": "x" * 4097}, "input", 400),
         ({"speed": 5}, "speed", 400),
         ({"response_format": "midi"}, "response_format", 400),
@@ -205,8 +213,8 @@ def _silent_wav() -> bytes:
     ("data", "form", "status"),
     [
         (b"", {}, 400),
-        (b"not a sound at all, only text", {}, 415),
-        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", {}, 415),
+        (b"not a sound at all, only text", {}, 400),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n", {}, 400),
         (b"RIFF\x00\x00\x00\x00WAVEfmt ", {}, 400),
         (b"\xff\xfb\x90\x00" + b"\x00" * 40, {}, 400),
         (_silent_wav(), {"model": "gpt-9"}, 404),

@@ -1,6 +1,7 @@
 """The token operation: every field, its default, and what is refused."""
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,11 @@ async def test_the_token_has_the_claims_that_livekit_reads(app: InProcess) -> No
                 ("stt", "http://[::1]/v1"),
             )
         ),
+        ({"agent_config": {"tts": {"model": {"api_key": "sk\r\nx: y"}}}}, "agent_config.tts.model.api_key"),
+        (
+            {"agent_config": {"stt": {"metadata": json.loads('{"a":' * 300 + "1" + "}" * 300)}}},
+            "agent_config.stt.metadata",
+        ),
         ({"agent_config": {"vad": {"sample_rate": 44_100}}}, "agent_config.vad.sample_rate"),
         ({"agent_config": {"vad": {"activation_threshold": 1.01}}}, "agent_config.vad.activation_threshold"),
         ({"agent_config": {"vad": {"max_buffered_speech": 0}}}, "agent_config.vad.max_buffered_speech"),
@@ -240,6 +246,10 @@ async def test_the_same_session_id_gives_the_same_room_within_its_time(app: InPr
     second, third = await asyncio.gather(token(app, session_id="s-1"), token(app, session_id="s-1"))
     other = await app.stranger.post(TOKENS, json={"session_id": "s-1"})
     assert first["room"] == second["room"] == third["room"] != other.json()["room"]
+    assert first["warnings"] == second["warnings"] == []
+    changed = await token(app, session_id="s-1", agent_config={"agent": {"full_name": "Somebody else"}})
+    assert (changed["room"], changed["agent_config"]) == (first["room"], first["agent_config"])
+    assert changed["warnings"][0].startswith("session_id: this session exists")
     assert (await token(app))["room"] != (await token(app))["room"]
 
 
@@ -286,6 +296,10 @@ async def test_a_stored_agent_is_overridden_field_by_field(app: InProcess) -> No
     assert got["agent_config"]["llm"]["system_prompt"] == "Be kind."
     session = await app.running.services.voice_sessions.of_token(got["token"])
     assert app.running.services.voice_sessions.secrets(session).speaking == "sk-kept"
+    for elsewhere in ({"base_url": "https://other.example"}, {"provider": "openai"}):
+        other = await token(app, agent_id=agent_id, agent_config={"tts": {"model": elsewhere}})
+        session = await app.running.services.voice_sessions.of_token(other["token"])
+        assert app.running.services.voice_sessions.secrets(session).speaking is None
     changed = await app.client.patch(
         f"{AGENTS}/{agent_id}", json={"agent_config": {"tts": {"speed": "slow"}}}
     )
@@ -307,9 +321,30 @@ async def test_without_a_key_there_is_no_token(app: InProcess) -> None:
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff"])
+@pytest.mark.parametrize("body", [b"{", b"[]", b'"x"', b"\xff", b'{"ttl": NaN}', b"null"])
 async def test_what_is_no_json_object_is_refused(app: InProcess, body: bytes) -> None:
-    assert (await app.client.post(TOKENS, content=body)).status_code == 400
+    answer = await app.client.post(TOKENS, content=body)
+    assert answer.status_code == 422
+    assert answer.json()["code"] == "invalid_json"
+    assert answer.json()["detail"][0]["loc"][0] == "body"
+
+
+async def test_a_text_that_no_database_keeps_is_refused_with_its_path(app: InProcess) -> None:
+    for body, path in (
+        ({"user_info": {"id": "a\0b"}}, "user_info.id"),
+        ({"agent_config": {"tts": {"metadata": {"x": ["a", "\0"]}}}}, "agent_config.tts.metadata.x.1"),
+        ({"agent_config": {"\0": 1}}, "agent_config"),
+    ):
+        answer = await app.client.post(TOKENS, json=body)
+        assert answer.status_code == 422
+        assert answer.json()["message"].startswith(f"{path}: the character U+0000")
+
+
+async def test_the_names_of_a_livekit_client_are_its_participants(app: InProcess) -> None:
+    got = await token(app, participant_identity="u9", participant_name="Cleo")
+    assert (got["identity"], got["participant_name"], got["warnings"]) == ("u9", "Cleo", [])
+    own = await token(app, participant_identity="u9", user_info={"id": "u1", "name": "Ana"})
+    assert (own["identity"], own["participant_name"]) == ("u1", "Ana")
 
 
 async def test_altered_and_expired_tokens_lead_nowhere(app: InProcess) -> None:

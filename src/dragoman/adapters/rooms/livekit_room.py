@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from livekit import rtc
 
+from dragoman.adapters.rooms.livekit_captions import Captions
 from dragoman.adapters.rooms.playing import OUTPUT_HZ
 from dragoman.adapters.rooms.vad import INPUT_HZ
 from dragoman.kit.tasks import TaskOwner
@@ -65,6 +66,7 @@ class LiveKitRoom:
         self._play_wake, self._tell_wake = asyncio.Event(), asyncio.Event()
         self._listening: asyncio.Task[None] | None = None
         self._leaving: asyncio.TimerHandle | None = None
+        self._captions: Captions | None = None
         self._tasks = TaskOwner()
 
     async def join(self, url: str, token: str) -> None:
@@ -81,9 +83,11 @@ class LiveKitRoom:
         self._room.register_text_stream_handler(_CHAT, self._chat)
         async with asyncio.timeout(_CONNECT_SECONDS):
             await self._room.connect(url, token, options=rtc.RoomOptions(auto_subscribe=True))
+            self._captions = Captions(self._room.local_participant)
             track = rtc.LocalAudioTrack.create_audio_track("agent", self._source)
             options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-            await self._room.local_participant.publish_track(track, options)
+            published = await self._room.local_participant.publish_track(track, options)
+            self._captions.agent_speaks_on(published.sid)
         self._tasks.start(self._play(), name="voice.livekit_play")
         self._tasks.start(self._tell(), name="voice.livekit_tell")
         if not self._room.remote_participants:
@@ -130,9 +134,11 @@ class LiveKitRoom:
         if not self._room.remote_participants and self._leaving is None:
             self._expect()
 
-    def _subscribed(self, track: Any, _publication: Any, _participant: Any) -> None:
+    def _subscribed(self, track: Any, publication: Any, participant: Any) -> None:
         if track.kind != rtc.TrackKind.KIND_AUDIO:
             return
+        if self._captions is not None:
+            self._captions.person_speaks(participant.identity, publication.sid)
         if self._listening is not None:
             self._listening.cancel()
         self._listening = self._tasks.start(self._listen(track), name="voice.livekit_microphone")
@@ -183,5 +189,7 @@ class LiveKitRoom:
             if event.get("type") == "state":
                 # What LiveKit's own components show of an agent.
                 await self._room.local_participant.set_attributes({_STATE: event["state"]})
+            if self._captions is not None:
+                await self._captions.follow(event)
         except Exception as error:  # noqa: BLE001 - one event less must not end the conversation
             logging.warning("an event could not be sent: %s", error)

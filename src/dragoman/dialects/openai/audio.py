@@ -43,7 +43,7 @@ class SpeechBody(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     model: str = Field(min_length=1)
-    input: str = Field(min_length=1, max_length=LONGEST_INPUT)
+    input: str = Field(min_length=1, max_length=LONGEST_INPUT, pattern=r"\S")
     voice: str | _VoiceObject | None = None
     instructions: str | None = Field(default=None, max_length=LONGEST_INPUT)
     response_format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocketDisconnect
 from dragoman.dialects.openai.auth import caller_of, services_of
 from dragoman.dialects.openai.body import json_body
 from dragoman.dialects.openai.errors import error_body
+from dragoman.dialects.openai.realtime_beta import from_beta, to_beta, wanted_beta
 from dragoman.dialects.openai.realtime_events import event
 from dragoman.dialects.openai.realtime_session import Settings, customary
 from dragoman.dialects.openai.realtime_talk import Realtime
@@ -98,19 +99,23 @@ async def realtime(socket: WebSocket) -> None:
         await socket.close(4000 + error.status, error.detail[:100])
         return
     session.begin()
+    beta = wanted_beta(socket.headers, offered)
     try:
         async with asyncio.TaskGroup() as group:
-            sending = group.create_task(_sent(socket, session))
-            await _received(socket, session)
+            sending = group.create_task(_sent(socket, session, beta=beta))
+            await _received(socket, session, beta=beta)
             sending.cancel()
     finally:
         await session.close()
 
 
-async def _sent(socket: WebSocket, session: Realtime) -> None:
+async def _sent(socket: WebSocket, session: Realtime, *, beta: bool) -> None:
     """Sends what happens, and closes the connection at the end."""
     try:
-        async for told in session.out.events():
+        async for happened in session.out.events():
+            told = to_beta(happened) if beta else happened
+            if told is None:
+                continue
             async with asyncio.timeout(_SEND_SECONDS):
                 await socket.send_text(orjson.dumps(told).decode())
         await socket.close(1000)
@@ -118,13 +123,22 @@ async def _sent(socket: WebSocket, session: Realtime) -> None:
         return
 
 
-async def _received(socket: WebSocket, session: Realtime) -> None:
+async def _received(socket: WebSocket, session: Realtime, *, beta: bool) -> None:
     """Takes what the client sends, until it has gone."""
-    try:
-        while True:
-            await session.take(_message(await socket.receive_text()))
-    except (WebSocketDisconnect, RuntimeError, KeyError):
-        return
+    while True:
+        try:
+            received = await socket.receive()
+        except RuntimeError:
+            # It was closed from this side.
+            return
+        if received["type"] == "websocket.disconnect":
+            return
+        try:
+            message = _message(received.get("text"))
+        except InvalidInput as error:
+            session.out.fail(error)
+            continue
+        await session.take(from_beta(message) if beta else message)
 
 
 async def session_for(
@@ -182,12 +196,20 @@ def _told(error: DragomanError) -> dict[str, Any]:
     return told
 
 
-def _message(text: str) -> dict[str, Any]:
-    """The client's event; what is none becomes one that is refused in words."""
+def _message(text: str | None) -> dict[str, Any]:
+    """The client's event.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if text is None:
+        raise InvalidInput("Events are JSON texts; sound goes in base64 in them.", code="invalid_event")
     if len(text) > _LONGEST_MESSAGE:
-        return {"type": "too long"}
+        raise InvalidInput(f"An event has at most {_LONGEST_MESSAGE} characters.", code="event_too_large")
     try:
         value = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {"type": "no JSON"}
-    return value if isinstance(value, dict) else {"type": "no object"}
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"The event is not valid JSON: {error}.", code="invalid_json") from error
+    if not isinstance(value, dict):
+        raise InvalidInput("An event must be a JSON object.", code="invalid_event")
+    return value

@@ -1,8 +1,9 @@
 """The settings of a realtime session, as they are sent, in force and shown."""
 
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,6 +29,9 @@ _EAGERNESS = {"low": 2.0, "medium": 1.0, "auto": 1.0, "high": 0.5}
 _HOUR_MS = 3_600_000
 _SEMANTIC_SILENCE = 0.25
 _CUSTOMARY = "realtime"
+_MOST_TOKENS = 4096
+# What may be null means something there; elsewhere it stands for the usual value.
+_NULLABLE = ("include", "prompt", "tracing", "model")
 
 
 class _Wire(BaseModel):
@@ -96,9 +100,11 @@ class SessionConfig(_Wire):
     type: Literal["realtime", "transcription"] = "realtime"
     model: str | None = None
     instructions: str = ""
-    output_modalities: list[Literal["text", "audio"]] = Field(default_factory=lambda: ["audio"])
+    output_modalities: list[Literal["text", "audio"]] = Field(
+        default_factory=lambda: ["audio"], min_length=1, max_length=2
+    )
     audio: _Audio = _Audio()
-    max_output_tokens: int | Literal["inf"] = "inf"
+    max_output_tokens: Annotated[int, Field(ge=1, le=_MOST_TOKENS)] | Literal["inf"] = "inf"
     tools: list[_Tool] = Field(default_factory=list)
     tool_choice: Literal["auto", "none", "required"] | _NamedTool = "auto"
     include: list[str] | None = None
@@ -141,12 +147,16 @@ class Settings:
         Raises:
             InvalidInput: one that cannot be; nothing is changed then.
         """
-        raw = merged(self.raw, changes)
+        raw = {
+            name: value
+            for name, value in merged(self.raw, changes).items()
+            if value is not None or name in _NULLABLE
+        }
         try:
             config = SessionConfig.model_validate(raw)
         except ValidationError as error:
             problem = error.errors()[0]
-            path = ".".join([where, *(str(step) for step in problem["loc"])])
+            path = ".".join([where, *_steps(raw, problem["loc"])])
             raise InvalidInput(f"{path}: {problem['msg']}", param=path, code="invalid_value") from error
         self.raw, self.config = raw, config
 
@@ -245,6 +255,17 @@ def _with_turns(spec: VoiceSpec, wanted: _TurnDetection | None) -> VoiceSpec:
             detect_end=semantic,
         ),
     )
+
+
+def _steps(raw: Any, path: tuple[int | str, ...]) -> Iterator[str]:
+    """The path as the client wrote it, without the alternatives that were tried."""
+    value = raw
+    for step in path:
+        if not isinstance(value, dict | list):
+            return
+        yield str(step)
+        inner: dict[Any, Any] = value if isinstance(value, dict) else dict(enumerate(value))
+        value = inner.get(step)
 
 
 def customary(model: str | None) -> bool:

@@ -220,8 +220,10 @@ class Realtime:
     async def _respond(self, message: dict[str, Any]) -> None:
         if self.settings.config.type == "transcription":
             raise InvalidInput("A transcription session gives no responses.", code="invalid_value")
-        asked = message.get("response")
-        order = await self._ordered(asked if isinstance(asked, dict) else {})
+        asked = message.get("response") or {}
+        if not isinstance(asked, dict):
+            raise InvalidInput("response: an object is needed.", param="response")
+        order = await self._ordered(asked)
         if not order.spoken:
             self._write(order)
             return

@@ -20,7 +20,7 @@ from dragoman.domain.services import Services
 from dragoman.domain.usage.budgets.limiter import Hold
 from dragoman.domain.usage.meter import UsageContext
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import DragomanError, InvalidInput, TooLarge
+from dragoman.kit.errors import DragomanError, InvalidInput, TooLarge, Unsupported
 
 router = APIRouter()
 
@@ -75,7 +75,7 @@ async def _answer(request: Request, task: str) -> Response:
         wanted = await _wanted(request, task, services)
     finally:
         await request.close()
-    parts = services.speech.listen(wanted.recording, wanted.options, model=wanted.model)
+    parts = _readable(services.speech.listen(wanted.recording, wanted.options, model=wanted.model))
     context = UsageContext(caller=caller, dialect="openai", kind="transcription", started_at=started)
     # How long a recording is shows when it is heard.
     hold = await services.meter.reserve(context, model=wanted.model, usage=Usage(prompt_tokens=1))
@@ -95,6 +95,15 @@ async def _answer(request: Request, task: str) -> Response:
     if wanted.form == "verbose_json":
         return JSONResponse(verbose(transcript, wanted.task, wanted.granularities))
     return JSONResponse({"text": transcript.text.strip(), "usage": usage_of(transcript)})
+
+
+async def _readable(parts: AsyncIterator[Transcript]) -> AsyncIterator[Transcript]:
+    """The parts; a recording in an unknown format is told of as this API does."""
+    try:
+        async for part in parts:
+            yield part
+    except Unsupported as error:
+        raise InvalidInput(error.detail, param="file", code=error.code) from error
 
 
 async def _wanted(request: Request, task: str, services: Services) -> _Wanted:

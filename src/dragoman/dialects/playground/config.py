@@ -8,6 +8,8 @@ LONGEST_DELAY = 60.0
 _METADATA_BYTES = 4096
 _LANGUAGE = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*$"
 _SESSION = r"^[A-Za-z0-9_-]{1,128}$"
+# What can stand in a header.
+_KEY = r"^[\x21-\x7e]+$"
 _EMAIL = r"^[^@\s]{1,64}@[^@\s]+\.[^@\s.]{1,63}$"
 USUAL_PROMPT = (
     "The following is a conversation with an AI assistant. The assistant is helpful, creative, clever, and very "
@@ -36,7 +38,7 @@ class ModelChoice(Wire):
 
     provider: str | None = Field(default=None, min_length=1, max_length=100)
     model: str | None = Field(default=None, min_length=1, max_length=230)
-    api_key: str | None = Field(default=None, min_length=1, max_length=4096)
+    api_key: str | None = Field(default=None, min_length=1, max_length=4096, pattern=_KEY)
     base_url: str | None = Field(default=None, min_length=1, max_length=2000, pattern=r"^https?://")
 
 
@@ -142,3 +144,6 @@ class TokenRequest(Wire):
     session_id: str | None = Field(default=None, pattern=_SESSION)
     user_info: UserInfo = UserInfo()
     ttl: int = Field(default=900, ge=10, le=86_400)
+    # LiveKit's clients name their participant so.
+    participant_identity: str | None = Field(default=None, min_length=1, max_length=200)
+    participant_name: str | None = Field(default=None, min_length=1, max_length=200)

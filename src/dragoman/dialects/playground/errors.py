@@ -6,6 +6,8 @@ from pydantic import ValidationError
 
 from dragoman.kit.errors import DragomanError, Unprocessable
 
+_FREE = "metadata"
+
 
 class InvalidFieldsError(Unprocessable):
     """Fields that cannot be used, each with its path."""
@@ -13,8 +15,8 @@ class InvalidFieldsError(Unprocessable):
     code = "invalid_input"
 
     def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], str, str]]) -> None:
-        path = ".".join(map(str, problems[0][0]))
-        super().__init__(f"{path}: {problems[0][1]}", param=path)
+        path, message = ".".join(map(str, problems[0][0])), problems[0][1]
+        super().__init__(f"{path}: {message}" if path else message, param=path or None)
         self.problems = problems
 
 
@@ -27,10 +29,15 @@ def from_validation(error: ValidationError) -> InvalidFieldsError:
     """Everything that a check found; the values themselves are not repeated."""
     return InvalidFieldsError(
         [
-            (problem["loc"], problem["msg"].removeprefix("Value error, "), problem["type"])
+            (_field(problem["loc"]), problem["msg"].removeprefix("Value error, "), problem["type"])
             for problem in error.errors(include_url=False, include_context=False, include_input=False)
         ]
     )
+
+
+def _field(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The path of the field; what is free inside a ``metadata`` is no field."""
+    return path[: path.index(_FREE) + 1] if _FREE in path else path
 
 
 def error_body(error: DragomanError) -> dict[str, object]:

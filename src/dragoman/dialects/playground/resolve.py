@@ -1,5 +1,6 @@
 """From a body to a session that can be opened: stored settings, checks against this server, warnings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,20 @@ def with_secrets(config: dict[str, Any], secrets: dict[str, str]) -> dict[str, A
     return config
 
 
+def kept_secrets(stored: JsonObject, over: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, str]:
+    """The keys that stay: one was given for an address, and does not go to another."""
+
+    def address(config: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+        model = (config.get(part) or {}).get("model") or {}
+        return {name: model[name] for name in ("provider", "base_url") if name in model}
+
+    return {
+        part: key
+        for part, key in secrets.items()
+        if {**address(stored, part), **address(over, part)} == address(stored, part)
+    }
+
+
 def checked(body: dict[str, Any]) -> TokenRequest:
     """The body once all its fields are right.
 
@@ -101,8 +116,9 @@ async def session_draft(
     stored = Stored({}, {})
     if wanted.agent_id is not None:
         stored = await stored_agent(services, caller, wanted.agent_id)
-        under = with_secrets(dict(stored.config), stored.secrets)
-        wanted = checked({**body, "agent_config": merged(under, body.get("agent_config") or {})})
+        over = body.get("agent_config") or {}
+        under = with_secrets(dict(stored.config), kept_secrets(stored.config, over, stored.secrets))
+        wanted = checked({**body, "agent_config": merged(under, over)})
     check_addresses(services, wanted.agent_config)
     speech = services.speech
     known = Known(frozenset(speech.synthesizers), frozenset(speech.transcribers))
@@ -110,11 +126,12 @@ async def session_draft(
     await _check_thinking(services, caller, made.spec)
     warnings += _check_speech(services, made)
     info = wanted.user_info
+    identity = info.id or wanted.participant_identity or f"user-{uuid7()[-12:]}"
     draft = SessionDraft(
         spec=made.spec,
         secrets=made.secrets,
         shown={**made.shown, "agent_id": wanted.agent_id} if wanted.agent_id else made.shown,
-        participant=Participant(info.id or f"user-{uuid7()[-12:]}", info.name, info.email),
+        participant=Participant(identity, info.name or wanted.participant_name, info.email),
         platform=wanted.platform,
         session_id=wanted.session_id,
         seconds=wanted.ttl,

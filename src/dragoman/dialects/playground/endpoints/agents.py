@@ -11,7 +11,7 @@ from dragoman.dialects.playground.body import json_object
 from dragoman.dialects.playground.config import AgentConfig
 from dragoman.dialects.playground.errors import invalid_field
 from dragoman.dialects.playground.merge import merged, unknown_names, without_nulls
-from dragoman.dialects.playground.resolve import EXTENSION, check_addresses, checked
+from dragoman.dialects.playground.resolve import EXTENSION, check_addresses, checked, kept_secrets
 from dragoman.domain.agents.model import AgentSecrets, StoredAgent
 from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.services import Services
@@ -96,8 +96,9 @@ async def change_agent(request: Request, agent_id: str) -> Response:
     name, config, keys = _parts(services, await json_object(request))
     agent = await services.agents.get(caller, "voice", agent_id)
     kept = agent.extensions.get(EXTENSION)
-    config = merged(kept if isinstance(kept, dict) else {}, config)
-    headers = {**services.agents.secrets(agent).headers, **keys}
+    before = kept if isinstance(kept, dict) else {}
+    headers = {**kept_secrets(before, config, services.agents.secrets(agent).headers), **keys}
+    config = merged(before, config)
     extensions = {**agent.extensions, EXTENSION: config}
     changed = replace(agent, name=name or agent.name, extensions=extensions)
     stored = await services.agents.update(caller, changed, secrets=AgentSecrets(headers=headers))

@@ -1,5 +1,7 @@
 """Tokens that let one participant talk to a voice agent."""
 
+from dataclasses import replace
+
 import orjson
 from fastapi import APIRouter, Request, Response
 
@@ -33,6 +35,8 @@ async def create_token(request: Request) -> Response:
     caller = await caller_or_public(request)
     draft, warnings = await session_draft(services, caller, await json_object(request))
     session = await services.voice_sessions.open(caller, draft)
+    if session.spec != replace(draft.spec, agent_id=session.spec.agent_id):
+        warnings.append("session_id: this session exists, so it keeps the settings that it was opened with")
     token = services.voice_sessions.token(session)
     services.voice_calls.expect()
     shown = token_response(services, session, token, addresses_of(request, services.settings))

@@ -19,6 +19,7 @@ from dragoman.domain.labels.handling import current_handling
 from dragoman.kit.errors import DragomanError, InvalidInput, NotFound, TooLarge, Unavailable
 
 T = TypeVar("T")
+_SILENCE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,9 @@ class SpeechService:
         engine = self.synthesizer(model, request.language)
         self.check_voice(engine, request.voice)
         samples = self._let_through(engine.name, engine.stream(request))
-        return self._packer.pack(samples, rate_hz=engine.sample_rate_hz, form=form)
+        return self._packer.pack(
+            _or_silence(samples, engine.sample_rate_hz), rate_hz=engine.sample_rate_hz, form=form
+        )
 
     async def _let_through(self, engine: str, made: AsyncIterator[T]) -> AsyncIterator[T]:
         """What the engine makes, once nothing at hand is found that may not go to it."""
@@ -192,6 +195,16 @@ class SpeechService:
             except DragomanError:
                 # Whoever needs the engine is told then.
                 continue
+
+
+async def _or_silence(samples: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[bytes]:
+    """The samples; where a text has nothing to pronounce a moment of silence, so that its file can be played."""
+    spoken = False
+    async for piece in samples:
+        spoken = spoken or bool(piece)
+        yield piece
+    if not spoken:
+        yield bytes(2 * int(rate_hz * _SILENCE_SECONDS))
 
 
 def joined(parts: list[Transcript]) -> Transcript:
