@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import NoneType
+from typing import cast
 
 from dragoman.adapters.models.upstream import Endpoint
 from dragoman.domain.accounts.caller import Caller
@@ -45,6 +46,73 @@ def _are_messages(value: JsonValue) -> bool:
         and isinstance(one.get("content"), _CONTENT)
         for one in value
     )
+
+
+def _number(low: float, high: float) -> Callable[[JsonValue], bool]:
+    return lambda value: (
+        isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+    )
+
+
+def _whole_number(value: JsonValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _count(value: JsonValue) -> bool:
+    return _whole_number(value) and cast("int", value) >= 1
+
+
+def _truth(value: JsonValue) -> bool:
+    return isinstance(value, bool)
+
+
+def _text(value: JsonValue) -> bool:
+    return isinstance(value, str)
+
+
+def _stops(value: JsonValue) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(map(_text, value)))
+
+
+def _functions(value: JsonValue) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and one.get("type") == "function" and isinstance(one.get("function"), dict)
+        for one in value
+    )
+
+
+def _format(value: JsonValue) -> bool:
+    return isinstance(value, dict) and value.get("type") in ("text", "json_object", "json_schema")
+
+
+# What is none of these takes the domain's way, which says what is wrong with it: a provider might not.
+_CHECKS: Mapping[str, Callable[[JsonValue], bool]] = {
+    "stream": _truth,
+    "stream_options": lambda value: isinstance(value, dict),
+    "temperature": _number(0, 2),
+    "top_p": _number(0, 1),
+    "presence_penalty": _number(-2, 2),
+    "frequency_penalty": _number(-2, 2),
+    "max_tokens": _count,
+    "max_completion_tokens": _count,
+    "seed": _whole_number,
+    "stop": _stops,
+    "tools": _functions,
+    "response_format": _format,
+    "parallel_tool_calls": _truth,
+    "reasoning_effort": _text,
+    "verbosity": _text,
+    "user": _text,
+}
+
+
+def _is_sound(body: JsonObject) -> bool:
+    """Whether the fields that are read here are what they may be, as far as can be seen at a glance."""
+    for name, value in body.items():
+        check = _CHECKS.get(name)
+        if check is not None and value is not None and not check(value):
+            return False
+    return True
 
 
 def _chooses_what_is_there(body: JsonObject) -> bool:
@@ -125,6 +193,7 @@ class RelayPlan:
         if (
             not _OURS.isdisjoint(body)
             or not _are_messages(body.get("messages"))
+            or not _is_sound(body)
             or not _chooses_what_is_there(body)
         ):
             # The domain's way says what is wrong with them.

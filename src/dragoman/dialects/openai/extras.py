@@ -12,6 +12,7 @@ from dragoman.domain.tools.spec import BuiltinToolOptions
 from dragoman.kit.errors import InvalidInput
 from dragoman.kit.jsontypes import JsonObject
 
+_FORMATS = ("text", "json_object", "json_schema")
 _STRICT = ConfigDict(strict=True, extra="ignore")
 
 
@@ -125,6 +126,9 @@ def structured_output(
         InvalidInput: the schema or the number of attempts cannot be used.
     """
     described = (response_format or {}).get("json_schema")
+    if response_format is not None and response_format.get("type") not in _FORMATS:
+        param = "response_format.type"
+        raise InvalidInput(f"{param}: must be one of {', '.join(_FORMATS)}.", param=param)
     if not isinstance(described, Mapping):
         if (response_format or {}).get("type") == "json_schema":
             param = "response_format.json_schema"

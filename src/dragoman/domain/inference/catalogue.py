@@ -109,7 +109,7 @@ class Catalogue:
         if meant is None:
             known = ", ".join(sorted(self._models))
             raise NotFound(
-                f"There is no model {name!r}{did_you_mean(name, self._models)}. Models here: {known}.",
+                f"There is no model {name!r}{did_you_mean(name, self._models) or '.'} Models here: {known}.",
                 param="model",
                 code="model_not_found",
             )
