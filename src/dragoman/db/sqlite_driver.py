@@ -15,6 +15,8 @@ from sqlalchemy.pool import NullPool
 from dragoman.kit.errors import Unavailable
 
 BUSY_SECONDS = 5
+# The log goes into the file in bigger and rarer pieces than the 1000 pages that are usual: each piece holds up one write.
+_CHECKPOINT_PAGES = 4000
 _SETTINGS = (
     "pragma journal_mode = wal",
     "pragma synchronous = full",
@@ -22,6 +24,7 @@ _SETTINGS = (
     "pragma temp_store = memory",
     "pragma mmap_size = 268435456",
     "pragma journal_size_limit = 67108864",
+    f"pragma wal_autocheckpoint = {_CHECKPOINT_PAGES}",
 )
 _BUSY = {5, 6}
 _READ_ONLY = 8

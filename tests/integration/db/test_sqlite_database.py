@@ -198,12 +198,12 @@ async def test_a_write_whose_caller_has_gone_before_its_turn_is_not_done(notes: 
 
 async def test_every_connection_is_durable_and_knows_vectors(notes: SqliteDatabase) -> None:
     def settings(connection: Connection) -> tuple[Any, ...]:
-        asked = ("journal_mode", "synchronous", "foreign_keys", "query_only")
+        asked = ("journal_mode", "synchronous", "foreign_keys", "query_only", "wal_autocheckpoint")
         found = [connection.exec_driver_sql(f"pragma {name}").scalar() for name in asked]
         return (*found, connection.exec_driver_sql("select vec_version()").scalar())
 
-    assert (await notes.write(settings))[:4] == ("wal", 2, 1, 0)
-    assert (await notes.read(settings))[:4] == ("wal", 2, 1, 1)
+    assert (await notes.write(settings))[:5] == ("wal", 2, 1, 0, 4000)
+    assert (await notes.read(settings))[:5] == ("wal", 2, 1, 1, 4000)
 
 
 async def test_reads_go_on_while_a_write_is_under_way_and_no_more_threads_than_allowed(path: Path) -> None:
