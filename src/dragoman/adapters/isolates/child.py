@@ -5,6 +5,7 @@ import json
 import re
 import resource
 import threading
+from collections import OrderedDict
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from dragoman.kit.child import ask, wear_out
 
 _PRELUDE = Path(__file__).with_name("prelude.js")
 _PARSED = "__parsed__"
+_REMEMBERED_MODULES, _REMEMBERED_CHARACTERS = 64, 65_536
 _PLACE = re.compile(r"<anonymous>:(\d+): (.*)")
 
 
@@ -98,14 +100,17 @@ async def _carried_out(racer: Any, script: Script) -> Ended:
     is_module = script.request is not None or script.only_read
     forms = (_as_function,) if is_module else (str, _as_expression, _as_function)
     problems: list[str] = []
+    known = is_module and script.code in _parsable
     for form in forms:
         source = form(script.code)
-        problem = await _parse_problem(racer, source, script.code.count("\n") + 1)
+        problem = None if known else await _parse_problem(racer, source, script.code.count("\n") + 1)
         if problem is None:
             break
         problems.append(problem)
     else:
         return Ended("unparsed", problems[0])
+    if is_module:
+        _remember(script.code)
     if script.only_read:
         return Ended("value")
     if is_module:
@@ -124,6 +129,19 @@ async def _carried_out(racer: Any, script: Script) -> Ended:
     if "error" in result:
         return Ended("thrown", result["error"], result["console"])
     return Ended("value", result.get("value") or "", result["console"])
+
+
+# Modules that could be parsed: workers send the same one again and again.
+_parsable: OrderedDict[str, None] = OrderedDict()
+
+
+def _remember(code: str) -> None:
+    if len(code) > _REMEMBERED_CHARACTERS:
+        return
+    _parsable[code] = None
+    _parsable.move_to_end(code)
+    while len(_parsable) > _REMEMBERED_MODULES:
+        _parsable.popitem(last=False)
 
 
 def _as_function(code: str) -> str:

@@ -194,7 +194,7 @@
   }
   Object.assign(globalThis, { URL, URLSearchParams });
 
-  const install_web = () => {
+  const make_web = () => {
     class Headers {
       #held = new Map();
       constructor(from) {
@@ -280,7 +280,6 @@
       }
       static redirect(url, status = 302) { return new Response(null, { status, headers: { location: String(url) } }); }
     }
-    Object.assign(globalThis, { Headers, Request, Response });
 
     const exchange = (message) => stringify({
       url: message.url, method: message.method, status: message.status,
@@ -294,7 +293,7 @@
       Object.defineProperty(response, "url", { value: answer.url ?? "", enumerable: true });
       return response;
     };
-    return { exchange, fetch };
+    return { exchange, fetch, globals: { Headers, Request, Response } };
   };
 
   const settled = async (work) => {
@@ -312,7 +311,9 @@
   });
 
   const handle = (code, request_json, env, may_fetch) => {
-    const { exchange, fetch } = install_web();
+    const { exchange, fetch, globals } = web;
+    Object.assign(globalThis, globals);
+    const { Request, Response } = globals;
     if (may_fetch) globalThis.fetch = fetch;
     return settled(async () => {
       const exports = {};
@@ -326,5 +327,8 @@
       return exchange(response);
     });
   };
+
+  // Made here, while nobody waits: the next request finds it ready.
+  const web = make_web();
   return { evaluate, handle };
 })
