@@ -25,6 +25,7 @@ from dragoman.domain.knowledge.viewing import DocumentViewer
 from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.service import SandboxService
+from dragoman.domain.schedules.planning import Planner
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.usage.meter import Meter
@@ -55,6 +56,7 @@ class ChatParts(TypedDict):
     chat_search: ConversationSearch
     chat_takeover: SessionTakeover
     schedules: SchedulesService
+    planner: Planner
 
 
 async def open_chat(
@@ -78,7 +80,7 @@ async def open_chat(
     contexts = context_client(policy)
     stack.push_async_callback(contexts.aclose)
     sealer = root_key.sealer("chat")
-    news = NewsDesk(database)
+    news, schedules = NewsDesk(database), SchedulesService(database)
     chat = ChatService(
         database=database,
         runner=runner,
@@ -111,7 +113,8 @@ async def open_chat(
         chat_takeover=SessionTakeover(
             database, news, held_ms=settings.channels.takeover_seconds * 1000, contact_in=contact_in
         ),
-        schedules=SchedulesService(database),
+        schedules=schedules,
+        planner=Planner(database, schedules),
     )
 
 

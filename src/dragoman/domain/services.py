@@ -42,6 +42,7 @@ from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.ports import Isolate
 from dragoman.domain.sandbox.service import SandboxService
+from dragoman.domain.schedules.planning import Planner
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.tools.hosted.service import HostedFiles
@@ -104,6 +105,7 @@ class Services:
     chat_search: ConversationSearch
     chat_takeover: SessionTakeover
     schedules: SchedulesService
+    planner: Planner
     web: Web
     hosted: HostedFiles
     voice_sessions: VoiceSessionsService

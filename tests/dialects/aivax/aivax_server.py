@@ -64,6 +64,7 @@ from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
 from dragoman.domain.sandbox.model import Bounds
 from dragoman.domain.sandbox.service import SandboxService
+from dragoman.domain.schedules.planning import Planner
 from dragoman.domain.schedules.service import SchedulesService
 from dragoman.domain.services import Services
 from dragoman.domain.skills.service import SkillsService
@@ -237,6 +238,7 @@ def _chat_services(
         "chat_news": news,
         "chat_takeover": SessionTakeover(database, news, held_ms=3_600_000, contact_in=contact_in),
         "schedules": SchedulesService(database),
+        "planner": Planner(database, SchedulesService(database)),
     }
     return services, pages
 

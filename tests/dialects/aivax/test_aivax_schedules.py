@@ -11,6 +11,7 @@ from dragoman.domain.chat.tables import chat_messages
 from dragoman.domain.schedules.model import Recipient, RecurringTask, Schedule
 from dragoman.domain.schedules.service import TaskPlan
 from dragoman.domain.schedules.tables import chat_schedules
+from dragoman.kit.clock import iso, now_ms
 
 NOON = 1_900_000_000_000
 ANA = Recipient("ana@s1", "telegram", "4711")
@@ -160,3 +161,89 @@ async def test_who_ignores_messages_for_too_long_is_inactive_until_they_write(ch
     await chat.change(clientParameters={"maxScheduledIgnoredZone": None})
     await dialect.database.write(lambda c: c.execute(sa.update(chat_messages).values(created_at=0)))
     assert (await listed(chat))["inactiveUsers"] == []
+
+
+def ahead(hours: float) -> str:
+    return iso(now_ms() + int(hours * 3_600_000))
+
+
+async def test_a_message_is_planned_over_the_api_for_who_talks_in_a_session(chat: Chat) -> None:
+    session = await chat.session(tag="ana@shop")
+    body = {
+        "target": "webchat",
+        "targetIdentifier": "ana@shop",
+        "scheduledTime": ahead(2),
+        "reason": "Ask how it went",
+    }
+    made = await chat.dialect.client.post(f"{base(chat)}/schedules", json=body)
+    assert made.status_code == 200, made.text
+    planned = made.json()
+    assert (planned["target"], planned["targetIdentifier"]) == ("WebChat", "ana@shop")
+    assert planned["externalUserId"] == f"ana@shop@{session['sessionId'].replace('-', '')[-12:]}"
+    assert (planned["scheduledTime"], planned["reason"], planned["context"]) == (
+        body["scheduledTime"],
+        "Ask how it went",
+        "",
+    )
+    viewed = await chat.dialect.client.get(f"{base(chat)}/schedules/{planned['id']}")
+    assert viewed.json() == planned
+    by_id = {**body, "targetIdentifier": session["sessionId"]}
+    again = (await chat.dialect.client.post(f"{base(chat)}/schedules", json=by_id)).json()
+    assert again["externalUserId"] == planned["externalUserId"]
+
+
+async def test_a_recurring_task_is_planned_over_the_api_in_a_time_zone(chat: Chat) -> None:
+    body = {
+        "target": "WebChat",
+        "targetIdentifier": "bob",
+        "cronExpression": "0 9 * * 1",
+        "jobDescription": "Say good morning",
+        "maxExecutions": 3,
+        "timeZone": "America/Sao_Paulo",
+    }
+    made = await chat.dialect.client.post(f"{base(chat)}/recurring", json=body)
+    assert made.status_code == 200, made.text
+    task = made.json()
+    assert (task["cronExpression"], task["maxExecutions"], task["executionCount"]) == ("0 9 * * 1", 3, 0)
+    assert (task["nextActivation"][11:16], task["timeZone"]) == ("12:00", "America/Sao_Paulo")
+    assert (await chat.dialect.client.get(f"{base(chat)}/recurring/{task['id']}")).json() == task
+    assert [one["id"] for one in (await listed(chat))["recurringTasks"]] == [task["id"]]
+
+
+@pytest.mark.parametrize(
+    ("operation", "changed", "path"),
+    [
+        ("schedules", {"scheduledTime": "tomorrow"}, "scheduledTime"),
+        ("schedules", {"scheduledTime": "2020-01-01T00:00:00Z"}, "scheduledTime"),
+        ("schedules", {"reason": ""}, "reason"),
+        ("schedules", {"target": "Pigeon"}, "target"),
+        ("schedules", {"target": "Telegram"}, "target"),
+        ("schedules", {"targetIdentifier": None}, "targetIdentifier"),
+        ("schedules", {"timeZone": "Mars/Olympus"}, "timeZone"),
+        ("recurring", {"cronExpression": "*/5 * * * *"}, "cronExpression"),
+        ("recurring", {"cronExpression": "0 0 31 2 *"}, "cronExpression"),
+        ("recurring", {"maxExecutions": 0}, "maxExecutions"),
+    ],
+)
+async def test_a_plan_that_does_not_fit_is_refused_by_name(
+    chat: Chat, operation: str, changed: dict[str, Any], path: str
+) -> None:
+    body = {
+        "target": "WebChat",
+        "targetIdentifier": "bob",
+        "scheduledTime": ahead(1),
+        "reason": "r",
+        "cronExpression": "0 9 * * *",
+        "jobDescription": "j",
+        **changed,
+    }
+    refused = await chat.dialect.client.post(f"{base(chat)}/{operation}", json=body)
+    assert (refused.status_code, refused.json()["details"]["path"]) == (400, path), refused.text
+    assert (await listed(chat))["schedules"] == []
+
+
+async def test_nobody_plans_for_anothers_client(chat: Chat) -> None:
+    body = {"target": "WebChat", "targetIdentifier": "bob", "scheduledTime": ahead(1), "reason": "r"}
+    refused = await chat.dialect.stranger.post(f"{base(chat)}/schedules", json=body)
+    assert refused.status_code == 404
+    assert (await listed(chat))["schedules"] == []

@@ -210,6 +210,51 @@ async def test_a_recurring_task_ends_after_as_many_times_as_it_may(world: Planne
     await world.firing.again(payload)
 
 
+async def test_what_never_reached_somebody_does_not_make_them_inactive(world: Planned) -> None:
+    await world.ask(await world.key(tag="telegram:42"))
+    missed, later = await world.once(HOUR), await world.once(5 * HOUR)
+    task = await world.planner.again(world.ana, world.talk, cron="0 * * * *", job="greet", most=2)
+    world.clock.now += 4 * HOUR
+    await world.firing.once(missed)
+    await world.firing.again({"client": world.client.id, "task": task.id})
+    assert (await world.result(missed["schedule"]) or "").startswith("Ignored: its moment was missed")
+    assert (await world.schedules.all_of(world.ana, world.client.id)).inactive == ()
+    found = await world.schedules.recurring_task(world.ana, world.client.id, task.id)
+    assert (found.executions, found.last_at, found.active_at) == (0, None, None)
+    world.clock.now += HOUR
+    await world.firing.once(later)
+    await world.send()
+    assert await world.result(later["schedule"]) == "Delivered"
+
+
+async def test_who_writes_a_command_that_leaves_no_message_is_no_longer_inactive(world: Planned) -> None:
+    await world.ask(await world.key(tag="telegram:42"))
+    first, second = await world.once(3 * HOUR), await world.once(4 * HOUR)
+    world.clock.now += 3 * HOUR
+    await world.firing.once(first)
+    assert len((await world.schedules.all_of(world.ana, world.client.id)).inactive) == 1
+    world.clock.now += 1000
+    now = world.clock.now
+    await world.database.write(
+        lambda connection: connection.execute(channel_contacts.update().values(last_inbound_at=now))
+    )
+    assert (await world.schedules.all_of(world.ana, world.client.id)).inactive == ()
+    world.clock.now += HOUR
+    await world.firing.once(second)
+    await world.send()
+    assert await world.result(second["schedule"]) == "Delivered"
+
+
+async def test_a_plan_for_somebody_who_never_wrote_reaches_them(world: Planned) -> None:
+    talk = await world.planner.conversation_at(world.ana, world.client.id, "telegram", "77")
+    made = await world.planner.once(world.ana, talk, time=world.at(HOUR), reason="greet", context="")
+    world.clock.now += HOUR
+    await world.firing.once({"client": world.client.id, "schedule": made.id})
+    await world.send()
+    assert world.phone.sent == [("77", "seen: 1")]
+    assert await world.result(made.id) == "Delivered"
+
+
 async def test_plans_have_bounds(world: Planned) -> None:
     with pytest.raises(InvalidInput, match="minute ahead"):
         await world.once(30_000)

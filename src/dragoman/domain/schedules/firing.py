@@ -123,7 +123,8 @@ class ScheduleFiring:
         )
 
         def begun(connection: Connection, session_id: str | None) -> None:
-            self._move_on(connection, task, active=True)
+            # Without a session it was ignored, and the user has not got it.
+            self._move_on(connection, task, active=session_id is not None, executed=session_id is not None)
 
         def ended(connection: Connection, result: str | None) -> None:
             repository.end_activation(connection, task.id)
@@ -141,7 +142,7 @@ class ScheduleFiring:
             found = _load_again(connection, str(payload["client"]), str(payload["task"]))
             if found is not None:
                 if found[0].active_at is None:
-                    self._move_on(connection, found[0], active=False)
+                    self._move_on(connection, found[0], active=False, executed=True)
                 repository.end_activation(connection, found[0].id)
 
         await self._database.write(note)
@@ -151,13 +152,13 @@ class ScheduleFiring:
         result = DELIVERED if error is None else f"Failed: {error}"
         repository.change_schedule(connection, cause, {"activation_result": result})
 
-    def _move_on(self, connection: Connection, task: RecurringTask, *, active: bool) -> None:
+    def _move_on(self, connection: Connection, task: RecurringTask, *, active: bool, executed: bool) -> None:
         now = self._clock_ms()
-        executions = task.executions + 1
+        executions = task.executions + executed
         last = task.most_executions is not None and executions >= task.most_executions
         following = next_moment(task.cron, max(now, task.next_at), zone_named(task.zone))
         values = {
-            "last_at": now,
+            "last_at": now if executed else task.last_at,
             "active_at": now if active else None,
             "executions": executions,
             "next_at": following,

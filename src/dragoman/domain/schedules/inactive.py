@@ -21,11 +21,11 @@ def inactive_users(connection: Connection, client: ChatClient, person: str | Non
     patience = client.draft.spec.ignored_after_ms
     if not patience:
         return []
-    written = repository.last_written(connection, client.id)
+    written = repository.last_written(connection, client.id, person)
     return [
         InactiveUser(external_user_id, sent_at, written.get(name))
         for name, (external_user_id, sent_at, planned_at) in sorted(
-            repository.last_scheduled(connection, client.id).items()
+            repository.last_scheduled(connection, client.id, person).items()
         )
-        if (person is None or name == person) and sent_at - written.get(name, planned_at) > patience
+        if sent_at - written.get(name, planned_at) > patience
     ]

@@ -67,6 +67,37 @@ class Planner:
 
         return await self._database.read(load)
 
+    async def conversation_at(
+        self, caller: Caller, client_id: str, target: Target, address: str, *, zone: str | None = None
+    ) -> Conversation:
+        """Where a client talks with somebody at an address, who need not have written yet.
+
+        Args:
+            address: a chat or a phone number on the channel; of the chat page a session's tag or id.
+            zone: the name of the person's time zone; None = the one that their session names, else UTC.
+
+        Raises:
+            NotFound: the caller has no such client.
+            InvalidInput: the client does not answer on that channel, or there is no such zone.
+        """
+
+        def load(connection: Connection) -> Conversation:
+            clients.get(connection, caller, client_id)
+            on_page, now = target == "web_chat", self._clock_ms()
+            if not on_page and not clients.has_integration(connection, client_id, target):
+                raise InvalidInput("The client has no integration for this target.", param="target")
+            tag = address if on_page else f"{target}:{address}"
+            known = sessions.by_tag(connection, client_id, tag, now)
+            if known is None and on_page:
+                known = sessions.by_id(connection, client_id, address, now)
+            person = tag if known is None else known.external_user_id or known.id
+            named = zone if known is None or zone is not None else known.metadata.get("timezone")
+            return Conversation(client_id, Recipient(person, target, address), zone_named(named))
+
+        if zone is not None and zone != "UTC" and zone_named(zone) is UTC:
+            raise InvalidInput(f"There is no time zone {zone!r}.", param="timeZone")
+        return await self._database.read(load)
+
     async def once(
         self, caller: Caller, talk: Conversation, *, time: str, reason: str, context: str
     ) -> Schedule:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from dragoman.domain.chat.channels import repository as channels
 from dragoman.domain.chat.tables import chat_messages, chat_sessions
 from dragoman.domain.memories.model import person_of
 from dragoman.domain.schedules.model import Recipient, RecurringTask, Schedule
@@ -124,27 +125,36 @@ def delete_recurring(connection: Connection, client_id: str, task_id: str) -> bo
     return connection.execute(statement).rowcount > 0
 
 
-def last_scheduled(connection: Connection, client_id: str) -> dict[str, tuple[str, int, int]]:
-    """By person: an external id, when the last planned message went out, and when the first was planned."""
+def last_scheduled(
+    connection: Connection, client_id: str, person: str | None
+) -> dict[str, tuple[str, int, int]]:
+    """By person, or for one: an external id, when the last planned message went out, and when the first was planned.
+
+    What was ignored or could not be sent never reached anybody.
+    """
     found: dict[str, tuple[str, int, int]] = {}
-    for table, moment in (
-        (chat_schedules, chat_schedules.c.activated_at),
-        (chat_recurring_tasks, chat_recurring_tasks.c.last_at),
+    once, result = chat_schedules, chat_schedules.c.activation_result
+    reached = sa.or_(result.is_(None), sa.not_(sa.or_(result.like("Ignored%"), result.like("Failed%"))))
+    for table, moment, counts in (
+        (once, once.c.activated_at, reached),
+        (chat_recurring_tasks, chat_recurring_tasks.c.last_at, sa.true()),
     ):
         newest, first = sa.func.max(moment), sa.func.min(table.c.created_at)
         statement = (
             sa.select(table.c.person, sa.func.max(table.c.external_user_id), newest, first)
-            .where(table.c.client_id == client_id, moment.is_not(None))
+            .where(table.c.client_id == client_id, moment.is_not(None), counts)
             .group_by(table.c.person)
         )
-        for person, external_user_id, at, planned in connection.execute(statement):
-            _, before, earlier = found.get(person, ("", at, planned))
-            found[person] = (external_user_id, max(at, before), min(planned, earlier))
+        if person is not None:
+            statement = statement.where(table.c.person == person)
+        for name, external_user_id, at, planned in connection.execute(statement):
+            _, before, earlier = found.get(name, ("", at, planned))
+            found[name] = (external_user_id, max(at, before), min(planned, earlier))
     return found
 
 
-def last_written(connection: Connection, client_id: str) -> dict[str, int]:
-    """By person: when they last wrote to the client."""
+def last_written(connection: Connection, client_id: str, person: str | None) -> dict[str, int]:
+    """By person, or for one: when they last wrote to the client."""
     statement = (
         sa.select(chat_sessions.c.person, sa.func.max(chat_messages.c.created_at))
         .join(chat_messages, chat_messages.c.session_key == chat_sessions.c.key)
@@ -155,4 +165,11 @@ def last_written(connection: Connection, client_id: str) -> dict[str, int]:
         )
         .group_by(chat_sessions.c.person)
     )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    if person is not None:
+        statement = statement.where(chat_sessions.c.person == person)
+    written = {row[0]: row[1] for row in connection.execute(statement)}
+    # Commands on messaging services leave no message, and others may have been removed.
+    for contact in channels.writers(connection, client_id, person):
+        name = person_of(contact.tag) or contact.tag
+        written[name] = max(contact.last_inbound_at or 0, written.get(name, 0))
+    return written

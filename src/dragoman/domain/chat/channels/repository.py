@@ -96,6 +96,22 @@ def contact(connection: Connection, key: int, *, lock: bool = False) -> Contact 
     return None if row is None else _contact(row)
 
 
+def writers(connection: Connection, client_id: str, person: str | None) -> list[Contact]:
+    """The contacts of a client who wrote, or those of one person: channel and address with ``:`` between them."""
+    statement = sa.select(*_CONTACT).where(
+        channel_contacts.c.client_id == client_id, channel_contacts.c.last_inbound_at.is_not(None)
+    )
+    if person is not None:
+        channel, _, address = person.partition(":")
+        # Addresses may have a part behind an ``@``, which tells nothing about the person.
+        place = channel_contacts.c.address
+        statement = statement.where(
+            channel_contacts.c.channel == channel,
+            sa.or_(place == address, place.startswith(f"{address}@", autoescape=True)),
+        )
+    return [_contact(row) for row in connection.execute(statement)]
+
+
 def contact_in(connection: Connection, session_id: str) -> str | None:
     """The id of the contact that talks in a session, which was got for the caller before."""
     statement = sa.select(channel_contacts.c.id).where(channel_contacts.c.session_id == session_id)

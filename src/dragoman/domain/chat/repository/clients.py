@@ -163,6 +163,14 @@ def integrations(connection: Connection, client_id: str) -> list[Mapping[str, An
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 
+def has_integration(connection: Connection, client_id: str, channel: str) -> bool:
+    """Whether a client, which was got for the caller before, answers on a channel."""
+    statement = sa.select(chat_integrations.c.client_id).where(
+        chat_integrations.c.client_id == client_id, chat_integrations.c.channel == channel
+    )
+    return connection.execute(statement).first() is not None
+
+
 def put_integration(connection: Connection, values: Mapping[str, object]) -> None:
     """Stores an integration in place of one for the same channel."""
     kept = connection.execute(
