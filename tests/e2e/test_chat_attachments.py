@@ -146,7 +146,18 @@ def test_a_chat_takes_only_the_kinds_it_names(site: Site, visitor: httpx.Client)
     stored = sent(visitor, key, "model.step", b"ISO-10303-21;\x00\x01").json()
     assert asks(visitor, key, "Can you open it?", stored["id"]).status_code == 200
     assert "model.step" in told(site)
-    assert "cannot be read here" in told(site)
+    # The model is told where the file is kept, without the key of the session.
+    link = told(site).partition("It is kept at ")[2].partition("]")[0]
+    assert link.startswith(f"{site.base}/")
+    assert key not in link
+    kept = visitor.get(link)
+    assert (kept.status_code, kept.content) == (200, b"ISO-10303-21;\x00\x01")
+    assert kept.headers["content-disposition"] == "attachment; filename*=UTF-8''model.step"
+    token = link.split("/")[-2]
+    for wrong in (token[:-1] + ("0" if token[-1] != "0" else "1"), token[:36], "x"):
+        assert visitor.get(link.replace(token, wrong)).status_code == 404
+    assert visitor.post(f"{PUBLIC}/{key}/clear").status_code == 200
+    assert visitor.get(link).status_code == 404
 
 
 def test_a_session_holds_so_many_files_and_bytes(site: Site, visitor: httpx.Client) -> None:

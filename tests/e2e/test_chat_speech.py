@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from tests.browser.chat_site import Site, running_site
-from tests.dialects.openai.gateway_server import says
+from tests.dialects.openai.gateway_server import Play, says
 from tests.voice.voice_services import Services
 
 PUBLIC = "/api/v1/public/chat-clients"
@@ -55,6 +55,42 @@ def test_an_answer_is_spoken_once_as_it_is_said(site: Site, visitor: httpx.Clien
     assert (asked["input"], asked["voice"]) == ("We open at nine, see here.", "marin")
     assert asked["instructions"] == "Calmly."
     assert place in visitor.get(f"/chat/{key}").text
+
+
+LONG = "We open at nine on weekdays, and at ten on Saturdays. " * 8
+
+
+def test_a_long_answer_is_made_short_by_its_model_before_it_is_spoken(
+    site: Site, visitor: httpx.Client, speech: Services
+) -> None:
+    site.dress(audioSynthesisSource="Gpt4oTts", summarizeTextBeforeAudioSynthesis=True)
+    key, message = answered(site, visitor, LONG)
+    site.provider.plays.append(says("**Weekdays** from nine, Saturdays from ten."))
+    place = f"{PUBLIC}/{key}/messages/{message}/speech.mp3"
+    sound = visitor.get(place)
+    assert sound.status_code == 200, sound.text
+    assert visitor.get(place).content == sound.content
+    assert [one["input"] for one in speech.spoken] == ["Weekdays from nine, Saturdays from ten."]
+    body = site.provider.bodies[-1]
+    assert "said aloud" in body["messages"][0]["content"]
+    assert body["messages"][-1]["content"] == LONG.strip()
+    assert not body.get("tools")
+    assert site.said(key)[-1]["content"] == LONG
+    # What is short already costs no second question.
+    before = len(site.provider.bodies)
+    key, message = answered(site, visitor, "At nine.")
+    assert visitor.get(f"{PUBLIC}/{key}/messages/{message}/speech.mp3").status_code == 200
+    assert (len(site.provider.bodies) - before, speech.spoken[-1]["input"]) == (1, "At nine.")
+
+
+def test_an_answer_that_cannot_be_made_short_is_spoken_whole(
+    site: Site, visitor: httpx.Client, speech: Services
+) -> None:
+    site.dress(audioSynthesisSource="Gpt4oTts", summarizeTextBeforeAudioSynthesis=True)
+    key, message = answered(site, visitor, LONG)
+    site.provider.plays.append(Play(status=400))
+    assert visitor.get(f"{PUBLIC}/{key}/messages/{message}/speech.mp3").status_code == 200
+    assert [one["input"] for one in speech.spoken] == [LONG.strip()]
 
 
 def test_a_chat_without_a_voice_and_what_is_no_answer_of_it_cannot_be_heard(

@@ -14,6 +14,8 @@ from dragoman.adapters.channels.zapi import ZapiChannel
 from dragoman.bootstrap.chat import ChatParts
 from dragoman.db.database import Database
 from dragoman.db.jobs import FailedHook, JobHandler
+from dragoman.domain.agents.run import AgentRunner
+from dragoman.domain.chat.brief import SpokenBrief
 from dragoman.domain.chat.channels.answering import ContactAnswers
 from dragoman.domain.chat.channels.delivery import ContactDelivery
 from dragoman.domain.chat.channels.inbound import InboundMessages
@@ -79,6 +81,7 @@ def open_channels(
     root_key: RootKey,
     policy: EgressPolicy,
     chat: ChatParts,
+    runner: AgentRunner,
     speech: SpeechService,
     labels: LabelsService,
     tasks: TaskOwner,
@@ -113,6 +116,7 @@ def open_channels(
         settled=firing.settled,
         speech=speech,
         labels=labels,
+        brief=SpokenBrief(runner),
         told=lambda channel, outcome: told(channel, outcome, 1),
     )
 

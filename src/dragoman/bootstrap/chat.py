@@ -2,10 +2,12 @@
 
 from contextlib import AsyncExitStack
 from typing import TypedDict
+from urllib.parse import quote
 
 from dragoman.db.database import Database
 from dragoman.domain.agents.run import AgentRunner
 from dragoman.domain.chat.attachments import ChatUploads
+from dragoman.domain.chat.brief import SpokenBrief
 from dragoman.domain.chat.channels.repository import contact_in
 from dragoman.domain.chat.cited import CitedPassages
 from dragoman.domain.chat.clients import ChatClientsService
@@ -18,6 +20,7 @@ from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
 from dragoman.domain.chat.speech import AnswerSpeech
 from dragoman.domain.chat.takeover import SessionTakeover
+from dragoman.domain.chat.uploads.links import UploadLinks
 from dragoman.domain.chat.uploads.model import UploadLimits
 from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.knowledge.service import KnowledgeService
@@ -32,6 +35,7 @@ from dragoman.domain.usage.meter import Meter
 from dragoman.kit.crypto import RootKey
 from dragoman.kit.egress import EgressPolicy
 from dragoman.kit.gcra import RateLimit
+from dragoman.kit.public_address import PublicAddress
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 from dragoman.settings.pages import PagesSettings
@@ -73,6 +77,7 @@ async def open_chat(
     labels: LabelsService,
     sandbox: SandboxService,
     policy: EgressPolicy,
+    address: PublicAddress,
     tasks: TaskOwner,
     stack: AsyncExitStack,
 ) -> ChatParts:
@@ -81,6 +86,11 @@ async def open_chat(
     stack.push_async_callback(contexts.aclose)
     sealer = root_key.sealer("chat")
     news, schedules = NewsDesk(database), SchedulesService(database)
+
+    def place(token: str, name: str) -> str:
+        return f"{address.base}/api/v1/public/ext-res/attachment/{token}/{quote(name, safe='', errors='replace')}"
+
+    links = UploadLinks(root_key.derive("chat-attachments"), place)
     chat = ChatService(
         database=database,
         runner=runner,
@@ -88,6 +98,7 @@ async def open_chat(
         tasks=tasks,
         news=news,
         limits=visitor_limits(settings.pages),
+        links=links,
         # A SQLite file belongs to one server, which need not tell itself.
         teller=TurnTeller(database) if settings.database_url is not None else None,
     )
@@ -100,13 +111,14 @@ async def open_chat(
         chat=chat,
         chat_news=news,
         chat_cited=CitedPassages(database, chat, knowledge, viewer),
-        chat_uploads=ChatUploads(database, chat, speech, meter, labels, upload_limits(settings.pages)),
+        chat_uploads=ChatUploads(database, chat, speech, meter, labels, upload_limits(settings.pages), links),
         chat_speech=AnswerSpeech(
             database,
             chat,
             speech,
             meter,
             labels,
+            SpokenBrief(runner),
             asked=RateLimit(burst=_SPOKEN_AT_ONCE, period_seconds=_SPOKEN_SECONDS),
         ),
         chat_search=ConversationSearch(database),

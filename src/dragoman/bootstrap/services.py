@@ -79,6 +79,7 @@ async def _open_conversing(base: Foundation, knowing: Knowing, acting: Acting, w
         labels=base.labels,
         sandbox=acting.sandboxed.workspaces,
         policy=base.policy,
+        address=base.address,
         tasks=base.tasks,
         stack=base.stack,
     )
@@ -88,6 +89,7 @@ async def _open_conversing(base: Foundation, knowing: Knowing, acting: Acting, w
         root_key=base.root_key,
         policy=base.policy,
         chat=chat,
+        runner=acting.runner,
         speech=knowing.speech,
         labels=base.labels,
         tasks=base.tasks,

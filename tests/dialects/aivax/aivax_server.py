@@ -47,6 +47,7 @@ from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.sessions import ChatSessionsService
 from dragoman.domain.chat.takeover import SessionTakeover
+from dragoman.domain.chat.uploads.links import UploadLinks
 from dragoman.domain.inference.catalogue import Catalogue
 from dragoman.domain.inference.embed import EmbedService
 from dragoman.domain.inference.ports import ChatModel, EmbedderProfile, Vectors
@@ -217,6 +218,7 @@ def _chat_services(
     chat_sessions = ChatSessionsService(database, sealer)
     news = NewsDesk(database)
     takeover = Takeover(ContactSessions(chat_sessions), held_ms=3_600_000)
+    links = UploadLinks(root_key.derive("chat-attachments"), lambda token, name: f"http://dragoman/{token}")
     chat = ChatService(
         database=database,
         runner=runner,
@@ -224,6 +226,7 @@ def _chat_services(
         tasks=tasks,
         news=news,
         limits=visitor_limits(settings.pages),
+        links=links,
     )
     services: dict[str, Any] = {
         "inbound": InboundMessages(database, places, takeover, wake=lambda: None),
@@ -234,7 +237,9 @@ def _chat_services(
         "chat_clients": clients,
         "chat_sessions": chat_sessions,
         "chat": chat,
-        "chat_uploads": ChatUploads(database, chat, _NO_SPEECH, meter, labels, upload_limits(settings.pages)),
+        "chat_uploads": ChatUploads(
+            database, chat, _NO_SPEECH, meter, labels, upload_limits(settings.pages), links
+        ),
         "chat_news": news,
         "chat_takeover": SessionTakeover(database, news, held_ms=3_600_000, contact_in=contact_in),
         "schedules": SchedulesService(database),

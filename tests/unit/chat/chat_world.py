@@ -24,6 +24,7 @@ from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.service import ChatService, Prompt
 from dragoman.domain.chat.sessions import ChatSessionsService
 from dragoman.domain.chat.takeover import SessionTakeover
+from dragoman.domain.chat.uploads.links import UploadLinks
 from dragoman.domain.messages.events import Event, Finished, TextDelta, Usage
 from dragoman.domain.messages.parts import (
     TextPart,
@@ -94,6 +95,7 @@ class World:
             tasks=self.tasks,
             news=self.news,
             limits=self.limits,
+            links=UploadLinks(ROOT.derive("files"), lambda token, name: f"http://dragoman/{token}/{name}"),
             clock_ms=self.clock,
         )
 

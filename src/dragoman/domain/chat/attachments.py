@@ -12,6 +12,7 @@ from dragoman.domain.chat.model import ChatMessage, ChatSession, LiveSession
 from dragoman.domain.chat.repository import messages
 from dragoman.domain.chat.service import ChatService
 from dragoman.domain.chat.uploads import repository
+from dragoman.domain.chat.uploads.links import UploadLinks
 from dragoman.domain.chat.uploads.model import Upload, UploadLimits, clean_name, media_type_of, reference_of
 from dragoman.domain.inference.speech.ports import Recording, TranscribeOptions
 from dragoman.domain.inference.speech.service import SpeechService
@@ -44,6 +45,7 @@ class ChatUploads:
         meter: Meter,
         labels: LabelsService,
         limits: UploadLimits,
+        links: UploadLinks,
         *,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
@@ -53,6 +55,7 @@ class ChatUploads:
         self._meter = meter
         self._labels = labels
         self.limits = limits
+        self._links = links
         self._clock_ms = clock_ms
 
     async def put(self, access_key: str, *, name: str, media_type: str, data: bytes) -> Upload:
@@ -90,6 +93,18 @@ class ChatUploads:
             found = await self._database.read(repository.content, live.session.key, upload_id)
         if found is None:
             raise _unknown()
+        return found
+
+    async def shared(self, token: str) -> tuple[Upload, bytes]:
+        """The file behind a token of ``UploadLinks``, with its content.
+
+        Raises:
+            NotFound: the token is for none, or the file is gone.
+        """
+        upload_id = self._links.upload_id(token)
+        found = None if upload_id is None else await self._database.read(repository.shared, upload_id)
+        if found is None:
+            raise NotFound("There is no file at this address.", code="attachment_not_found")
         return found
 
     async def named_in(self, session: ChatSession, said: Sequence[ChatMessage]) -> Mapping[str, Upload]:

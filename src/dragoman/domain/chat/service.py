@@ -23,6 +23,7 @@ from dragoman.domain.chat.repository import messages, sessions
 from dragoman.domain.chat.turn import Reply, Turn
 from dragoman.domain.chat.uploads import attached
 from dragoman.domain.chat.uploads import repository as uploads
+from dragoman.domain.chat.uploads.links import UploadLinks
 from dragoman.domain.inference.multimodal import MediaKind
 from dragoman.domain.messages.events import Event
 from dragoman.domain.messages.parts import Message, Part, TextPart
@@ -83,6 +84,7 @@ class ChatService:
     """What may be done with an access key. Every method refuses a dead session in the same words.
 
     Args:
+        links: makes the addresses of files that a model can only be told of.
         teller: tells other processes of answers under way here; None where there are no others.
     """
 
@@ -95,12 +97,14 @@ class ChatService:
         tasks: TaskOwner,
         news: NewsDesk,
         limits: VisitorLimits,
+        links: UploadLinks,
         teller: TurnTeller | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._database = database
         self._news = news
         self._limits = limits
+        self._links = links
         self._runner = runner
         self._contexts = contexts
         self._tasks = tasks
@@ -281,7 +285,9 @@ class ChatService:
         texts = [text for text in given if text]
         media = _media_to_text(agent, prompt, documents=attached.holds_documents(conversation))
         request = RunRequest(
-            conversation=await self._database.read(attached.loaded, session.key, conversation),
+            conversation=await self._database.read(
+                attached.loaded, session.key, conversation, self._links.link
+            ),
             system_prompt="\n\n".join(texts) or None,
             user=session.external_user_id,
             metadata=session.metadata,

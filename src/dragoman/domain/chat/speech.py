@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.chat.brief import Speaker, SpokenBrief
 from dragoman.domain.chat.model import LiveSession
 from dragoman.domain.chat.repository import messages
 from dragoman.domain.chat.service import ChatService
@@ -34,6 +35,7 @@ class AnswerSpeech:
     """Speaks answers of chats whose client has a voice. What was spoken lately is not made again.
 
     Args:
+        brief: shortens long answers for clients that want so.
         asked: how often new speech may be asked for in one session.
     """
 
@@ -44,6 +46,7 @@ class AnswerSpeech:
         speech: SpeechService,
         meter: Meter,
         labels: LabelsService,
+        brief: SpokenBrief,
         *,
         asked: RateLimit,
         clock_ms: Callable[[], int] = now_ms,
@@ -53,6 +56,7 @@ class AnswerSpeech:
         self._speech = speech
         self._meter = meter
         self._labels = labels
+        self._brief = brief
         self._asked = asked
         self._clock_ms = clock_ms
         self._made: OrderedDict[tuple[str, str], bytes] = OrderedDict()
@@ -86,7 +90,9 @@ class AnswerSpeech:
                 code="too_much_speech",
                 retry_after_seconds=wait,
             )
-        made = await self._spoken(live, text)
+        person = live.session.external_user_id
+        speaker = Speaker(live.owner, live.client, live.session.id, person)
+        made = await self._spoken(live, _cut(spoken(await self._brief.of(speaker, text))))
         self._keep(key, made)
         return made
 
@@ -99,7 +105,7 @@ class AnswerSpeech:
         text = spoken(written)
         if not text:
             raise NotFound("There is no such answer to be spoken.", code="answer_not_found")
-        return text if len(text) <= _LONGEST else text[:_LONGEST].rpartition(" ")[0] + " …"
+        return text
 
     async def _spoken(self, live: LiveSession, text: str) -> bytes:
         usage = Usage(prompt_tokens=-(-len(text) // _CHARACTERS_PER_TOKEN), estimated=True)
@@ -139,3 +145,7 @@ class AnswerSpeech:
             self._size += len(made)
         while self._size > _KEPT_BYTES:
             self._size -= len(self._made.popitem(last=False)[1])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST].rpartition(" ")[0] + " …"

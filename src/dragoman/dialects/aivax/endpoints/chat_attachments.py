@@ -12,6 +12,7 @@ from dragoman.dialects.aivax.body import bounded, media_type
 from dragoman.dialects.aivax.chat_content import attachment
 from dragoman.dialects.aivax.envelope import json_response, said
 from dragoman.dialects.aivax.multipart import Described, file_pieces
+from dragoman.domain.chat.uploads.model import Upload
 from dragoman.kit.errors import TooLarge
 
 router = APIRouter()
@@ -55,7 +56,17 @@ async def attach(request: Request, access_key: str) -> Response:
 @router.get(_BASE + "/attachments/{attachment_id}")
 async def attached(request: Request, access_key: str, attachment_id: str) -> Response:
     """An attached file's content. What a browser might run is only ever downloaded."""
-    upload, data = await services_of(request).chat_uploads.get(access_key, attachment_id)
+    return _sent(*await services_of(request).chat_uploads.get(access_key, attachment_id))
+
+
+@router.get("/public/ext-res/attachment/{token}/{name}", include_in_schema=False)
+@router.get("/public/ext-res/attachment/{token}")
+async def shared(request: Request, token: str) -> Response:
+    """A file that a model could only be told of; the address is the credential."""
+    return _sent(*await services_of(request).chat_uploads.shared(token))
+
+
+def _sent(upload: Upload, data: bytes) -> Response:
     place = "inline" if upload.media_type.startswith(_SHOWN) else "attachment"
     headers = {**_SAFE, "Content-Disposition": f"{place}; filename*=UTF-8''{quote(upload.name)}"}
     return Response(data, media_type=upload.media_type, headers=headers)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from dragoman.db.database import Database
 from dragoman.db.jobs import RunLater
+from dragoman.domain.chat.brief import Speaker, SpokenBrief
 from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.model import Contact, Place, Sending
 from dragoman.domain.chat.channels.places import Places
@@ -41,6 +42,7 @@ class ContactSending:
         settled: told of every piece that is sent or given up, in the transaction that notes it.
         speech: speaks pieces that are to be spoken; what cannot be spoken, or may not, is sent as text.
         labels: knows which conversations bear labels.
+        brief: shortens what is to be spoken, for clients that want so.
         told: is given the channel and ``sent``, ``retried`` or ``dead``.
     """
 
@@ -53,6 +55,7 @@ class ContactSending:
         settled: Settled | None = None,
         speech: SpeechService | None = None,
         labels: LabelsService | None = None,
+        brief: SpokenBrief | None = None,
         told: Callable[[str, str], None] | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
@@ -63,6 +66,7 @@ class ContactSending:
         self._settled = settled
         self._speech = speech
         self._labels = labels
+        self._brief = brief
         self._clock_ms = clock_ms
         self._started_at = clock_ms()
 
@@ -128,17 +132,19 @@ class ContactSending:
         if piece.mime is None or self._speech is None:
             return None
         if self._labels is None or contact.session_id is None:
-            return await self._spoken(self._speech, place, piece)
+            return await self._spoken(self._speech, place, contact, piece.text)
         with with_handling(self._labels.handling()):
             await self._labels.resume(place.owner, contact.session_id)
-            return await self._spoken(self._speech, place, piece)
+            return await self._spoken(self._speech, place, contact, piece.text)
 
-    @staticmethod
-    async def _spoken(speech: SpeechService, place: Place, piece: Sending) -> bytes | None:
+    async def _spoken(self, speech: SpeechService, place: Place, contact: Contact, text: str) -> bytes | None:
         spec = place.client.draft.spec
+        if self._brief is not None:
+            speaker = Speaker(place.owner, place.client, contact.session_id, contact.tag)
+            text = await self._brief.of(speaker, text)
         for voice in dict.fromkeys((spec.speech.voice, None)):
             request = SpeechRequest(
-                spoken(piece.text), voice=voice, language=spec.language, instructions=spec.speech.instruction
+                spoken(text), voice=voice, language=spec.language, instructions=spec.speech.instruction
             )
             try:
                 return b"".join([sound async for sound in speech.speak(request, form="opus")])

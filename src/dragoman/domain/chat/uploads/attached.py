@@ -1,7 +1,7 @@
 """Attached files in a conversation: known when they are asked about, loaded when a model is to see them."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -42,17 +42,28 @@ def holds_documents(conversation: Sequence[Message]) -> bool:
     )
 
 
-def loaded(connection: Connection, session_key: int, conversation: Sequence[Message]) -> tuple[Message, ...]:
-    """The conversation with the content of attached files in their place, or what stands for it."""
+def loaded(
+    connection: Connection,
+    session_key: int,
+    conversation: Sequence[Message],
+    place_of: Callable[[Upload], str],
+) -> tuple[Message, ...]:
+    """The conversation with the content of attached files in their place, or what stands for it.
+
+    Args:
+        place_of: the address of a file that can only be named.
+    """
     return tuple(
-        replace(message, parts=tuple(_loaded(connection, session_key, part) for part in message.parts))
+        replace(
+            message, parts=tuple(_loaded(connection, session_key, part, place_of) for part in message.parts)
+        )
         if any(reference_of(part) is not None for part in message.parts)
         else message
         for message in conversation
     )
 
 
-def _loaded(connection: Connection, session_key: int, part: Part) -> Part:
+def _loaded(connection: Connection, session_key: int, part: Part, place_of: Callable[[Upload], str]) -> Part:
     name = reference_of(part)
     if name is None:
         return part
@@ -63,7 +74,7 @@ def _loaded(connection: Connection, session_key: int, part: Part) -> Part:
     if upload.text is not None:
         return TextPart(upload.text or "[A recording in which nothing is said.]")
     if not upload.is_readable:
-        return TextPart(_described(upload))
+        return TextPart(_described(upload, place_of(upload)))
     encoded = b64encode(data).decode()
     match part:
         case ImagePart():
@@ -74,5 +85,5 @@ def _loaded(connection: Connection, session_key: int, part: Part) -> Part:
             return FilePart(f"data:{upload.media_type};base64,{encoded}", upload.name)
 
 
-def _described(upload: Upload) -> str:
-    return f"[The user attached the file {upload.name!r} ({upload.size} bytes), which cannot be read here. It is kept.]"
+def _described(upload: Upload, place: str) -> str:
+    return f"[The user attached the file {upload.name!r} ({upload.size} bytes), which cannot be read here. It is kept at {place}]"

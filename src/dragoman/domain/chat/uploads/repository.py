@@ -47,6 +47,13 @@ def content(connection: Connection, session_key: int, upload_id: str) -> tuple[U
     return None if row is None else (_upload(row), bytes(row["content"]))
 
 
+def shared(connection: Connection, upload_id: str) -> tuple[Upload, bytes] | None:
+    """A file with its content for somebody whose right to it was proved."""
+    statement = sa.select(*_COLUMNS, chat_uploads.c.content).where(chat_uploads.c.id == upload_id)
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else (_upload(row), bytes(row["content"]))
+
+
 def delete(connection: Connection, session_key: int, upload_id: str) -> bool:
     """Whether the session had the file, which is gone."""
     statement = sa.delete(chat_uploads).where(
