@@ -4,6 +4,7 @@ import json
 import random
 import threading
 import time
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,10 @@ from typing import Any
 
 import httpx
 import pytest
+from tests import samples
 from tests.dialects.openai.gateway_server import Play, Provider, calls, says
 from tests.e2e.server import Server
+from tests.fake_web import FakeWeb
 
 from dragoman.adapters.simulators.people import hook_call
 from dragoman.adapters.simulators.services import Sent, SimulatedServices
@@ -124,7 +127,14 @@ def eventually(holds: Callable[[], bool], seconds: float = 15.0) -> None:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def web() -> Iterator[FakeWeb]:
+    """What makes pictures."""
+    with FakeWeb() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, web: FakeWeb) -> Iterator[Shop]:
     provider = Provider()
     with SimulatedServices() as services:
         settings = {
@@ -133,7 +143,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             "DRAGOMAN_CHANNELS__KAPSO_URL": services.url,
             "DRAGOMAN_EGRESS__ALLOW": '["127.0.0.1"]',
         }
-        server = Server(tmp_path_factory.mktemp("channels") / "data", settings)
+        images = f'[images]\nbase_url = "{web.origin}"\napi_key = "sk-images"\nmodel = "painter"\n'
+        server = Server(tmp_path_factory.mktemp("channels") / "data", settings, images)
         with server, server.client() as http:
             yield Shop(server, services, provider, http)
     provider.close()
@@ -316,7 +327,7 @@ def test_a_picture_reaches_the_model_when_the_client_takes_pictures(shop: Shop) 
     assert httpx.post(bot.hook, json=update, headers=headers, trust_env=False).status_code == 200
     bot.answers(1)
     image, text = shop.provider.bodies[-1]["messages"][-1]["content"]
-    assert image["image_url"]["url"].startswith("data:image/jpeg;base64,")
+    assert image["image_url"]["url"].startswith("data:image/png;base64,")
     assert text == {"type": "text", "text": "what is this?"}
 
 
@@ -348,6 +359,98 @@ def test_a_voice_message_is_read_and_answered_by_voice(shop: Shop) -> None:
     assert bot.answers(1, 90) == ["(voice)"]
     heard = str(shop.provider.bodies[-1]["messages"][-1]["content"]).lower()
     assert "open" in heard
+
+
+PAINTED = samples.picture("A red square.", width=16, height=16)
+
+
+@pytest.mark.parametrize("service", INTEGRATIONS)
+def test_a_picture_that_an_agent_made_is_sent_after_its_words(shop: Shop, web: FakeWeb, service: str) -> None:
+    painted = json.dumps({"data": [{"b64_json": b64encode(PAINTED).decode()}]})
+    web.page("/images/generations", painted, "application/json")
+    bot = shop.bot(service, sentinelOptions={"enabledFunctions": ["ImageGeneration"]})
+    shop.provider.plays.extend([calls(("generate_image", {"prompt": "A red square."})), says("Here it is.")])
+    bot.writes("Paint a red square.")
+    picture = "(photo)" if service == "telegram" else "(image)"
+    assert bot.answers(2) == ["Here it is.", picture]
+    of_service = [one.body for one in shop.services.calls if one.service == service]
+    match service:
+        case "telegram":
+            assert of_service[-1]["photo"]["data"] == PAINTED
+        case "kapso":
+            (uploaded,) = [body["file"]["data"] for body in of_service if "file" in body]
+            assert uploaded == PAINTED
+            assert of_service[-1]["image"]["id"].startswith("media.")
+        case "zapi":
+            assert of_service[-1]["image"] == f"data:image/png;base64,{b64encode(PAINTED).decode()}"
+        case _:
+            told = of_service[-1]
+            assert (told["mediatype"], told["mimetype"]) == ("image", "image/png")
+            assert b64decode(told["media"]) == PAINTED
+
+
+def test_a_picture_that_the_service_refuses_is_sent_as_its_address(shop: Shop, web: FakeWeb) -> None:
+    painted = json.dumps({"data": [{"b64_json": b64encode(PAINTED).decode()}]})
+    web.page("/images/generations", painted, "application/json")
+    bot = shop.bot("telegram", sentinelOptions={"enabledFunctions": ["ImageGeneration"]})
+    shop.provider.plays.extend([calls(("generate_image", {"prompt": "A red square."})), says("")])
+    shop.services.fail_next(400)
+    bot.writes("Paint a red square.")
+    (link,) = bot.answers(1)
+    assert httpx.get(link, trust_env=False).content == PAINTED
+    assert bot.get("/dead-letters")["unsent"] == []
+
+
+def document(bot: Bot, name: str) -> dict[str, Any]:
+    """Telegram's call for a file that the contact sent."""
+    return {
+        "update_id": 3,
+        "message": {
+            "message_id": next(bot.shop.numbers),
+            "chat": {"id": int(bot.address), "type": "private"},
+            "from": {"id": 1, "is_bot": False},
+            "date": int(time.time()),
+            "document": {"file_id": name, "file_name": name, "mime_type": "application/octet-stream"},
+        },
+    }
+
+
+def sends(bot: Bot, name: str, data: bytes) -> None:
+    bot.shop.services.put_file(name, data)
+    headers = {"x-telegram-bot-api-secret-token": bot.hook.rsplit("/", 1)[-1]}
+    told = httpx.post(bot.hook, json=document(bot, name), headers=headers, trust_env=False)
+    assert told.status_code == 200
+
+
+def test_a_document_is_read_for_the_model_and_one_that_cannot_be_is_named(shop: Shop) -> None:
+    bot = shop.bot("telegram", {"inputModes": ["Document"]})
+    sends(bot, "plan.docx", samples.docx([("", "The office moves in May.")]))
+    bot.answers(1)
+    asked = json.dumps(shop.provider.bodies[-1]["messages"][-1])
+    assert "The office moves in May." in asked
+    assert "base64" not in asked
+    sends(bot, "model.step", b"ISO-10303-21;\x00\x01")
+    bot.answers(2)
+    assert "a file (model.step), which cannot be read here" in str(shop.provider.bodies[-1]["messages"][-1])
+    keeps = shop.bot("telegram", {"inputModes": ["Document"], "uploadUnsupportedFiles": True})
+    sends(keeps, "model.step", b"ISO-10303-21;\x00\x01")
+    keeps.answers(1)
+    text = str(shop.provider.bodies[-1]["messages"][-1]["content"])
+    link = text.partition("It is kept at ")[2].partition("]")[0]
+    assert httpx.get(link, trust_env=False).content == b"ISO-10303-21;\x00\x01"
+
+
+def test_what_a_contact_sends_to_a_person_is_kept_for_that_person(shop: Shop) -> None:
+    bot = shop.bot("telegram", {"inputModes": ["Document"]})
+    bot.writes("hello")
+    bot.answers(1)
+    assert bot.post(f"/contacts/{bot.contact()['id']}/takeover").status_code == 200
+    asked = len(shop.provider.bodies)
+    sends(bot, "plan.docx", samples.docx([("", "The office moves in May.")]))
+    eventually(lambda: len(bot.said()) == 3)
+    (shown,) = bot.get(f"/contacts/{bot.contact()['id']}")["messages"][-1]["content"]
+    assert (shown["type"], shown["attachment"]["name"]) == ("attachment", "plan.docx")
+    assert len(shop.provider.bodies) == asked
 
 
 def test_the_hourly_limit_is_told_politely(shop: Shop) -> None:

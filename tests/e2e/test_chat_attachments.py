@@ -111,6 +111,12 @@ def test_a_recording_is_heard_for_the_model_and_shown(
     (shown,) = site.said(key)[0]["content"]
     assert shown["attachment"]["transcript"] == speech.hears
     assert visitor.get(shown["attachment"]["url"]).content == spoken.content
+    # The operator finds the conversation by what is said in it, and the recording with it.
+    found = site.world.client.get("/api/v1/web-chat-client/search", params={"text": speech.hears}).json()
+    assert speech.hears in found[0]["snippet"]
+    view = site.world.client.get(f"/api/v1/web-chat-client/{site.client_id}/sessions/{found[0]['sessionId']}")
+    (kept,) = view.json()["messages"][0]["content"]
+    assert visitor.get(kept["attachment"]["url"]).content == spoken.content
 
 
 def test_a_file_larger_than_other_bodies_may_be_is_taken(site: Site, visitor: httpx.Client) -> None:

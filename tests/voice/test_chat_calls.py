@@ -109,6 +109,8 @@ async def test_what_is_said_in_a_call_is_in_the_chat(
     asked = services.asked[-1]["messages"]
     assert "You are the shop." in str(asked[0])
     assert [one["role"] for one in asked if one["role"] != "system"] == ["user", "assistant", "user"]
+    found = (await caller.get("/api/v1/web-chat-client/search", params={"text": "sell lamps"})).json()
+    assert any("lamps" in one["snippet"] for one in found), found
     # Only what is spoken is asked to be short.
     assert "on the telephone" not in str(asked)
     assert "on the telephone" in str(services.asked[-2]["messages"][0])

@@ -20,6 +20,7 @@ from dragoman.domain.chat.channels.answering import ContactAnswers
 from dragoman.domain.chat.channels.delivery import ContactDelivery
 from dragoman.domain.chat.channels.inbound import InboundMessages
 from dragoman.domain.chat.channels.jobs import ANSWER, SEND
+from dragoman.domain.chat.channels.media import OwnFile
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.ports import ChannelAdapter
 from dragoman.domain.chat.channels.retention import ForgottenMessages
@@ -87,6 +88,7 @@ def open_channels(
     tasks: TaskOwner,
     wake: Callable[[], None],
     told: Callable[[str, str, int], None],
+    own: OwnFile,
     stack: AsyncExitStack,
 ) -> ChannelParts:
     """The parts; what needs closing is given to the stack. ``told`` is given a channel, what became of messages, and how many."""
@@ -100,6 +102,7 @@ def open_channels(
         database=database,
         places=places,
         chat=chat["chat"],
+        uploads=chat["chat_uploads"],
         sessions=sessions,
         delivery=delivery,
         takeover=takeover,
@@ -116,6 +119,7 @@ def open_channels(
         settled=firing.settled,
         speech=speech,
         labels=labels,
+        own=own,
         brief=SpokenBrief(runner),
         told=lambda channel, outcome: told(channel, outcome, 1),
     )

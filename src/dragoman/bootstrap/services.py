@@ -95,6 +95,7 @@ async def _open_conversing(base: Foundation, knowing: Knowing, acting: Acting, w
         tasks=base.tasks,
         wake=wakes.conversations,
         told=base.metrics.channel,
+        own=acting.web.hosted.content,
         stack=base.stack,
     )
     beneath, answers = _beneath(base, knowing, acting), AnswerLog(base.database)

@@ -8,7 +8,15 @@ from typing import Any
 import orjson
 
 from dragoman.adapters.channels.http import ServiceHttp, body_of, moment_of, object_of, text_of
-from dragoman.domain.chat.channels.ports import Fetched, Hook, Inbound, MediaRef, MediaType, Outgoing
+from dragoman.domain.chat.channels.ports import (
+    Fetched,
+    Hook,
+    Inbound,
+    MediaRef,
+    MediaType,
+    Outgoing,
+    OutgoingMedia,
+)
 from dragoman.domain.chat.model import Integration
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import ProviderError
@@ -20,6 +28,7 @@ _MEDIA: tuple[tuple[str, MediaType], ...] = (
     ("videoMessage", "video"),
     ("documentMessage", "document"),
 )
+_AROUND = ("ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "documentWithCaptionMessage")
 _PEOPLE = ("@s.whatsapp.net", "@lid", "@c.us")
 
 
@@ -56,7 +65,11 @@ class EvolutionChannel:
         return "The Evolution API server calls this server from now on."
 
     async def send(self, integration: Integration, address: str, piece: Outgoing) -> str | None:
-        if piece.audio is not None:
+        if piece.media is not None:
+            answer = await self._call(
+                integration, "message/sendMedia", _outgoing(address, piece.media, piece.text)
+            )
+        elif piece.audio is not None:
             data = b64encode(piece.audio).decode("ascii")
             body: dict[str, object] = {"number": address, "audio": data, "audioMessage": {"audio": data}}
             answer = await self._call(integration, "message/sendWhatsAppAudio", body)
@@ -91,8 +104,30 @@ class EvolutionChannel:
         return await self._http.call("POST", url, body, {"apikey": integration.secrets.get("apiKey", "")})
 
 
+def _outgoing(address: str, media: OutgoingMedia, caption: str) -> dict[str, object]:
+    """As the second version reads it, and within ``mediaMessage`` as the first does."""
+    content = media.reference if media.data is None else b64encode(media.data).decode("ascii")
+    told: dict[str, object] = {
+        "mediatype": media.kind,
+        "media": content,
+        "fileName": media.filename,
+        "caption": caption,
+        **({"mimetype": media.mime} if media.mime else {}),
+    }
+    return {"number": address, **told, "mediaMessage": told}
+
+
+def _unwrapped(message: dict[str, Any]) -> dict[str, Any]:
+    """The message itself, of one that WhatsApp has put into another."""
+    for name in _AROUND:
+        if inner := object_of(object_of(message.get(name)).get("message")):
+            beside = {"base64": message["base64"]} if "base64" in message else {}
+            return _unwrapped({**beside, **inner})
+    return message
+
+
 def _message(data: dict[str, Any]) -> Inbound | None:
-    key, message = object_of(data.get("key")), object_of(data.get("message"))
+    key, message = object_of(data.get("key")), _unwrapped(object_of(data.get("message")))
     jid, message_id = text_of(key.get("remoteJid")), text_of(key.get("id"))
     if not message_id or not jid.endswith(_PEOPLE):
         return None

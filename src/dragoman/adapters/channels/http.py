@@ -1,16 +1,18 @@
 """Calls of messaging services: JSON in, JSON out, failures in the house's words."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any, cast
 
 import httpx
 import orjson
 
-from dragoman.domain.chat.channels.ports import Fetched
+from dragoman.domain.chat.channels.ports import Fetched, OutgoingMedia
 from dragoman.kit.errors import InvalidInput, ProviderError
 from dragoman.kit.fetch import Fetcher
 
 _LONGEST_REASON = 200
+_ANY = "application/octet-stream"
 
 
 class ServiceHttp:
@@ -51,7 +53,12 @@ class ServiceHttp:
         return _object(response.content)
 
     async def upload(
-        self, url: str, fields: Mapping[str, str], name: str, file: tuple[str, bytes, str]
+        self,
+        url: str,
+        fields: Mapping[str, str],
+        name: str,
+        file: tuple[str, bytes, str],
+        headers: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
         """The JSON object that the service answers to a form with one file: its name, content and media type.
 
@@ -59,7 +66,7 @@ class ServiceHttp:
             ProviderError: as ``call``.
         """
         try:
-            response = await self._client.post(url, data=dict(fields), files={name: file})
+            response = await self._client.post(url, data=dict(fields), files={name: file}, headers=headers)
         except httpx.HTTPError as error:
             raise _unreachable(error) from error
         if not response.is_success:
@@ -111,6 +118,13 @@ def _retry_after(response: httpx.Response) -> float | None:
     if isinstance(asked, int | float):
         return float(asked)
     return float(named) if named.isdigit() else None
+
+
+def data_url(media: OutgoingMedia) -> str:
+    """The media with their content in them where it is at hand, else their address."""
+    if media.data is None:
+        return media.reference
+    return f"data:{media.mime or _ANY};base64,{b64encode(media.data).decode('ascii')}"
 
 
 def body_of(content: bytes) -> dict[str, Any]:

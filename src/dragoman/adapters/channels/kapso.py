@@ -6,7 +6,15 @@ from hashlib import sha256
 from typing import Any
 
 from dragoman.adapters.channels.http import ServiceHttp, body_of, moment_of, object_of, text_of
-from dragoman.domain.chat.channels.ports import Fetched, Hook, Inbound, MediaRef, MediaType, Outgoing
+from dragoman.domain.chat.channels.ports import (
+    Fetched,
+    Hook,
+    Inbound,
+    MediaRef,
+    MediaType,
+    Outgoing,
+    OutgoingMedia,
+)
 from dragoman.domain.chat.model import Integration
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import ProviderError, Unauthenticated
@@ -63,7 +71,7 @@ class KapsoChannel:
         )
 
     async def send(self, integration: Integration, address: str, piece: Outgoing) -> str | None:
-        body = {"type": "text", "text": {"body": piece.text, "preview_url": False}}
+        body = await self._body(integration, piece)
         try:
             answer = await self._messages(integration, address, body)
         except ProviderError as error:
@@ -74,6 +82,33 @@ class KapsoChannel:
             answer = await self._messages(integration, address, named)
         sent = answer.get("messages")
         return text_of(object_of(sent[0]).get("id")) or None if isinstance(sent, list) and sent else None
+
+    async def _body(self, integration: Integration, piece: Outgoing) -> dict[str, object]:
+        media = piece.media
+        if media is None and piece.audio is not None:
+            media = OutgoingMedia("audio", "", "answer.ogg", piece.mime, piece.audio)
+        if media is None:
+            return {"type": "text", "text": {"body": piece.text, "preview_url": False}}
+        told: dict[str, object] = (
+            {"link": media.reference}
+            if media.data is None
+            else {"id": await self._upload(integration, media)}
+        )
+        if media.kind == "document":
+            told["filename"] = media.filename
+        if piece.text and media.kind != "audio":
+            told["caption"] = piece.text
+        return {"type": media.kind, media.kind: told}
+
+    async def _upload(self, integration: Integration, media: OutgoingMedia) -> str:
+        url = f"{self._base_url}/meta/whatsapp/{integration.settings.get('phoneNumberId')}/media"
+        file = (media.filename, media.data or b"", media.mime or "application/octet-stream")
+        key = {"X-API-Key": integration.secrets.get("apiKey", "")}
+        answer = await self._http.upload(url, {"messaging_product": "whatsapp"}, "file", file, key)
+        uploaded = text_of(answer.get("id"))
+        if not uploaded:
+            raise ProviderError("The service gave the uploaded file no id.", code="channel_refused")
+        return uploaded
 
     async def typing(self, integration: Integration, address: str) -> None:
         # The Cloud API ties it to the message that is answered, which is not at hand here.

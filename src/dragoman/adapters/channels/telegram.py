@@ -1,11 +1,19 @@
 """Telegram's Bot API."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dragoman.adapters.channels.http import ServiceHttp, body_of, moment_of, object_of, text_of
-from dragoman.domain.chat.channels.ports import Fetched, Hook, Inbound, MediaRef, MediaType, Outgoing
+from dragoman.domain.chat.channels.ports import (
+    Fetched,
+    Hook,
+    Inbound,
+    MediaRef,
+    MediaType,
+    Outgoing,
+    OutgoingMedia,
+)
 from dragoman.domain.chat.model import Integration
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import ProviderError, Unauthenticated
@@ -17,6 +25,12 @@ _MEDIA: tuple[tuple[str, MediaType], ...] = (
     ("video_note", "video"),
     ("document", "document"),
 )
+_SENT_BY: Mapping[MediaType, tuple[str, str]] = {
+    "image": ("sendPhoto", "photo"),
+    "video": ("sendVideo", "video"),
+    "audio": ("sendAudio", "audio"),
+    "document": ("sendDocument", "document"),
+}
 
 
 class TelegramChannel:
@@ -66,7 +80,9 @@ class TelegramChannel:
         return "Telegram calls this server from now on."
 
     async def send(self, integration: Integration, address: str, piece: Outgoing) -> str | None:
-        if piece.audio is not None:
+        if piece.media is not None:
+            answer = await self._send_media(integration, address, piece.media, piece.text)
+        elif piece.audio is not None:
             voice = ("answer.ogg", piece.audio, piece.mime or "audio/ogg")
             url = self._url(integration, "sendVoice")
             answer = await self._http.upload(url, {"chat_id": address}, "voice", voice)
@@ -74,6 +90,16 @@ class TelegramChannel:
             answer = await self._call(integration, "sendMessage", {"chat_id": address, "text": piece.text})
         number = object_of(answer.get("result")).get("message_id")
         return None if number is None else f"{address}:{number}"
+
+    async def _send_media(
+        self, integration: Integration, address: str, media: OutgoingMedia, caption: str
+    ) -> dict[str, Any]:
+        method, field = _SENT_BY[media.kind]
+        fields = {"chat_id": address, **({"caption": caption} if caption else {})}
+        if media.data is None:
+            return await self._call(integration, method, {**fields, field: media.reference})
+        file = (media.filename, media.data, media.mime or "application/octet-stream")
+        return await self._http.upload(self._url(integration, method), fields, field, file)
 
     async def typing(self, integration: Integration, address: str) -> None:
         await self._call(integration, "sendChatAction", {"chat_id": address, "action": "typing"})

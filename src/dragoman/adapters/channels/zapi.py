@@ -2,10 +2,19 @@
 
 from base64 import b64encode
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
-from dragoman.adapters.channels.http import ServiceHttp, body_of, moment_of, object_of, text_of
-from dragoman.domain.chat.channels.ports import Fetched, Hook, Inbound, MediaRef, MediaType, Outgoing
+from dragoman.adapters.channels.http import ServiceHttp, body_of, data_url, moment_of, object_of, text_of
+from dragoman.domain.chat.channels.ports import (
+    Fetched,
+    Hook,
+    Inbound,
+    MediaRef,
+    MediaType,
+    Outgoing,
+    OutgoingMedia,
+)
 from dragoman.domain.chat.model import Integration
 from dragoman.kit.clock import now_ms
 
@@ -68,7 +77,9 @@ class ZapiChannel:
         return "Z-API calls this server from now on, for messages sent from the telephone too."
 
     async def send(self, integration: Integration, address: str, piece: Outgoing) -> str | None:
-        if piece.audio is not None:
+        if piece.media is not None:
+            answer = await self._send_media(integration, address, piece.media, piece.text)
+        elif piece.audio is not None:
             data = f"data:{piece.mime};base64,{b64encode(piece.audio).decode('ascii')}"
             answer = await self._call(integration, "POST", "send-audio", {"phone": address, "audio": data})
         else:
@@ -76,6 +87,18 @@ class ZapiChannel:
                 integration, "POST", "send-text", {"phone": address, "message": piece.text}
             )
         return text_of(answer.get("messageId")) or text_of(answer.get("id")) or None
+
+    async def _send_media(
+        self, integration: Integration, address: str, media: OutgoingMedia, caption: str
+    ) -> dict[str, Any]:
+        body: dict[str, object] = {"phone": address, media.kind: data_url(media)}
+        if caption:
+            body["caption"] = caption
+        operation = f"send-{media.kind}"
+        if media.kind == "document":
+            body["fileName"] = media.filename
+            operation += f"/{PurePosixPath(media.filename).suffix.lstrip('.').lower() or 'bin'}"
+        return await self._call(integration, "POST", operation, body)
 
     async def typing(self, integration: Integration, address: str) -> None:
         # Z-API shows it only as a delay of the message itself.

@@ -15,9 +15,10 @@ from typing import Any, Self
 
 _TELEGRAM = re.compile(r"/bot(?P<token>[^/]+)/(?P<method>\w+)$")
 _TELEGRAM_FILE = re.compile(r"/file/bot[^/]+/(?P<name>.+)$")
-_ZAPI = re.compile(r"/instances/(?P<instance>[^/]+)/token/(?P<token>[^/]+)/(?P<method>[\w-]+)$")
+_ZAPI = re.compile(r"/instances/(?P<instance>[^/]+)/token/(?P<token>[^/]+)/(?P<method>[\w-]+(/\w+)?)$")
 _EVOLUTION = re.compile(r"/(?P<method>(message|chat|webhook)/\w+)/(?P<instance>[^/]+)$")
-_KAPSO = re.compile(r"/meta/whatsapp/(?P<number>[^/]+)/messages$")
+_KAPSO = re.compile(r"/meta/whatsapp/(?P<number>[^/]+)/(?P<method>messages|media)$")
+_NAMED = re.compile(r'\b(name|filename)="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +140,9 @@ class SimulatedServices:
         return 404, {"error": "no such operation"}
 
     def _telegram(self, method: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        if method in ("sendMessage", "sendVoice"):
-            status, number = self._message(
-                "telegram", str(body.get("chat_id")), str(body.get("text", "(voice)"))
-            )
+        if method.startswith("send") and method != "sendChatAction":
+            shown = f"({method.removeprefix('send').lower()})"
+            status, number = self._message("telegram", str(body.get("chat_id")), str(body.get("text", shown)))
             if status != 200:
                 wait = {"parameters": {"retry_after": 1}} if status == 429 else {}
                 return status, {"ok": False, "error_code": status, "description": "on demand", **wait}
@@ -154,7 +154,8 @@ class SimulatedServices:
     def _zapi(self, method: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         if not method.startswith("send-"):
             return 200, {"value": True}
-        status, number = self._message("zapi", str(body.get("phone")), str(body.get("message", "(audio)")))
+        shown = f"({method.removeprefix('send-').partition('/')[0]})"
+        status, number = self._message("zapi", str(body.get("phone")), str(body.get("message", shown)))
         if status != 200:
             return status, {"error": "on demand"}
         return 200, {"zaapId": f"Z{number}", "messageId": f"ZM{number}", "id": f"ZM{number}"}
@@ -165,14 +166,23 @@ class SimulatedServices:
         if not method.startswith("message/"):
             return 200, {}
         address = str(body.get("number"))
-        status, number = self._message("evolution", address, str(body.get("text", "(audio)")))
+        status, number = self._message(
+            "evolution", address, str(body.get("text", f"({body.get('mediatype', 'audio')})"))
+        )
         if status != 200:
             return status, {"status": status, "error": "on demand"}
         jid = address if "@" in address else f"{address}@s.whatsapp.net"
         return 201, {"key": {"remoteJid": jid, "fromMe": True, "id": f"EV{number}"}, "status": "PENDING"}
 
     def _kapso(self, method: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
-        text = body.get("text", {}).get("body") or f"(template {body.get('template', {}).get('name')})"
+        if method == "media":
+            with self._lock:
+                self._number += 1
+                return 200, {"id": f"media.{self._number}"}
+        kind = str(body.get("type"))
+        text = body.get("text", {}).get("body") or (
+            f"(template {body.get('template', {}).get('name')})" if kind == "template" else f"({kind})"
+        )
         status, number = self._message("kapso", str(body.get("to")), text)
         if status != 200:
             return status, {"error": {"message": "on demand", "code": status}}
@@ -229,11 +239,25 @@ def _handler(services: SimulatedServices) -> type[BaseHTTPRequestHandler]:
 
 
 def _body(content: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
-    if headers.get("content-type", "").startswith("multipart/"):
-        found = re.search(rb'name="chat_id"\r\n\r\n(.*?)\r\n', content, re.DOTALL)
-        return {"chat_id": found.group(1).decode() if found else ""}
+    kind = headers.get("content-type", "")
+    if kind.startswith("multipart/"):
+        return _form(content, kind.partition("boundary=")[2].strip('"').encode())
     try:
         value = json.loads(content or b"{}")
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _form(content: bytes, boundary: bytes) -> dict[str, Any]:
+    """The fields of a form; of a file its name and content."""
+    fields: dict[str, Any] = {}
+    for piece in content.split(b"--" + boundary)[1:-1]:
+        head, _, value = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        named = dict(_NAMED.findall(head.decode("utf-8", "replace")))
+        data = value.removesuffix(b"\r\n")
+        is_file = "filename" in named
+        fields[named.get("name", "")] = (
+            {"filename": named["filename"], "data": data} if is_file else data.decode("utf-8", "replace")
+        )
+    return fields

@@ -1,8 +1,8 @@
 """What a user sends in a chat, and messages in the published form."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from dragoman.dialects.aivax.fields import Choice, Field, Member, Record, Text, at, wrong
 from dragoman.domain.chat.model import ChatMessage
@@ -10,6 +10,9 @@ from dragoman.domain.chat.spec import ChatClientSpec
 from dragoman.domain.chat.uploads.model import Upload, named, reference_of
 from dragoman.domain.messages.parts import AudioPart, FilePart, ImagePart, Part, TextPart, VideoPart
 from dragoman.kit.jsontypes import JsonValue
+
+# From an attached file to where it is found.
+Place: TypeAlias = Callable[[Upload], str]
 
 _DATA = Text(1, 200_000_000)
 _MOST_PARTS = 50
@@ -118,14 +121,19 @@ def _part(part: dict[str, Any]) -> Part:
             return FilePart(part["file"]["file_data"], part["file"].get("filename"))
 
 
+def below(path: str) -> Place:
+    """Where the files of a session are found whose operations are below a path."""
+    return lambda upload: f"{path}/attachments/{upload.id}"
+
+
 def content_of(
-    message: ChatMessage, uploads: Mapping[str, Upload] = MappingProxyType({}), *, base: str | None = None
+    message: ChatMessage, uploads: Mapping[str, Upload] = MappingProxyType({}), *, place: Place | None = None
 ) -> JsonValue:
     """A message's content: a text where it is nothing but text, else the parts.
 
     Args:
         uploads: attached files by id.
-        base: the path below which attached files are found; None tells nobody where.
+        place: where an attached file is found; None tells nobody.
     """
     if all(isinstance(part, TextPart) for part in message.parts):
         return message.text
@@ -135,12 +143,14 @@ def content_of(
         if reference is None:
             published.append(_published(part))
         else:
-            shown = attachment({"id": reference}, uploads.get(reference), base)
+            shown = attachment({"id": reference}, uploads.get(reference), place)
             published.append({"type": "attachment", "attachment": shown})
     return published
 
 
-def attachment(shown: dict[str, JsonValue], upload: Upload | None, base: str | None) -> dict[str, JsonValue]:
+def attachment(
+    shown: dict[str, JsonValue], upload: Upload | None, place: Place | None
+) -> dict[str, JsonValue]:
     """An attached file as it is told of; ``shown`` is what is known of one that is gone."""
     if upload is None:
         return shown
@@ -151,7 +161,7 @@ def attachment(shown: dict[str, JsonValue], upload: Upload | None, base: str | N
         "mediaType": upload.media_type,
         "size": upload.size,
         "transcript": upload.text,
-        **({"url": f"{base}/attachments/{upload.id}"} if base is not None else {}),
+        **({"url": place(upload)} if place is not None else {}),
     }
 
 

@@ -11,7 +11,7 @@ from dragoman.db.database import Database
 from dragoman.domain.chat.model import ChatMessage, ChatSession, LiveSession
 from dragoman.domain.chat.repository import messages
 from dragoman.domain.chat.service import ChatService
-from dragoman.domain.chat.uploads import repository
+from dragoman.domain.chat.uploads import attached, repository
 from dragoman.domain.chat.uploads.links import UploadLinks
 from dragoman.domain.chat.uploads.model import Upload, UploadLimits, clean_name, media_type_of, reference_of
 from dragoman.domain.inference.speech.ports import Recording, TranscribeOptions
@@ -95,6 +95,10 @@ class ChatUploads:
             raise _unknown()
         return found
 
+    def link(self, upload: Upload) -> str:
+        """Where the file is found by whoever is told of it."""
+        return self._links.link(upload)
+
     async def shared(self, token: str) -> tuple[Upload, bytes]:
         """The file behind a token of ``UploadLinks``, with its content.
 
@@ -109,9 +113,7 @@ class ChatUploads:
 
     async def named_in(self, session: ChatSession, said: Sequence[ChatMessage]) -> Mapping[str, Upload]:
         """The files of the session that its messages name, by id."""
-        parts = [part for message in said for part in message.parts]
-        ids = {reference for part in parts if (reference := reference_of(part)) is not None}
-        return await self._database.read(repository.select, session.key, ids) if ids else {}
+        return await self._database.read(attached.named_in, session.key, said)
 
     async def remove(self, access_key: str, upload_id: str) -> None:
         """Removes a file that no question names.

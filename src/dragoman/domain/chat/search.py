@@ -11,6 +11,7 @@ from dragoman.db.database import Database
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.chat.model import ChatMessage, ChatSession
 from dragoman.domain.chat.repository import clients, found
+from dragoman.domain.chat.uploads import attached
 from dragoman.domain.chat.wording import searchable
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import InvalidInput
@@ -65,10 +66,10 @@ class ConversationSearch:
             )
         now = self._clock_ms()
 
-        def load(connection: Connection) -> list[found.Row]:
+        def load(connection: Connection) -> list[tuple[found.Row, str]]:
             if client_id is not None:
                 clients.get(connection, caller, client_id)
-            return found.select(
+            rows = found.select(
                 connection,
                 caller,
                 words,
@@ -78,14 +79,19 @@ class ConversationSearch:
                 limit=limit,
                 offset=offset,
             )
+            return [(row, _whole(connection, *row)) for row in rows]
 
         rows = await self._database.read(load)
         return [
-            FoundConversation(
-                session, name, message, snippet_of(message.text, words), _standing(session, now)
-            )
-            for session, name, message in rows
+            FoundConversation(session, name, message, snippet_of(text, words), _standing(session, now))
+            for (session, name, message), text in rows
         ]
+
+
+def _whole(connection: Connection, session: ChatSession, name: str, message: ChatMessage) -> str:
+    """What was said, with what stands in recordings."""
+    beside = attached.words(connection, session.key, message.parts)
+    return "\n".join(text for text in (message.text, beside) if text)
 
 
 def _standing(session: ChatSession, now: int) -> Standing:

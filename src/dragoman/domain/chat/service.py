@@ -348,7 +348,8 @@ class ChatService:
         if prompt.parts is not None:
             parts = attached.known(connection, session.key, prompt.parts)
             asked = ChatMessage(0, uuid7(), "user", parts, now)
-            question = messages.insert(connection, session.key, asked)
+            beside = attached.words(connection, session.key, parts)
+            question = messages.insert(connection, session.key, asked, beside=beside)
             said.append(asked)
         elif not held and prompt.instruction is None and (not said or said[-1].role != "user"):
             raise InvalidInput("There is no message to answer.", param="prompt")

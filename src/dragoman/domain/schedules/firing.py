@@ -250,7 +250,7 @@ class ScheduleFiring:
             occasion.client.id,
             occasion.to.target,
             occasion.to.address,
-            reply.answer.text,
+            reply.answer,
             cause=occasion.cause,
         )
         return None if sent else f"{IGNORED}: the agent had nothing to say."

@@ -90,12 +90,13 @@ async def view_contact(
     request: Request, caller: PrivateCaller, client_id: ClientId, contact_id: ContactId
 ) -> Response:
     """A contact and what was said with them."""
-    contact, messages = await services_of(request).channels.conversation(caller, client_id, contact_id)
+    services = services_of(request)
+    contact, messages, uploads = await services.channels.conversation(caller, client_id, contact_id)
     shown: list[JsonValue] = [
         {
             "message_id": one.id,
             "role": one.role,
-            "content": content_of(one),
+            "content": content_of(one, uploads, place=services.chat_uploads.link),
             "createdAt": iso(one.created_at),
         }
         for one in messages
@@ -187,6 +188,9 @@ def _unsent(contact: Contact, piece: Sending) -> dict[str, JsonValue]:
         "channel": type_of(contact.channel),
         "address": contact.address,
         "text": piece.text,
+        "media": None
+        if piece.media is None
+        else {"kind": piece.media.kind, "fileName": piece.media.filename},
         "attempts": piece.attempts,
         "error": piece.error,
         "createdAt": iso(piece.created_at),

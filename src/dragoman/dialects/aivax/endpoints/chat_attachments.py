@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from dragoman.dialects.aivax.auth import services_of
 from dragoman.dialects.aivax.body import bounded, media_type
-from dragoman.dialects.aivax.chat_content import attachment
+from dragoman.dialects.aivax.chat_content import attachment, below
 from dragoman.dialects.aivax.envelope import json_response, said
 from dragoman.dialects.aivax.multipart import Described, file_pieces
 from dragoman.domain.chat.uploads.model import Upload
@@ -50,7 +50,7 @@ async def attach(request: Request, access_key: str) -> Response:
         access_key, name=told.name, media_type=told.media_type, data=b"".join(pieces)
     )
     base = quote(request.url.path.removesuffix("/attachments"))
-    return json_response(attachment({}, stored, base), status=201)
+    return json_response(attachment({}, stored, below(base)), status=201)
 
 
 @router.get(_BASE + "/attachments/{attachment_id}")

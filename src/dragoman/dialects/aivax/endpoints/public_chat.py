@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from dragoman.dialects.aivax.auth import services_of
 from dragoman.dialects.aivax.body import json_content, read_body
-from dragoman.dialects.aivax.chat_content import BODY, attachments, content_of, parts_of
+from dragoman.dialects.aivax.chat_content import BODY, attachments, below, content_of, parts_of
 from dragoman.dialects.aivax.chat_parameters import from_spec
 from dragoman.dialects.aivax.chat_stream import DONE, PING, ChunkEncoder, frame
 from dragoman.dialects.aivax.culture import culture
@@ -57,10 +57,10 @@ _SHOWN = (
 )
 
 
-def _message(message: ChatMessage, uploads: Mapping[str, Upload], base: str) -> dict[str, JsonValue]:
+def _message(message: ChatMessage, uploads: Mapping[str, Upload], path: str) -> dict[str, JsonValue]:
     shown: dict[str, JsonValue] = {
         "role": message.role,
-        "content": content_of(message, uploads, base=base),
+        "content": content_of(message, uploads, place=below(path)),
         "message_id": message.id,
     }
     if message.citations:

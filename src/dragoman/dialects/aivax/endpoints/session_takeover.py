@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from dragoman.dialects.aivax.auth import PrivateCaller, services_of
 from dragoman.dialects.aivax.body import json_content, read_body
-from dragoman.dialects.aivax.chat_content import content_of
+from dragoman.dialects.aivax.chat_content import Place, content_of
 from dragoman.dialects.aivax.chat_paths import ClientId, SessionId, route
 from dragoman.dialects.aivax.envelope import answer
 from dragoman.dialects.aivax.fields import Member, Record, Text
@@ -30,7 +30,9 @@ async def view_session(
     services = services_of(request)
     found = await services.chat_takeover.conversation(caller, client_id, session_id)
     uploads = await services.chat_uploads.named_in(found.session, found.messages)
-    said: list[JsonValue] = [_said(message, uploads) for message in found.messages]
+    said: list[JsonValue] = [
+        _said(message, uploads, services.chat_uploads.link) for message in found.messages
+    ]
     return answer(request, {**_held(found.session), "messages": said})
 
 
@@ -62,11 +64,11 @@ async def say(
     return answer(request, {"id": message.id})
 
 
-def _said(message: ChatMessage, uploads: Mapping[str, Upload]) -> dict[str, JsonValue]:
+def _said(message: ChatMessage, uploads: Mapping[str, Upload], place: Place) -> dict[str, JsonValue]:
     return {
         "message_id": message.id,
         "role": message.role,
-        "content": content_of(message, uploads),
+        "content": content_of(message, uploads, place=place),
         "author": message.author,
         "cancelled": message.cancelled,
         "annotations": [dict(citation) for citation in message.citations],

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from dragoman.db.database import Database
 from dragoman.db.jobs import RunLater
+from dragoman.domain.chat.attachments import ChatUploads
 from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.commands import command_of, usage_text
 from dragoman.domain.chat.channels.delivery import ContactDelivery
@@ -28,9 +29,18 @@ from dragoman.domain.chat.repository import messages
 from dragoman.domain.chat.service import ChatService, Prompt
 from dragoman.domain.chat.spec import InputMode
 from dragoman.domain.chat.turn import Reply
+from dragoman.domain.chat.uploads import attached
 from dragoman.domain.messages.parts import AudioPart, FilePart, ImagePart, Part, TextPart, VideoPart
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import Conflict, DragomanError, Forbidden, InvalidInput, QuotaExceeded
+from dragoman.kit.errors import (
+    Conflict,
+    DragomanError,
+    Forbidden,
+    InvalidInput,
+    QuotaExceeded,
+    TooLarge,
+    Unsupported,
+)
 from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject
 from dragoman.kit.tasks import TaskOwner
@@ -40,6 +50,9 @@ log = structlog.get_logger(__name__)
 _CAP = 10
 _TYPING_SECONDS = 4.0
 _BUSY_MS = 1000
+_UNNAMED: Mapping[MediaType, str] = MappingProxyType(
+    {"image": "picture", "video": "video", "audio": "recording", "document": "document"}
+)
 _STATES = ("waiting", "asked")
 _MODES: Mapping[MediaType, InputMode] = MappingProxyType(
     {"image": "image", "video": "image", "audio": "audio", "document": "document"}
@@ -68,6 +81,7 @@ class ContactAnswers:
         database: Database,
         places: Places,
         chat: ChatService,
+        uploads: ChatUploads,
         sessions: ContactSessions,
         delivery: ContactDelivery,
         takeover: Takeover,
@@ -78,6 +92,7 @@ class ContactAnswers:
         self._database = database
         self._places = places
         self._chat = chat
+        self._uploads = uploads
         self._sessions = sessions
         self._delivery = delivery
         self._takeover = takeover
@@ -98,7 +113,7 @@ class ContactAnswers:
         if work is None or not work.waiting:
             return
         if self._takeover.is_held(work.contact):
-            await self._database.write(self._note_only, work)
+            await self._note_only(work)
             return
         self._wait_for_more(work)
         if await self._commanded(work):
@@ -129,16 +144,21 @@ class ContactAnswers:
         if due > self._clock_ms():
             raise RunLater(due)
 
-    def _note_only(self, connection: Connection, work: _Work) -> None:
+    async def _note_only(self, work: _Work) -> None:
         """Keeps what the contact wrote to a person in the session."""
-        session_key = self._sessions.ensure(connection, work.place, work.contact)
-        for one in work.waiting:
-            if one.state == "waiting":
-                parts = (TextPart(one.text or f"[{len(one.media)} attachment(s)]"),)
-                messages.insert(
-                    connection, session_key, ChatMessage(0, uuid7(), "user", parts, one.received_at)
-                )
-        repository.settle(connection, work.keys, "done")
+        access_key = await self._database.write(self._open, work)
+        new = [one for one in work.waiting if one.state == "waiting"]
+        written = [(one, await self._parts(work, [one], access_key)) for one in new]
+
+        def note(connection: Connection) -> None:
+            session_key = self._sessions.ensure(connection, work.place, work.contact)
+            for one, parts in written:
+                said = ChatMessage(0, uuid7(), "user", parts, one.received_at)
+                beside = attached.words(connection, session_key, parts)
+                messages.insert(connection, session_key, said, beside=beside)
+            repository.settle(connection, work.keys, "done")
+
+        await self._database.write(note)
 
     # Commands
 
@@ -174,9 +194,9 @@ class ContactAnswers:
 
     async def _answer(self, work: _Work) -> None:
         new = [one for one in work.waiting if one.state == "waiting"]
-        parts = await self._parts(work, new) if new else None
         try:
             access_key = await self._database.write(self._open, work)
+            parts = await self._parts(work, new, access_key) if new else None
             turn = await self._chat.ask(access_key, self._prompt(work, parts))
             async with self._typing(work):
                 await turn.reply()
@@ -201,7 +221,7 @@ class ContactAnswers:
             repository.settle(connection, work.keys, "asked")
 
         def answered(connection: Connection, reply: Reply) -> None:
-            pieces = self._delivery.pieces(work.place, reply.answer.text, spoken=audio)
+            pieces = self._delivery.pieces(work.place, reply.answer, spoken=audio)
             self._put_out(connection, work.contact, work.keys, pieces, "done", None)
 
         return Prompt(
@@ -238,7 +258,7 @@ class ContactAnswers:
 
     # Media
 
-    async def _parts(self, work: _Work, waiting: Sequence[Received]) -> tuple[Part, ...]:
+    async def _parts(self, work: _Work, waiting: Sequence[Received], access_key: str) -> tuple[Part, ...]:
         parts: list[Part] = []
         modes = work.place.client.draft.spec.input_modes
         for one in waiting:
@@ -248,12 +268,12 @@ class ContactAnswers:
                         TextPart(f"[The user sent {_called(media)}, which cannot be received here.]")
                     )
                     continue
-                parts.append(await self._fetched(work.place, media))
+                parts.append(await self._fetched(work.place, media, access_key))
             if one.text:
                 parts.append(TextPart(one.text))
         return _joined(parts) or (TextPart("[An empty message.]"),)
 
-    async def _fetched(self, place: Place, media: MediaRef) -> Part:
+    async def _fetched(self, place: Place, media: MediaRef, access_key: str) -> Part:
         adapter = self._places.adapter(place.integration.channel)
         try:
             fetched = await adapter.fetch(place.integration, media)
@@ -262,7 +282,24 @@ class ContactAnswers:
                 raise
             log.warning("channel.media_lost", channel=place.integration.channel, reason=error.detail)
             return TextPart(f"[The user sent {_called(media)}, which could not be fetched.]")
-        return _part(media, fetched)
+        return await self._taken(media, fetched, access_key)
+
+    async def _taken(self, media: MediaRef, fetched: Fetched, access_key: str) -> Part:
+        """The file as one of the session, so that it is read and heard like those of the chat page."""
+        name = fetched.filename or media.filename or _UNNAMED[media.kind]
+        try:
+            stored = await self._uploads.put(
+                access_key, name=name, media_type=fetched.mime, data=fetched.data
+            )
+        except Unsupported:
+            # A model may still know what to do with a picture, a film or a sound of a rare kind.
+            if media.kind != "document":
+                return _part(media, fetched)
+            return TextPart(f"[The user sent {_called(media)}, which cannot be read here.]")
+        except (InvalidInput, TooLarge) as error:
+            log.info("channel.media_not_kept", reason=error.detail)
+            return TextPart(f"[The user sent {_called(media)}, which could not be taken: {error.detail}]")
+        return stored.part
 
     @asynccontextmanager
     async def _typing(self, work: _Work) -> AsyncGenerator[None]:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection
 
 from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.jobs import enqueue_send
+from dragoman.domain.chat.channels.media import made_pieces
 from dragoman.domain.chat.channels.model import Contact, Place
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.ports import Outgoing
@@ -14,6 +15,7 @@ from dragoman.domain.chat.channels.split import cut, split_answer
 from dragoman.domain.chat.channels.takeover import Takeover
 from dragoman.domain.chat.errors import unavailable
 from dragoman.domain.chat.model import Channel
+from dragoman.domain.messages.fold import Answer
 from dragoman.kit.clock import now_ms
 
 # The media type of pieces that are spoken when they are sent.
@@ -53,12 +55,19 @@ class ContactDelivery:
         return self._sessions.open(connection, self._place(connection, client_id, channel), contact)[1:]
 
     def put_out(
-        self, connection: Connection, client_id: str, channel: Channel, address: str, text: str, *, cause: str
+        self,
+        connection: Connection,
+        client_id: str,
+        channel: Channel,
+        address: str,
+        answer: Answer,
+        *,
+        cause: str,
     ) -> bool:
         """Whether there was something to say; it waits to be sent then."""
         contact = self._contact(connection, client_id, channel, address)
         place = self._place(connection, client_id, channel)
-        pieces = self.pieces(place, text)
+        pieces = self.pieces(place, answer)
         if not pieces:
             return False
         # The last piece stands for all: they are sent in their order.
@@ -68,8 +77,11 @@ class ContactDelivery:
         enqueue_send(connection, contact.key)
         return True
 
-    def pieces(self, place: Place, text: str, *, spoken: bool = False) -> list[Outgoing]:
+    def pieces(self, place: Place, answer: Answer, *, spoken: bool = False) -> list[Outgoing]:
         """An answer as the messages that the client wants it sent in; ``spoken`` when it answers something spoken."""
+        return [*self._texts(place, answer.text, spoken=spoken), *made_pieces(answer.attachments)]
+
+    def _texts(self, place: Place, text: str, *, spoken: bool) -> list[Outgoing]:
         adapter = self._places.adapter(place.integration.channel)
         if spoken and text.strip() and place.client.draft.spec.speech.source != "none":
             return [Outgoing(piece, mime=SPOKEN) for piece in cut(text, adapter.longest_text)]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.chat.channels.ports import MediaRef
+from dragoman.domain.chat.channels.ports import MediaRef, OutgoingMedia
 from dragoman.domain.chat.model import Channel, ChatClient, Integration
 
 OutgoingSource: TypeAlias = Literal["answer", "person", "schedule", "notice"]
@@ -62,6 +62,7 @@ class Sending:
     text: str
     audio: str | None
     mime: str | None
+    media: OutgoingMedia | None
     state: str
     attempts: int
     tried_at: int | None

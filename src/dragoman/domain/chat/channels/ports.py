@@ -54,12 +54,28 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class OutgoingMedia:
+    """A picture, a film, a recording or a file on its way out.
+
+    ``reference`` is its address, or a ``data:`` URL. ``data`` is its content, where that is at hand; without it the service
+    gets the file from the address.
+    """
+
+    kind: MediaType
+    reference: str
+    filename: str
+    mime: str | None = None
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One piece of an answer: a text, or sound with its media type."""
+    """One piece of an answer: a text, sound with its media type, or other media with the text as their caption."""
 
     text: str
     audio: bytes | None = None
     mime: str | None = None
+    media: OutgoingMedia | None = None
 
 
 class ChannelAdapter(Protocol):

@@ -2,7 +2,8 @@
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -11,7 +12,7 @@ from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.tables import users
 from dragoman.domain.chat.channels.model import Contact, OutgoingSource, Received, Sending
-from dragoman.domain.chat.channels.ports import Inbound, MediaRef, Outgoing
+from dragoman.domain.chat.channels.ports import Inbound, MediaRef, Outgoing, OutgoingMedia
 from dragoman.domain.chat.channels.tables import channel_contacts, channel_inbound, channel_outbound
 from dragoman.domain.chat.model import Channel, ChatClient
 from dragoman.domain.chat.repository.clients import read_client
@@ -31,6 +32,17 @@ def _received(row: sa.RowMapping) -> Received:
     values = {column.name: row[column] for column in _RECEIVED}
     values["media"] = tuple(MediaRef(**media) for media in values["media"])
     return Received(**values)
+
+
+def _sending(row: Sequence[Any]) -> Sending:
+    piece = Sending(*row)
+    # What the database gives for a column of JSON is what was written.
+    media = cast("Mapping[str, Any] | None", piece.media)
+    return piece if media is None else replace(piece, media=OutgoingMedia(**media))
+
+
+def _written(media: OutgoingMedia) -> dict[str, str | None]:
+    return {name: getattr(media, name) for name in ("kind", "reference", "filename", "mime")}
 
 
 def client_and_owner(connection: Connection, client_id: str) -> tuple[ChatClient, Caller] | None:
@@ -208,6 +220,7 @@ def put_out(
             "text": piece.text,
             "audio": None if piece.audio is None else b64encode(piece.audio).decode("ascii"),
             "mime": piece.mime,
+            "media": None if piece.media is None else _written(piece.media),
             "state": "queued",
             "attempts": 0,
             "created_at": now,
@@ -227,7 +240,7 @@ def next_out(connection: Connection, contact_key: int) -> Sending | None:
         .limit(1)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else Sending(*row)
+    return None if row is None else _sending(row)
 
 
 def change_out(connection: Connection, key: int, values: Mapping[str, object]) -> None:
@@ -252,7 +265,7 @@ def own_message(connection: Connection, contact_key: int, message: Inbound, sinc
         .limit(1)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else Sending(*row)
+    return None if row is None else _sending(row)
 
 
 def outgoing(
@@ -267,7 +280,7 @@ def outgoing(
         .limit(limit)
     )
     return [
-        (Contact(*row[: len(_CONTACT)]), Sending(*row[len(_CONTACT) :]))
+        (Contact(*row[: len(_CONTACT)]), _sending(row[len(_CONTACT) :]))
         for row in connection.execute(statement)
     ]
 
@@ -295,7 +308,7 @@ def out_by_id(connection: Connection, client_id: str, outgoing_id: str) -> Sendi
         .where(channel_contacts.c.client_id == client_id, channel_outbound.c.id == outgoing_id)
     )
     row = connection.execute(statement).one_or_none()
-    return None if row is None else Sending(*row)
+    return None if row is None else _sending(row)
 
 
 def forget(connection: Connection, before: int, *, limit: int) -> int:

@@ -11,6 +11,7 @@ from dragoman.db.database import Database
 from dragoman.db.jobs import RunLater
 from dragoman.domain.chat.brief import Speaker, SpokenBrief
 from dragoman.domain.chat.channels import repository
+from dragoman.domain.chat.channels.media import OwnFile, at_hand
 from dragoman.domain.chat.channels.model import Contact, Place, Sending
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.ports import Outgoing
@@ -42,6 +43,7 @@ class ContactSending:
         settled: told of every piece that is sent or given up, in the transaction that notes it.
         speech: speaks pieces that are to be spoken; what cannot be spoken, or may not, is sent as text.
         labels: knows which conversations bear labels.
+        own: gives the files at addresses of this server.
         brief: shortens what is to be spoken, for clients that want so.
         told: is given the channel and ``sent``, ``retried`` or ``dead``.
     """
@@ -55,6 +57,7 @@ class ContactSending:
         settled: Settled | None = None,
         speech: SpeechService | None = None,
         labels: LabelsService | None = None,
+        own: OwnFile | None = None,
         brief: SpokenBrief | None = None,
         told: Callable[[str, str], None] | None = None,
         clock_ms: Callable[[], int] = now_ms,
@@ -66,6 +69,7 @@ class ContactSending:
         self._settled = settled
         self._speech = speech
         self._labels = labels
+        self._own = own or _nothing
         self._brief = brief
         self._clock_ms = clock_ms
         self._started_at = clock_ms()
@@ -106,11 +110,9 @@ class ContactSending:
         begun = {"state": "sending", "attempts": attempts, "tried_at": self._clock_ms()}
         await self._database.write(repository.change_out, piece.key, begun)
         audio = await self._sound(contact, place, piece)
-        adapter = self._places.adapter(contact.channel)
+        media = None if piece.media is None else await at_hand(piece.media, self._own)
         try:
-            message_id = await adapter.send(
-                place.integration, contact.address, Outgoing(piece.text, audio, piece.mime)
-            )
+            message_id = await self._pass_on(contact, place, Outgoing(piece.text, audio, piece.mime, media))
         except DragomanError as error:
             log.warning("channel.send_failed", channel=contact.channel, attempt=attempts, reason=error.detail)
             if not _may_pass(error) or attempts >= self._most_attempts:
@@ -124,6 +126,17 @@ class ContactSending:
         sent = {"state": "sent", "message_id": message_id, "sent_at": self._clock_ms(), "error": None}
         await self._database.write(self._settle, piece, sent, None)
         self._told(contact.channel, "sent")
+
+    async def _pass_on(self, contact: Contact, place: Place, piece: Outgoing) -> str | None:
+        """Gives a piece to the service, and its address where the service does not take the file itself."""
+        adapter = self._places.adapter(contact.channel)
+        try:
+            return await adapter.send(place.integration, contact.address, piece)
+        except ProviderError as error:
+            if piece.media is None or _may_pass(error) or not piece.media.reference.startswith("http"):
+                raise
+            log.warning("channel.media_refused", channel=contact.channel, reason=error.detail)
+            return await adapter.send(place.integration, contact.address, Outgoing(piece.media.reference))
 
     async def _sound(self, contact: Contact, place: Place, piece: Sending) -> bytes | None:
         """The piece as sound where it is one, or is to be spoken and can be."""
@@ -174,6 +187,10 @@ def _may_pass(error: DragomanError) -> bool:
 def _pause_ms(attempts: int, error: DragomanError) -> int:
     asked = int(1000 * (error.retry_after_seconds or 0))
     return max(asked, min(_FIRST_PAUSE_MS * 2 ** (attempts - 1), _LONGEST_PAUSE_MS))
+
+
+async def _nothing(url: str) -> bytes | None:
+    return None
 
 
 def _untold(channel: str, outcome: str) -> None:

@@ -1,6 +1,6 @@
 """Conversations on messaging services for those who own the clients: see them, take over, say something, mend."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -16,6 +16,8 @@ from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.takeover import Takeover
 from dragoman.domain.chat.model import Channel, ChatMessage
 from dragoman.domain.chat.repository import clients, messages, sessions
+from dragoman.domain.chat.uploads import attached
+from dragoman.domain.chat.uploads.model import Upload
 from dragoman.kit.errors import Conflict, InvalidInput, NotFound
 
 _LISTED = 1000
@@ -90,19 +92,22 @@ class ChannelsService:
 
     async def conversation(
         self, caller: Caller, client_id: str, contact_id: str
-    ) -> tuple[Contact, list[ChatMessage]]:
-        """A contact and what was said in the session with them, oldest first.
+    ) -> tuple[Contact, list[ChatMessage], Mapping[str, Upload]]:
+        """A contact and what was said in the session with them, oldest first, with the files that it names.
 
         Raises:
             NotFound: the caller has no such client, or it no such contact.
         """
 
-        def load(connection: Connection) -> tuple[Contact, list[ChatMessage]]:
+        def load(connection: Connection) -> tuple[Contact, list[ChatMessage], Mapping[str, Upload]]:
             contact = _contact(connection, caller, client_id, contact_id)
             if contact.session_id is None:
-                return contact, []
+                return contact, [], {}
             key = sessions.key_of(connection, client_id, contact.session_id)
-            return contact, [] if key is None else messages.select(connection, key)
+            if key is None:
+                return contact, [], {}
+            said = messages.select(connection, key)
+            return contact, said, attached.named_in(connection, key, said)
 
         return await self._database.read(load)
 

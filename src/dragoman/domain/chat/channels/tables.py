@@ -47,7 +47,8 @@ channel_inbound = sa.Table(
 )
 
 # ``state``: queued, sending, sent, or dead (given up; ``error`` says why). ``source``: answer, person, schedule, notice.
-# ``audio`` is base64. ``cause`` is the id of what made the agent speak by itself.
+# ``audio`` is base64. ``media`` are another kind of file, with its address.
+# ``cause`` is the id of what made the agent speak by itself.
 channel_outbound = sa.Table(
     "channel_outbound",
     metadata,
@@ -61,6 +62,7 @@ channel_outbound = sa.Table(
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("audio", sa.Text),
     sa.Column("mime", sa.String(100)),
+    sa.Column("media", Json),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("tried_at", EpochMs),

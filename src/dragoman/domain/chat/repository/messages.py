@@ -20,8 +20,8 @@ def _message(row: sa.RowMapping) -> ChatMessage:
     return ChatMessage(**values)
 
 
-def insert(connection: Connection, session_key: int, message: ChatMessage) -> int:
-    """Stores what was said last; gives its key."""
+def insert(connection: Connection, session_key: int, message: ChatMessage, *, beside: str = "") -> int:
+    """Stores what was said last; gives its key. It is found by the words ``beside`` its text, too."""
     values = {
         "id": message.id,
         "session_key": session_key,
@@ -33,7 +33,7 @@ def insert(connection: Connection, session_key: int, message: ChatMessage) -> in
         "cancelled": message.cancelled,
         "author": message.author,
         "created_at": message.created_at,
-        "search_text": searchable(message.text),
+        "search_text": searchable(f"{message.text}\n{beside}" if beside else message.text),
     }
     statement = sa.insert(chat_messages).values(**values).returning(chat_messages.c.key)
     return connection.execute(statement).scalar_one()
@@ -92,7 +92,8 @@ def cut_short(connection: Connection, session_key: int, message_id: str, text: s
     if not parts:
         connection.execute(sa.delete(chat_messages).where(place))
         return
-    connection.execute(sa.update(chat_messages).where(place).values(parts=write_parts(parts), cancelled=True))
+    left = {"parts": write_parts(parts), "cancelled": True, "search_text": searchable(text)}
+    connection.execute(sa.update(chat_messages).where(place).values(**left))
 
 
 def delete_after(connection: Connection, session_key: int, key: int) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from dragoman.domain.chat.model import ChatMessage
 from dragoman.domain.chat.uploads import repository
 from dragoman.domain.chat.uploads.model import Upload, reference_of
 from dragoman.domain.inference.multimodal import MediaKind
@@ -31,6 +32,20 @@ def known(connection: Connection, session_key: int, parts: Sequence[Part]) -> tu
             "There is no such attachment in this session.", param="prompt", code="attachment_not_found"
         )
     return tuple(found[name].part if (name := reference_of(part)) is not None else part for part in parts)
+
+
+def named_in(connection: Connection, session_key: int, said: Sequence[ChatMessage]) -> dict[str, Upload]:
+    """The files of the session that messages name, by id."""
+    parts = [part for message in said for part in message.parts]
+    ids = {reference for part in parts if (reference := reference_of(part)) is not None}
+    return repository.select(connection, session_key, ids) if ids else {}
+
+
+def words(connection: Connection, session_key: int, parts: Sequence[Part]) -> str:
+    """By what attached files are found: their names, and what is said in recordings."""
+    ids = {reference for part in parts if (reference := reference_of(part)) is not None}
+    found = repository.select(connection, session_key, ids) if ids else {}
+    return "\n".join(f"{upload.text or ''} {upload.name}".strip() for upload in found.values())
 
 
 def holds_documents(conversation: Sequence[Message]) -> bool:
