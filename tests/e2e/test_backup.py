@@ -179,7 +179,7 @@ def test_a_damaged_backup_is_refused_and_nothing_is_left(
     file, target = tmp_path / "file", tmp_path / "restored"
     _backup(folder, file)
     harm(file)
-    with pytest.raises(InvalidInput, match="not a whole backup"):
+    with pytest.raises(InvalidInput, match="not a whole archive"):
         restore(file, target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "file"]
 

@@ -1,18 +1,16 @@
 """Everything a server keeps, in one file while it runs; and a data folder made of such a file."""
 
 import asyncio
-import fcntl
 import os
 import shutil
-import stat
-from collections.abc import Generator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from dragoman import __version__
 from dragoman.adapters.blobs.obstore import ObjectStoreBlobs
 from dragoman.bootstrap.machines import open_blobs
+from dragoman.bootstrap.staging import add_folder, alone, emptied
 from dragoman.bootstrap.stored import fetch_all, store_all
 from dragoman.db import snapshot
 from dragoman.db.connect import sqlite_path
@@ -22,7 +20,7 @@ from dragoman.kit.clock import iso, now_ms
 from dragoman.kit.errors import Conflict, InvalidInput, Unavailable
 from dragoman.settings import Settings
 
-_FORMAT = 1
+_KIND, _FORMAT = "backup", 1
 _DATABASE = "dragoman.db"
 # Their files are never changed once written, or only grow.
 _LASTING = ("blobs", "journal")
@@ -63,13 +61,17 @@ def backup(settings: Settings, target: Path, *, with_keys: bool, files_only: boo
     if not files_only and not sqlite_path(data).is_file():
         raise Unavailable(f"There is no database in {data}.", code="database_missing")
     header: dict[str, object] = {
+        "kind": _KIND,
         "format": _FORMAT,
         "version": __version__,
         "made_at": iso(now_ms()),
         "database": not files_only,
         "keys": with_keys,
     }
-    with new_archive(target, header) as archive, _stage(data) as stage:
+    with (
+        new_archive(target, header) as archive,
+        emptied(data / _STAGE, "Another backup of this data folder is being made.") as stage,
+    ):
         # What the copy of the database refers to may be deleted before it is read, or have come after the first look.
         _hold(data, stage)
         _fetch_stored(settings, stage)
@@ -79,7 +81,7 @@ def backup(settings: Settings, target: Path, *, with_keys: bool, files_only: boo
         _hold(data, stage)
         _fetch_stored(settings, stage)
         _add_held(archive, stage)
-        _add_workspaces(archive, data / _WORKSPACES)
+        add_folder(archive, settings.workspaces_dir, _WORKSPACES)
         for name in _KEY_FILES if with_keys else ():
             if (data / name).is_file():
                 archive.add_file(name, data / name)
@@ -90,33 +92,6 @@ def _fetch_stored(settings: Settings, stage: Path) -> None:
     """Copies what an object store holds; files of the data folder are held by second names instead."""
     if settings.blobs.url is not None:
         asyncio.run(fetch_all(open_blobs(settings), stage / _LASTING[0]))
-
-
-@contextmanager
-def _alone(folder: Path, problem: str) -> Generator[None]:
-    """Nobody else does so with this folder; a killed process holds nothing."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise Conflict(problem, code="in_progress") from error
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _stage(data: Path) -> Generator[Path]:
-    """A folder that is emptied before and removed after."""
-    stage = data / _STAGE
-    stage.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(stage.parent, "Another backup of this data folder is being made."):
-        shutil.rmtree(stage, ignore_errors=True)
-        stage.mkdir()
-        try:
-            yield stage
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
 
 
 def _hold(data: Path, stage: Path) -> None:
@@ -156,24 +131,6 @@ def _add_held(archive: ArchiveWriter, stage: Path) -> None:
                 archive.add_file(str(path.relative_to(stage)), path, whole_lines=kind == "journal")
 
 
-def _add_workspaces(archive: ArchiveWriter, folder: Path) -> None:
-    """Adds what code in sandboxes has left, links as links; pipes and the like have no content to keep."""
-    for place, folders, names in os.walk(folder):
-        for name in sorted([*folders, *names]):
-            path = Path(place) / name
-            inside = f"{_WORKSPACES}/{path.relative_to(folder).as_posix()}"
-            try:
-                mode = path.lstat().st_mode
-                if stat.S_ISLNK(mode):
-                    archive.add_link(inside, os.readlink(path))
-                elif stat.S_ISDIR(mode):
-                    archive.add_folder(inside)
-                elif stat.S_ISREG(mode):
-                    archive.add_file(inside, path)
-            except FileNotFoundError:
-                continue
-
-
 def restore(source: Path, data: Path, blobs: ObjectStoreBlobs | None = None) -> BackupDone:
     """Makes a data folder of a backup: whole, checked and on disk, or not at all. Blocks.
 
@@ -190,7 +147,7 @@ def restore(source: Path, data: Path, blobs: ObjectStoreBlobs | None = None) -> 
     _require_empty(data)
     data.parent.mkdir(parents=True, exist_ok=True)
     part = data.with_name(data.name + ".restoring")
-    with _alone(data.parent, f"Another restore beside {data} goes on."):
+    with alone(data.parent, f"Another restore beside {data} goes on."):
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(mode=0o700)
         try:
@@ -217,6 +174,11 @@ def _require_empty(data: Path) -> None:
 
 
 def _checked(header: dict[str, object], part: Path) -> BackupDone:
+    if header.get("kind", _KIND) != _KIND:
+        raise InvalidInput(
+            "This is an export of one organisation; put it into a server with: dragoman organisations import FILE",
+            code="backup_of_other_kind",
+        )
     if header.get("format") != _FORMAT:
         raise InvalidInput("The backup was made by a newer version of Dragoman.", code="backup_too_new")
     with_database = (part / _DATABASE).is_file()

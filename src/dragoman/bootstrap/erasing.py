@@ -25,10 +25,9 @@ async def open_erasure(settings: Settings) -> AsyncIterator[Erasure]:
     async with open_database_and_key(settings) as (database, _):
         index = passage_index(database)
         await database.write(index.prepare, 0)
-        workspaces = settings.data_dir / "workspaces"
 
         async def forget_folders(user_id: str) -> int:
-            return await to_thread.run_sync(_removed, workspaces / user_id)
+            return await to_thread.run_sync(_removed, settings.workspaces_dir / user_id)
 
         yield Erasure(
             database=database,

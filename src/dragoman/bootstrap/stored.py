@@ -1,5 +1,6 @@
 """Files of an object store on their way into a backup and out of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from anyio import to_thread
@@ -51,3 +52,23 @@ async def store_all(blobs: ObjectStoreBlobs, folder: Path) -> int:
     for path in paths:
         await blobs.put_file(path.relative_to(folder).as_posix(), path)
     return len(paths)
+
+
+async def fetch_some(blobs: ObjectStoreBlobs, keys: Sequence[str], folder: Path) -> list[str]:
+    """Copies these files of the store into the folder; gives those that are not there.
+
+    Raises:
+        Unavailable: the store does not answer.
+    """
+    return [key for key in keys if not await _fetch(blobs, key, folder / key)]
+
+
+async def forget(blobs: ObjectStoreBlobs, folder: Path) -> None:
+    """Removes every file of the folder from the store, under the key that its path is.
+
+    Raises:
+        Unavailable: the store does not answer.
+    """
+    paths = await to_thread.run_sync(lambda: [path for path in folder.rglob("*") if path.is_file()])
+    for path in paths:
+        await blobs.delete(path.relative_to(folder).as_posix())

@@ -182,9 +182,9 @@ def unpack(path: Path, folder: Path) -> dict[str, object]:
         with tarfile.open(path, mode="r|") as tar:
             return _unpacked(tar, folder)
     except (tarfile.TarError, EOFError, ValueError) as error:
-        raise InvalidInput(f"{path} is not a whole backup: {error}.", code="backup_damaged") from error
+        raise InvalidInput(f"{path} is not a whole archive: {error}.", code="backup_damaged") from error
     except OSError as error:
-        raise Unavailable(f"{path} cannot be restored: {error.strerror or error}.") from error
+        raise Unavailable(f"{path} cannot be unpacked: {error.strerror or error}.") from error
 
 
 def _unpacked(tar: tarfile.TarFile, folder: Path) -> dict[str, object]:
@@ -215,7 +215,7 @@ def _unpacked(tar: tarfile.TarFile, folder: Path) -> dict[str, object]:
 
 def _header(tar: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, object]:
     if member.name != HEADER:
-        raise ValueError("it was not made by dragoman backup")
+        raise ValueError("it was not made by dragoman")
     return _text(tar, member, _MOST_TEXT)
 
 

@@ -190,10 +190,10 @@ async def _filled(app: InProcess, person: Person, mark: str) -> None:
 
 
 @asynccontextmanager
-async def house(folder: Path, patch: Any) -> AsyncGenerator[House]:
+async def house(folder: Path, patch: Any, **settings: Any) -> AsyncGenerator[House]:
     """The house, with one of everything for each of the three."""
     script = Script(rules=(Rule(match="", text="So it is."),))
-    async with scripted_app(folder, patch, script) as scripted, AsyncExitStack() as stack:
+    async with scripted_app(folder, patch, script, **settings) as scripted, AsyncExitStack() as stack:
         app, accounts = scripted.app, scripted.app.running.services.accounts
         admin, groups = accounts.admin, accounts.groups
 

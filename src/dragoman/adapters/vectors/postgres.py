@@ -179,6 +179,23 @@ class PostgresIndex:
             ):
                 connection.exec_driver_sql(_for(dimensions, held, statement), {"collection": collection_key})
 
+    def vectors_of(
+        self, connection: Connection, passage_keys: Sequence[int], space: int = 0
+    ) -> tuple[list[int], NDArray[np.float32]]:
+        """Those of the passages that have a vector in the space, and these vectors, as they were given."""
+        statement = (
+            "select passage_key, vector::text as vector from {vectors} "
+            "where passage_key = any(%(passages)s::bigint[]) order by passage_key"
+        )
+        wanted = {"passages": list(passage_keys)}
+        for dimensions, held in searching.vector_tables(connection):
+            if held == space:
+                found = connection.exec_driver_sql(_for(dimensions, space, statement), wanted).all()
+                if found:
+                    rows = np.array([orjson.loads(row.vector) for row in found], np.float32)
+                    return [row.passage_key for row in found], rows
+        return [], np.empty((0, 0), np.float32)
+
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
         """The best passages, best first, at most ``limit``."""
         return searching.search(connection, query, self._bounds)

@@ -137,6 +137,23 @@ class SqliteIndex:
             ):
                 connection.exec_driver_sql(_for(dimensions, held, statement), (collection_key,))
 
+    def vectors_of(
+        self, connection: Connection, passage_keys: Sequence[int], space: int = 0
+    ) -> tuple[list[int], NDArray[np.float32]]:
+        """Those of the passages that have a vector in the space, and these vectors, as they were given."""
+        statement = (
+            "select passage_key, vector from {vectors} "
+            "where passage_key in (select value from json_each(?)) order by passage_key"
+        )
+        wanted = (json.dumps(list(passage_keys)),)
+        for dimensions, held in searching.vector_tables(connection):
+            if held == space:
+                found = connection.exec_driver_sql(_for(dimensions, space, statement), wanted).all()
+                if found:
+                    rows = np.frombuffer(b"".join(row.vector for row in found), np.float32)
+                    return [row.passage_key for row in found], rows.reshape(len(found), dimensions)
+        return [], np.empty((0, 0), np.float32)
+
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
         """The best passages, best first, at most ``limit``."""
         return searching.search(connection, query, self._bounds)

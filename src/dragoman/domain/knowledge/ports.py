@@ -118,6 +118,12 @@ class PassageIndex(Protocol):
         """Forgets all vectors of a collection, or those in one space; words stay findable."""
         ...
 
+    def vectors_of(
+        self, connection: Connection, passage_keys: Sequence[int], space: int = 0
+    ) -> tuple[list[int], NDArray[np.float32]]:
+        """Those of the passages that have a vector in the space, and these vectors, ``float32 [n, d]``, as they were given."""
+        ...
+
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
         """The best passages, best first, at most ``limit``."""
         ...

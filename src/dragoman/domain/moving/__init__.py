@@ -1,0 +1,1 @@
+"""Moving an organisation: everything of it out of one server, and into another."""
