@@ -583,3 +583,74 @@ def test_messages_are_counted_for_prometheus(shop: Shop) -> None:
         return lines.get(name % "received", 0) >= 1 and lines.get(name % "sent", 0) >= 1
 
     eventually(counted, 15)
+
+
+@pytest.mark.parametrize("service", INTEGRATIONS)
+def test_the_owner_sees_whether_a_service_reaches_the_server(shop: Shop, service: str) -> None:
+    bot = shop.bot(service)
+    kind = INTEGRATIONS[service][0]
+
+    def state() -> dict[str, Any]:
+        (found,) = bot.get("/integrations/states")
+        return found
+
+    before = state()
+    assert (before["integrationType"], before["webhookUrl"]) == (kind, bot.hook)
+    assert {before[name] for name in ("calledAt", "refusedAt", "receivedAt", "sentAt", "lastError")} == {None}
+    shop.provider.plays.append(says("Hello."))
+    bot.writes("Hello")
+    bot.answers(1)
+    eventually(lambda: state()["sentAt"] is not None)
+    after = state()
+    assert None not in (after["calledAt"], after["receivedAt"])
+    assert (after["refusedAt"], after["notSent"], after["notAnswered"]) == (None, 0, 0)
+    headers = {"content-type": "application/json"}
+    assert httpx.post(bot.hook, content=b"no JSON", headers=headers, trust_env=False).status_code >= 400
+    assert state()["refusedAt"] is not None
+    assert state()["refusedWhy"]
+
+
+@pytest.mark.parametrize("service", INTEGRATIONS)
+def test_a_service_that_can_be_asked_tells_where_it_calls(shop: Shop, service: str) -> None:
+    bot = shop.bot(service)
+    at = f"/integrations/{INTEGRATIONS[service][0]}"
+    asked = bot.post(f"{at}/check").json()
+    assert asked["webhookUrl"] == bot.hook
+    if service == "kapso":
+        assert (asked["asked"], asked["right"]) == (False, None)
+        return
+    assert (asked["asked"], asked["right"]) == (True, False)
+    assert bot.post(f"{at}/connect").status_code == 200
+    told = bot.post(f"{at}/check").json()
+    assert (told["calls"], told["right"], told["problem"]) == (bot.hook, True, None)
+
+
+@pytest.mark.parametrize("service", INTEGRATIONS)
+def test_the_owner_talks_to_the_agent_as_on_a_service_and_nothing_goes_there(
+    shop: Shop, service: str
+) -> None:
+    bot = shop.bot(service)
+    at = f"/integrations/{INTEGRATIONS[service][0]}/simulated-messages"
+    assert bot.get(at) == []
+    calls_before = len(shop.services.calls)
+    shop.provider.plays.append(says("We open at nine."))
+    assert bot.post(at, {"text": "When do you open?"}).status_code == 200
+    eventually(lambda: [one["state"] for one in bot.get(at)] == ["done", "sent"])
+    assert [(one["role"], one["text"]) for one in bot.get(at)] == [
+        ("user", "When do you open?"),
+        ("assistant", "We open at nine."),
+    ]
+    assert shop.provider.bodies[-1]["messages"][-1]["content"] == "When do you open?"
+    assert bot.post(at, {"text": "/reset"}).status_code == 200
+    eventually(lambda: len(bot.get(at)) == 4)
+    eventually(lambda: bot.get(at)[-1]["state"] == "sent")
+    assert len(shop.services.calls) == calls_before
+    (state,) = bot.get("/integrations/states")
+    assert (state["calledAt"], state["receivedAt"], state["sentAt"]) == (None, None, None)
+    assert bot.post(at, {"text": "  "}).status_code == 400
+
+
+def test_nothing_is_played_where_no_service_is_set_up(shop: Shop) -> None:
+    bot = shop.bot("telegram")
+    answer = bot.post("/integrations/Kapso/simulated-messages", {"text": "Hello"})
+    assert answer.status_code == 404, answer.text

@@ -116,7 +116,7 @@ async def person(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -
 
 async def test_from_a_document_to_an_answer_to_the_bill(person: Person, tmp_path: Path) -> None:
     handbook = tmp_path / "handbook.md"
-    handbook.write_text("# Contracts\n\nThe notice period is three months to the end of a quarter.\n")
+    handbook.write_text("# Contracts\n\nThe notice period $n = 3$ is three months to the end of a quarter.\n")
     await person.goes_to("/collections")
     await person.clicks("New collection")
     await person.writes(name="Handbook")
@@ -141,6 +141,7 @@ async def test_from_a_document_to_an_answer_to_the_bill(person: Person, tmp_path
     await person.clicks("Ask")
     await person.sees("Receipt")
     assert "three months" in await person.page.run("document.querySelector('.turn.assistant').innerText")
+    await person.page.until("!!document.querySelector('.turn.assistant math')")
     assert await violations(person.page) == []
     await person.goes_to("/runs")
     await person.page.run("document.querySelector('tbody a').click()")
@@ -170,6 +171,9 @@ async def test_a_person_answers_in_a_web_chat(person: Person) -> None:
     await person.sees("Pages of https://www.example.com may show it.")
     await person.clicks("Start a conversation")
     await person.sees("/chat/")
+    await person.page.until(
+        "!!document.querySelector('iframe.preview').contentDocument.querySelector('textarea')"
+    )
     await person.clicks("Conversations on the page")
     await person.clicks("Open")
     await person.sees("The agent answers")
@@ -232,6 +236,7 @@ async def test_personas_and_tool_servers_are_set_up(person: Person) -> None:
     await person.writes(server_name="Inside", server_url="http://169.254.169.254/mcp")
     await person.clicks("Save")
     await person.page.until("!!document.querySelector('dialog [role=alert]')")
+    await person.clicks("Cancel")
     await person.goes_to("/voice")
     await person.clicks("New voice agent")
     await person.writes(name="Phone", model="extractive", welcome="Good day")
@@ -257,6 +262,59 @@ async def test_a_limit_is_set_shown_and_removed_and_an_answer_has_its_receipt(pe
     await person.sees("Nothing bounds this any more.")
     await person.clicks("Remove")
     await person.sees("No limit yet")
+
+
+async def test_what_is_wrong_in_json_is_shown_where_it_stands(person: Person) -> None:
+    await person.goes_to("/gateways")
+    await person.clicks("Desk")
+    await person.clicks("All as JSON")
+    text: str = await person.page.until("document.querySelector('[name=parameters]')?.value")
+    await person.writes(parameters=text.replace('"temperature": null', '"temperature": 99'))
+    await person.clicks("Save")
+    await person.page.until("!!document.querySelector('[role=alert]')")
+    marked = "(({ value, selectionStart, selectionEnd }) => value.slice(selectionStart, selectionEnd))"
+    assert await person.page.run(f"{marked}(document.activeElement)") == '"temperature"'
+    told = await person.page.run("document.querySelector('.field .wrong').innerText")
+    assert "temperature" in told
+    assert await violations(person.page) == []
+    await person.writes(parameters=text)
+    await person.clicks("Save")
+    await person.page.until("!document.querySelector('[role=alert]')")
+
+
+async def test_who_leaves_what_is_not_saved_is_asked_first(person: Person) -> None:
+    await person.goes_to("/gateways")
+    await person.clicks("Desk")
+    await person.page.until("document.querySelector('[name=name]')?.value === 'Desk'")
+    await person.writes(systemInstruction="Half a thought")
+    await person.page.run("window.confirm = (text) => { window.asked = text; return false; }; 0")
+    await person.clicks("Home")
+    assert await person.page.run("window.asked") == "What you typed here is not saved. Leave it?"
+    assert (
+        await person.page.run("document.querySelector('[name=systemInstruction]').value") == "Half a thought"
+    )
+    await person.page.run("window.confirm = () => true; 0")
+    await person.clicks("Home")
+    await person.sees("Latest failures")
+
+
+async def test_a_session_that_ends_amid_work_loses_nothing(person: Person) -> None:
+    await person.goes_to("/gateways")
+    await person.clicks("Desk")
+    await person.page.until("document.querySelector('[name=name]')?.value === 'Desk'")
+    await person.writes(name="Front desk")
+    await person.page.ask("Network.clearBrowserCookies")
+    await person.clicks("Save")
+    await person.sees("Sign in again")
+    assert await violations(person.page) == []
+    await person.writes(password="wrong password")
+    await person.clicks("Sign in")
+    await person.sees("E-mail and password do not belong together.")
+    await person.writes(password=PASSWORD)
+    await person.clicks("Sign in")
+    await person.page.until(
+        "!document.querySelector('dialog') && document.querySelector('h1').innerText === 'Front desk'"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -28,6 +28,8 @@ from dragoman.domain.chat.channels.sending import ContactSending
 from dragoman.domain.chat.channels.service import ChannelsService
 from dragoman.domain.chat.channels.sessions import ContactSessions
 from dragoman.domain.chat.channels.takeover import Takeover
+from dragoman.domain.chat.channels.watch.repository import note
+from dragoman.domain.chat.channels.watch.service import ChannelWatch
 from dragoman.domain.chat.model import Channel
 from dragoman.domain.inference.speech.service import SpeechService
 from dragoman.domain.labels.service import LabelsService
@@ -49,6 +51,7 @@ class ChannelParts:
 
     inbound: InboundMessages
     channels: ChannelsService
+    watch: ChannelWatch
     handlers: Mapping[str, JobHandler]
     failed: FailedHook
     forgotten: ForgottenMessages
@@ -130,8 +133,10 @@ def open_channels(
         elif kind in (ONCE, AGAIN):
             await firing.failed(payload, reason)
 
+    inbound = InboundMessages(database, places, takeover, wake=wake, told=told, noted=note)
     return ChannelParts(
-        inbound=InboundMessages(database, places, takeover, wake=wake, told=told),
+        inbound=inbound,
+        watch=ChannelWatch(database, places, inbound, wake=wake),
         channels=ChannelsService(database, places, takeover, wake=wake),
         handlers={ANSWER: answers.handle, SEND: sending.handle, ONCE: firing.once, AGAIN: firing.again},
         failed=failed,

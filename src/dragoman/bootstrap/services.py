@@ -163,6 +163,7 @@ def _services(base: Foundation, knowing: Knowing, acting: Acting, conversing: _C
         registered_tools=acting.mcp.registered,
         inbound=conversing.channels.inbound,
         channels=conversing.channels.channels,
+        channel_watch=conversing.channels.watch,
         **open_voice(
             settings,
             database=base.database,

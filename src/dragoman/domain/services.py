@@ -16,6 +16,7 @@ from dragoman.domain.agents.traces.service import TraceLog
 from dragoman.domain.chat.attachments import ChatUploads
 from dragoman.domain.chat.channels.inbound import InboundMessages
 from dragoman.domain.chat.channels.service import ChannelsService
+from dragoman.domain.chat.channels.watch.service import ChannelWatch
 from dragoman.domain.chat.cited import CitedPassages
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.news import NewsDesk
@@ -116,6 +117,7 @@ class Services:
     registered_tools: RegisteredServers
     inbound: InboundMessages
     channels: ChannelsService
+    channel_watch: ChannelWatch
     replies: ReplyStore
     transcripts: TranscriptsService
     sharing: SharingService

@@ -41,6 +41,8 @@ from dragoman.domain.chat.channels.repository import contact_in
 from dragoman.domain.chat.channels.service import ChannelsService
 from dragoman.domain.chat.channels.sessions import ContactSessions
 from dragoman.domain.chat.channels.takeover import Takeover
+from dragoman.domain.chat.channels.watch.repository import note
+from dragoman.domain.chat.channels.watch.service import ChannelWatch
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import MOST_BYTES, ContextReader
 from dragoman.domain.chat.news import NewsDesk
@@ -228,8 +230,10 @@ def _chat_services(
         limits=visitor_limits(settings.pages),
         links=links,
     )
+    inbound = InboundMessages(database, places, takeover, wake=lambda: None, noted=note)
     services: dict[str, Any] = {
-        "inbound": InboundMessages(database, places, takeover, wake=lambda: None),
+        "inbound": inbound,
+        "channel_watch": ChannelWatch(database, places, inbound, wake=lambda: None),
         "channels": ChannelsService(database, places, takeover, wake=lambda: None),
         "skills": SkillsService(database, root_key.sealer("skills")),
         "memories": MemoriesService(database),

@@ -22,6 +22,7 @@ GUARDED = (
     "dragoman.domain.skills.service:SkillsService",
     "dragoman.domain.chat.clients:ChatClientsService",
     "dragoman.domain.chat.channels.service:ChannelsService",
+    "dragoman.domain.chat.channels.watch.service:ChannelWatch",
     "dragoman.domain.tools.servers.service:ToolServersService",
     "dragoman.domain.knowledge.collections:CollectionsService",
     "dragoman.domain.knowledge.service:KnowledgeService",

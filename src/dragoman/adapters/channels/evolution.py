@@ -11,6 +11,7 @@ from dragoman.adapters.channels.http import ServiceHttp, body_of, moment_of, obj
 from dragoman.domain.chat.channels.ports import (
     Fetched,
     Hook,
+    HookCheck,
     Inbound,
     MediaRef,
     MediaType,
@@ -64,6 +65,13 @@ class EvolutionChannel:
         await self._call(integration, "webhook/set", {"webhook": inner, **inner})
         return "The Evolution API server calls this server from now on."
 
+    async def check(self, integration: Integration) -> HookCheck | None:
+        told = await self._call(integration, "webhook/find", None)
+        # Some versions tell it within ``webhook``, some as it is.
+        hook = object_of(told.get("webhook")) or told
+        url = text_of(hook.get("url")) if hook.get("enabled") is not False else ""
+        return HookCheck(url or None)
+
     async def send(self, integration: Integration, address: str, piece: Outgoing) -> str | None:
         if piece.media is not None:
             answer = await self._call(
@@ -97,11 +105,12 @@ class EvolutionChannel:
         return Fetched(data, media.mime or "application/octet-stream", media.filename)
 
     async def _call(
-        self, integration: Integration, operation: str, body: dict[str, object]
+        self, integration: Integration, operation: str, body: dict[str, object] | None
     ) -> dict[str, Any]:
         base = text_of(integration.settings.get("endpointUrl")).rstrip("/")
         url = f"{base}/{operation}/{integration.settings.get('instanceName')}"
-        return await self._http.call("POST", url, body, {"apikey": integration.secrets.get("apiKey", "")})
+        method = "GET" if body is None else "POST"
+        return await self._http.call(method, url, body, {"apikey": integration.secrets.get("apiKey", "")})
 
 
 def _outgoing(address: str, media: OutgoingMedia, caption: str) -> dict[str, object]:

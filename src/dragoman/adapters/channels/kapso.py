@@ -9,6 +9,7 @@ from dragoman.adapters.channels.http import ServiceHttp, body_of, moment_of, obj
 from dragoman.domain.chat.channels.ports import (
     Fetched,
     Hook,
+    HookCheck,
     Inbound,
     MediaRef,
     MediaType,
@@ -69,6 +70,9 @@ class KapsoChannel:
             "Enter this address as a webhook of the phone number in Kapso, for the events "
             f"{_RECEIVED} and {_SENT}, with the secret that stands here as webhookSecretKey."
         )
+
+    async def check(self, integration: Integration) -> HookCheck | None:
+        return None
 
     async def send(self, integration: Integration, address: str, piece: Outgoing) -> str | None:
         body = await self._body(integration, piece)

@@ -8,6 +8,7 @@ from dragoman.adapters.channels.http import ServiceHttp, body_of, moment_of, obj
 from dragoman.domain.chat.channels.ports import (
     Fetched,
     Hook,
+    HookCheck,
     Inbound,
     MediaRef,
     MediaType,
@@ -78,6 +79,10 @@ class TelegramChannel:
         body = {"url": hook_url, "secret_token": secret, "allowed_updates": ["message"]}
         await self._call(integration, "setWebhook", body)
         return "Telegram calls this server from now on."
+
+    async def check(self, integration: Integration) -> HookCheck | None:
+        told = object_of((await self._call(integration, "getWebhookInfo", {})).get("result"))
+        return HookCheck(text_of(told.get("url")) or None, text_of(told.get("last_error_message")) or None)
 
     async def send(self, integration: Integration, address: str, piece: Outgoing) -> str | None:
         if piece.media is not None:

@@ -9,6 +9,7 @@ from dragoman.adapters.channels.http import ServiceHttp, body_of, data_url, mome
 from dragoman.domain.chat.channels.ports import (
     Fetched,
     Hook,
+    HookCheck,
     Inbound,
     MediaRef,
     MediaType,
@@ -76,6 +77,12 @@ class ZapiChannel:
         await self._call(integration, "PUT", "update-webhook-received-delivery", {"value": hook_url})
         return "Z-API calls this server from now on, for messages sent from the telephone too."
 
+    async def check(self, integration: Integration) -> HookCheck | None:
+        told = await self._call(integration, "GET", "me", None)
+        url = text_of(told.get("receivedAndDeliveryCallbackUrl")) or text_of(told.get("receivedCallbackUrl"))
+        problem = "The instance is not connected to WhatsApp." if told.get("connected") is False else None
+        return HookCheck(url or None, problem)
+
     async def send(self, integration: Integration, address: str, piece: Outgoing) -> str | None:
         if piece.media is not None:
             answer = await self._send_media(integration, address, piece.media, piece.text)
@@ -108,7 +115,7 @@ class ZapiChannel:
         return await self._http.file(media.reference, media.mime, media.filename)
 
     async def _call(
-        self, integration: Integration, method: str, operation: str, body: dict[str, object]
+        self, integration: Integration, method: str, operation: str, body: dict[str, object] | None
     ) -> dict[str, Any]:
         token = integration.secrets.get("instanceToken", "")
         url = f"{self._base_url}/instances/{integration.settings.get('instanceId')}/token/{token}/{operation}"

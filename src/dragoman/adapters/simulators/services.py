@@ -48,6 +48,7 @@ class _Taken:
     sent: list[Sent] = field(default_factory=list[Sent])
     faults: list[int] = field(default_factory=list[int])
     files: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    hooks: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class SimulatedServices:
@@ -147,11 +148,19 @@ class SimulatedServices:
                 wait = {"parameters": {"retry_after": 1}} if status == 429 else {}
                 return status, {"ok": False, "error_code": status, "description": "on demand", **wait}
             return 200, {"ok": True, "result": {"message_id": number}}
+        if method == "setWebhook":
+            self._hook("telegram", body.get("url"))
+        if method == "getWebhookInfo":
+            return 200, {"ok": True, "result": {"url": self._hook("telegram"), "pending_update_count": 0}}
         if method == "getFile":
             return 200, {"ok": True, "result": {"file_path": str(body.get("file_id"))}}
         return 200, {"ok": True, "result": True}
 
     def _zapi(self, method: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+        if method == "me":
+            return 200, {"connected": True, "receivedCallbackUrl": self._hook("zapi")}
+        if method.startswith("update-webhook"):
+            self._hook("zapi", body.get("value"))
         if not method.startswith("send-"):
             return 200, {"value": True}
         shown = f"({method.removeprefix('send-').partition('/')[0]})"
@@ -163,6 +172,10 @@ class SimulatedServices:
     def _evolution(self, method: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
         if method == "chat/getBase64FromMediaMessage":
             return 200, {"base64": "", "mimetype": "application/octet-stream"}
+        if method == "webhook/set":
+            self._hook("evolution", body.get("url"))
+        if method == "webhook/find":
+            return 200, {"url": self._hook("evolution"), "enabled": True}
         if not method.startswith("message/"):
             return 200, {}
         address = str(body.get("number"))
@@ -187,6 +200,13 @@ class SimulatedServices:
         if status != 200:
             return status, {"error": {"message": "on demand", "code": status}}
         return 200, {"messaging_product": "whatsapp", "messages": [{"id": f"wamid.{number}"}]}
+
+    def _hook(self, service: str, url: object = None) -> str:
+        """Where the service calls, from now on where it is told to."""
+        with self._lock:
+            if isinstance(url, str):
+                self._taken.hooks[service] = url
+            return self._taken.hooks.get(service, "")
 
     def _message(self, service: str, address: str, text: str) -> tuple[int, int]:
         """The status of a message, and its number when it arrived."""
@@ -215,6 +235,9 @@ def _handler(services: SimulatedServices) -> type[BaseHTTPRequestHandler]:
             self.do_POST()
 
         def do_GET(self) -> None:
+            if any(pattern.search(self.path) for pattern in (_ZAPI, _EVOLUTION)):
+                self._answer(*services.take(self.path, {}, {}))
+                return
             found = _TELEGRAM_FILE.search(self.path)
             data = services.file(found.group("name") if found else self.path.lstrip("/"))
             if data is None:

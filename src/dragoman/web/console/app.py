@@ -43,7 +43,11 @@ _HEADERS = {
 def create_app(services: Services, dialects: Application, *, system: SystemReport | None = None) -> Starlette:
     """The application; its paths are whole. ``dialects`` answers what is handed on, ``system`` tells of the server."""
     assets = Assets()
-    page = console_page(script=assets.address("console.js"), style=assets.address("console.css"))
+    page = console_page(
+        script=assets.address("console.js"),
+        style=assets.address("console.css"),
+        parts={name: assets.address(f"{name}.js") for name in ("highlight", "maths")},
+    )
 
     async def shown(request: Request) -> Response:
         """The page, whatever of the console its address names."""

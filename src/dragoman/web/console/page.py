@@ -1,5 +1,6 @@
 """The one page of the console. It holds nothing but the addresses of its files; all else comes over the API."""
 
+from collections.abc import Mapping
 from html import escape
 
 POLICY = (
@@ -9,10 +10,11 @@ POLICY = (
 )
 
 
-def console_page(*, script: str, style: str) -> str:
-    """The page."""
+def console_page(*, script: str, style: str, parts: Mapping[str, str]) -> str:
+    """The page; ``parts`` are the addresses of scripts that are loaded when they are needed, by name."""
+    named = "".join(f' data-{name}="{escape(address)}"' for name, address in parts.items())
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="en"{named}>\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n<meta name="robots" content="noindex">\n'
         '<meta name="color-scheme" content="light dark">\n<title>Dragoman</title>\n'

@@ -311,7 +311,7 @@ class ContactAnswers:
 
     async def _show_typing(self, work: _Work) -> None:
         adapter = self._places.adapter(work.contact.channel)
-        while True:
+        while not work.contact.simulated:
             try:
                 await adapter.typing(work.place.integration, work.contact.address)
             except DragomanError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import structlog
 from sqlalchemy import Connection
@@ -15,12 +16,17 @@ from dragoman.domain.chat.channels.ports import Hook, Inbound
 from dragoman.domain.chat.channels.takeover import Takeover
 from dragoman.domain.chat.model import Channel
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import NotFound, Unauthenticated
+from dragoman.kit.errors import InvalidInput, NotFound, Unauthenticated
 
 log = structlog.get_logger(__name__)
 
+# Takes the client, the service, the reason and the moment in milliseconds.
+Noted: TypeAlias = Callable[[Connection, str, Channel, str | None, int], None]
+
 _OWN_MS = 3_600_000
 _LONGEST_TEXT = 32_000
+_NOTED_EVERY_MS = 5000
+_NOTED_PLACES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,8 @@ class InboundMessages:
     Args:
         wake: tells the jobs' runner that there is work.
         told: is given the channel, ``received`` or ``forged``, and of how many messages.
+        noted: keeps that the service called at a moment, and why the call was refused when it was.
+        noted_every_ms: so often at most it is kept that a service called.
     """
 
     def __init__(
@@ -48,9 +56,14 @@ class InboundMessages:
         *,
         wake: Callable[[], None],
         told: Callable[[str, str, int], None] | None = None,
+        noted: Noted | None = None,
         clock_ms: Callable[[], int] = now_ms,
+        noted_every_ms: int = _NOTED_EVERY_MS,
     ) -> None:
+        self._noted: dict[tuple[str, str, bool], int] = {}
+        self._noted_every_ms = noted_every_ms
         self._told = told or _untold
+        self._keep = noted
         self._database = database
         self._places = places
         self._takeover = takeover
@@ -73,11 +86,16 @@ class InboundMessages:
         adapter = self._places.adapter(at.channel)
         try:
             adapter.verify(hook, place.integration, at.secret)
-        except Unauthenticated:
+            messages = adapter.parse(hook, place.integration)
+        except Unauthenticated as error:
             log.warning("channel.forged", client=at.client_id, channel=at.channel)
             self._told(at.channel, "forged", 1)
+            await self._note(at, error.detail)
             raise
-        messages = adapter.parse(hook, place.integration)
+        except InvalidInput as error:
+            await self._note(at, error.detail)
+            raise
+        await self._note(at, None)
         if not messages:
             return 0
         new = await self._database.write(self._store, place, messages)
@@ -86,10 +104,21 @@ class InboundMessages:
             self._wake()
         return new
 
-    def _store(self, connection: Connection, place: Place, messages: Sequence[Inbound]) -> int:
-        return sum(self._store_one(connection, place, message) for message in messages)
+    async def _note(self, at: HookAddress, refused: str | None) -> None:
+        """Keeps that the service called; not each time, since it may call a thousand times a second."""
+        now, which = self._clock_ms(), (at.client_id, at.channel, refused is None)
+        if self._keep is None or now - self._noted.get(which, 0) < self._noted_every_ms:
+            return
+        if len(self._noted) >= _NOTED_PLACES:
+            self._noted.clear()
+        self._noted[which] = now
+        await self._database.write(self._keep, at.client_id, at.channel, refused, now)
 
-    def _store_one(self, connection: Connection, place: Place, message: Inbound) -> bool:
+    def _store(self, connection: Connection, place: Place, messages: Sequence[Inbound]) -> int:
+        return sum(self.put_in(connection, place, message) for message in messages)
+
+    def put_in(self, connection: Connection, place: Place, message: Inbound) -> bool:
+        """Whether the message is new; it is stored and waits to be answered then."""
         now = self._clock_ms()
         channel = place.integration.channel
         contact = repository.contact_of(

@@ -7,6 +7,9 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.chat.channels.ports import MediaRef, OutgoingMedia
 from dragoman.domain.chat.model import Channel, ChatClient, Integration
 
+# The address of the contact whom the owner of a client plays; no service has such a one.
+SIMULATED = "0"
+
 OutgoingSource: TypeAlias = Literal["answer", "person", "schedule", "notice"]
 
 
@@ -30,6 +33,11 @@ class Contact:
     def tag(self) -> str:
         """The tag of the contact's sessions, by which memories and workspaces know the person too."""
         return f"{self.channel}:{self.address}"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the client's owner plays this contact: nothing goes to the service."""
+        return self.address == SIMULATED
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,11 @@ class Places:
         self._adapters = dict(adapters)
         self._hook_key = hook_key
 
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The messaging services there are."""
+        return tuple(self._adapters)
+
     def adapter(self, channel: Channel) -> ChannelAdapter:
         """The messaging service."""
         return self._adapters[channel]

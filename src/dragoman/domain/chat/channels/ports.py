@@ -78,6 +78,14 @@ class Outgoing:
     media: OutgoingMedia | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HookCheck:
+    """What a service says of its calls: where it calls, None for nowhere, and what went wrong with the latest one."""
+
+    url: str | None
+    problem: str | None = None
+
+
 class ChannelAdapter(Protocol):
     """A messaging service.
 
@@ -109,6 +117,10 @@ class ChannelAdapter(Protocol):
 
     async def connect(self, integration: Integration, hook_url: str, secret: str) -> str:
         """Tells the service where to call, where it can be told; gives a sentence for the operator."""
+        ...
+
+    async def check(self, integration: Integration) -> HookCheck | None:
+        """Where the service says that it calls; None when it cannot be asked."""
         ...
 
     async def send(self, integration: Integration, address: str, piece: Outgoing) -> str | None:

@@ -106,6 +106,10 @@ class ContactSending:
         return contact, self._places.load(connection, contact.client_id, contact.channel), piece
 
     async def _send(self, contact: Contact, place: Place, piece: Sending) -> None:
+        if contact.simulated:
+            sent = {"state": "sent", "sent_at": self._clock_ms()}
+            await self._database.write(self._settle, piece, sent, None)
+            return
         attempts = piece.attempts + 1
         begun = {"state": "sending", "attempts": attempts, "tried_at": self._clock_ms()}
         await self._database.write(repository.change_out, piece.key, begun)

@@ -3,6 +3,7 @@ import { render } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { rendered } from "./markdown.js";
 import { CallButton, CallPanel } from "./call.js";
+import { coloured, scrollable, typeset } from "./dressed.js";
 import { Passage, sourceName } from "./passage.js";
 import {
   again, attach, attachments, busy, detach, escape, held, info, messages, online, open, openPassage, problem, reconnecting, send, speechOf, spoken, stop,
@@ -120,36 +121,11 @@ function Answer({ message, text }) {
   }, [text, message.sources.length]);
   useEffect(() => {
     if (message.pending) return;
-    const blocks = [...place.current.querySelectorAll("pre > code")];
-    if (blocks.length) import(root.dataset.highlight).then((m) => blocks.forEach(m.highlight), () => {});
+    coloured(place.current);
   }, [message.pending, text]);
   return html`
     <div class="answer" ref=${place}></div>
     ${message.pending && !text && html`<span class="dots" role="status"><i></i><i></i><i></i><span class="unseen">…</span></span>`}`;
-}
-
-// Formulas stand as they were written until what sets them is there.
-let formula = null;
-function typeset(element) {
-  const set = () => element.querySelectorAll("[data-math]").forEach(formula);
-  if (!element.querySelector("[data-math]")) return;
-  if (formula) return set();
-  import(root.dataset.maths).then((loaded) => {
-    formula = loaded.formula;
-    set();
-  }, () => {});
-}
-
-// What may be wider than the page is moved by the keyboard, too.
-function scrollable(element) {
-  for (const block of element.querySelectorAll("pre")) block.tabIndex = 0;
-  for (const table of element.querySelectorAll("table")) {
-    const frame = document.createElement("div");
-    frame.className = "wide";
-    frame.tabIndex = 0;
-    table.replaceWith(frame);
-    frame.append(table);
-  }
 }
 
 function Tools({ tools }) {

@@ -1,6 +1,7 @@
 // The server: the console's own operations, and those of the dialects under /console/via.
 import { signal } from "@preact/signals";
 import { createParser } from "eventsource-parser";
+import { t } from "./texts.js";
 
 export const me = signal(undefined); // undefined: not asked yet; null: nobody is signed in
 
@@ -13,30 +14,82 @@ export class Problem extends Error {
 }
 
 const token = () => (me.value ? me.value.token : "-");
+const SESSION = "/console/api/session";
 
-async function problem(response) {
-  const body = await response.json().catch(() => ({}));
+// The session ended while somebody was at work: what they do waits until they have signed in again, and nothing is lost.
+export const expired = signal(false);
+
+export async function signedInAgain() {
+  const { user } = me.value;
+  await enter();
+  if (!me.value || me.value.user.id !== user.id) location.reload();
+  else expired.value = false;
+}
+
+const session = () => own("GET", "/session").catch(() => null);
+
+const signIn = () => new Promise((done) => {
+  expired.value = true;
+  const end = expired.subscribe((is) => {
+    if (is) return;
+    done();
+    queueMicrotask(() => end());
+  });
+});
+
+// Whether a request is worth a second try: after a new sign-in, or with the token of one made in another tab.
+async function mended(url, status, told) {
+  const stale = status === 403 && told.error && told.error.code === "stale_page";
+  if (!me.value || url === SESSION || (status !== 401 && !stale)) return false;
+  const now = await session();
+  if (!now) {
+    if (status === 401) await signIn();
+    return status === 401;
+  }
+  if (now.user.id !== me.value.user.id) location.reload();
+  const fresh = now.token !== me.value.token;
+  me.value = now;
+  return fresh;
+}
+
+// Another tab may have let somebody in meanwhile: the same person goes on here, and nothing here is another's.
+document.addEventListener("visibilitychange", async () => {
+  if (document.hidden || !me.value) return;
+  const now = await session();
+  if (!now || !me.value) return;
+  if (now.user.id !== me.value.user.id) location.reload();
+  else if (expired.value) await signedInAgain();
+});
+
+function problem(response, body) {
   const told = body.error;
   const param = (told && told.param) || (body.details && body.details.path) || null;
   const message = (typeof told === "string" ? told : told && told.message) || body.response || body.message || body.detail;
-  if (response.status === 401 && me.value) me.value = null;
   return new Problem(response.status, typeof message === "string" ? message : `HTTP ${response.status}`, param);
 }
 
 async function call(method, url, body, headers = {}) {
-  const sent = { accept: "application/json", "x-response-envelope": "bare", "x-console-token": token(), ...headers };
+  const sent = { accept: "application/json", "x-response-envelope": "bare", ...headers };
   if (body !== undefined && !(body instanceof FormData) && !(body instanceof Blob)) {
     sent["content-type"] = "application/json";
     body = JSON.stringify(body);
   }
-  let response;
-  try {
-    response = await fetch(url, { method, headers: sent, body });
-  } catch (error) {
-    throw new Problem(0, `${error.message}`, null);
+  return asked(url, { method, headers: sent, body });
+}
+
+async function asked(url, request) {
+  for (;;) {
+    let response;
+    try {
+      response = await fetch(url, { ...request, headers: { ...request.headers, "x-console-token": token() } });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new Problem(0, t("The server cannot be reached. What you typed is still here: try again in a moment."), null);
+    }
+    if (response.ok) return response;
+    const told = await response.json().catch(() => ({}));
+    if (!(await mended(url, response.status, told))) throw problem(response, told);
   }
-  if (!response.ok) throw await problem(response);
-  return response;
 }
 
 async function json(...given) {
@@ -65,35 +118,42 @@ export async function enter() {
 export const may = (right) => Boolean(me.value && me.value.rights.includes(right));
 
 // fetch cannot tell how much of a body was sent; the older way can.
-export function upload(path, file, onProgress) {
+function sent(url, file, onProgress) {
   return new Promise((done, lost) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `/console/api${path}`);
+    request.open("POST", url);
     request.setRequestHeader("x-console-token", token());
     request.setRequestHeader("content-type", file.type || "application/octet-stream");
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
-    request.onerror = () => lost(new Problem(0, "The connection was lost.", null));
+    request.onerror = () => lost(new Problem(0, t("The connection was lost."), null));
     request.onload = () => {
       let told = {};
       try {
         told = JSON.parse(request.responseText);
       } catch { /* no JSON: the status says it */ }
-      if (request.status < 300) done(told);
-      else lost(new Problem(request.status, (told.error && told.error.message) || `HTTP ${request.status}`, null));
+      done({ status: request.status, told });
     };
     request.send(file);
   });
 }
 
+export async function upload(path, file, onProgress) {
+  const url = `/console/api${path}`;
+  for (;;) {
+    const { status, told } = await sent(url, file, onProgress);
+    if (status < 300) return told;
+    if (!(await mended(url, status, told))) throw problem({ status }, told);
+  }
+}
+
 // Streams an answer; onChunk gets each parsed event. The signal stops it.
 export async function stream(path, body, onChunk, stopping) {
-  const response = await fetch(`/console/via${path}`, {
+  const response = await asked(`/console/via${path}`, {
     method: "POST",
-    headers: { "content-type": "application/json", accept: "text/event-stream", "x-console-token": token() },
+    headers: { "content-type": "application/json", accept: "text/event-stream" },
     body: JSON.stringify(body),
     signal: stopping,
   });
-  if (!response.ok) throw await problem(response);
   let failed = null;
   const parser = createParser({
     onEvent: (event) => {

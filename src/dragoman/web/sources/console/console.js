@@ -1,15 +1,15 @@
 import { html } from "htm/preact";
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import "@preact/signals";
-import { enter, may, me, own } from "./api.js";
-import { announced, Page } from "./parts.js";
-import { go, href, route } from "./route.js";
+import { signal } from "@preact/signals";
+import { enter, expired, may, me, own } from "./api.js";
+import { Act, announced, Page } from "./parts.js";
+import { go, href, leaving, route } from "./route.js";
 import { t } from "./texts.js";
 import { Approvals, Memories, Run, Runs, Skills } from "./pages/agents.js";
 import { Audit } from "./pages/audit.js";
 import { Chat, Chats, Conversations } from "./pages/chats.js";
-import { Login, Setup } from "./pages/entry.js";
+import { Again, Login, Setup } from "./pages/entry.js";
 import { Gateway, Gateways, NewGateway } from "./pages/gateways.js";
 import { Files } from "./pages/files.js";
 import { Home } from "./pages/home.js";
@@ -88,7 +88,10 @@ function Theme() {
 }
 
 async function leave() {
-  const told = await own("DELETE", "/session");
+  if (!leaving()) return;
+  const told = await own("DELETE", "/session").catch((error) => {
+    if (error.status !== 401) throw error;
+  });
   me.value = null;
   if (told && told.next) location.assign(told.next);
 }
@@ -103,7 +106,7 @@ function Console() {
       <button type="button" class="menu-button" aria-expanded=${open} aria-controls="menu" onClick=${() => setOpen(!open)}>${t("Menu")}</button>
       <p class="brand">Dragoman</p>
       <p class="who"><a href=${href("/account")}>${me.value.user.email}</a></p>
-      <button type="button" onClick=${leave}>${t("Sign out")}</button>
+      <${Act} does=${leave}>${t("Sign out")}<//>
     </header>
     <div class="body">
       <${Menu} open=${open} close=${() => setOpen(false)} />
@@ -112,14 +115,24 @@ function Console() {
     <footer class="foot"><${Theme} /> <span>Dragoman ${me.value.version}</span></footer>`;
 }
 
-function Whole() {
-  const inside = route.value === "/setup" ? html`<${Setup} />` : me.value === undefined ? html`<main><p role="status">${t("Loading…")}</p></main>` : me.value ? html`<${Console} />` : html`<${Login} />`;
-  return html`${inside}<div class="unseen" aria-live="polite">${announced.value}</div>`;
+function Waiting() {
+  if (!failure.value) return html`<main><p role="status">${t("Loading…")}</p></main>`;
+  const again = () => {
+    failure.value = "";
+    return begin();
+  };
+  return html`<main class="entry"><h1>Dragoman</h1><p class="notice bad" role="alert">${failure.value}</p><button type="button" onClick=${again}>${t("Try again")}</button></main>`;
 }
+
+function Whole() {
+  const inside = route.value === "/setup" ? html`<${Setup} />` : me.value === undefined ? html`<${Waiting} />` : me.value ? html`<${Console} />` : html`<${Login} />`;
+  return html`${inside}${me.value && expired.value && html`<${Again} />`}<div class="unseen" aria-live="polite">${announced.value}</div>`;
+}
+
+const failure = signal("");
 
 dress(localStorage.getItem("dragoman-theme") || "");
 render(html`<${Whole} />`, document.getElementById("console"));
 if (route.value === "/setup" && !location.hash) go("/", { replace: true });
-enter().catch((error) => {
-  document.getElementById("console").textContent = error.message;
-});
+const begin = () => enter().catch((error) => (failure.value = error.message));
+begin();

@@ -2,6 +2,8 @@
 import { signal } from "@preact/signals";
 import { html } from "htm/preact";
 import { useCallback, useEffect, useId, useRef, useState } from "preact/hooks";
+import { expired } from "./api.js";
+import { leaving, unsaved } from "./route.js";
 import { moment, t } from "./texts.js";
 
 export const announced = signal("");
@@ -31,7 +33,7 @@ export function useLoad(fetching, needs, every = 0) {
   }, [load]);
   useEffect(() => {
     if (!every) return undefined;
-    const timer = setInterval(() => load(true), every);
+    const timer = setInterval(() => expired.value || load(true), every);
     return () => clearInterval(timer);
   }, [load, every]);
   return { ...state, reload: () => load(true) };
@@ -128,8 +130,8 @@ export function List({ label, rows, columns, empty, actions, keyed = (row) => ro
 }
 
 // A form out of a list of fields; `fields` have name, label, type, help, required, options, rows and so on.
-// `able` false: it may be looked at only.
-export function Form({ fields, values, save, label = t("Save"), done, cancel, children, able = true }) {
+// `able` false: it may be looked at only. `asks`: it only asks for something, so that nothing is lost with it.
+export function Form({ fields, values, save, label = t("Save"), done, cancel, children, able = true, asks = false }) {
   const [current, setCurrent] = useState(() => ({ ...values }));
   // What was put in last counts, also when the form is sent before it is drawn anew.
   const latest = useRef(current);
@@ -137,40 +139,51 @@ export function Form({ fields, values, save, label = t("Save"), done, cancel, ch
   const [busy, setBusy] = useState(false);
   const form = useRef(null);
   const id = useId();
-  const set = (name, value) => setCurrent((latest.current = { ...latest.current, [name]: value }));
+  const set = (name, value) => {
+    if (!asks) unsaved.add(id);
+    setCurrent((latest.current = { ...latest.current, [name]: value }));
+  };
+  useEffect(() => () => unsaved.delete(id), []);
   const submit = async (event) => {
     event.preventDefault();
     setBusy(true);
     setError(null);
+    const typed = unsaved.delete(id);
     try {
       await save(latest.current);
       if (done) say(done);
     } catch (problem) {
+      if (typed) unsaved.add(id);
       setError(problem);
-      const wrong = problem.param && fields.find((field) => problem.param === field.name || problem.param.endsWith(`.${field.name}`));
+      const wrong = fields.find((field) => concerns(problem, field));
       const target = wrong && form.current && form.current.querySelector(`[name="${wrong.name}"]`);
       if (target) target.focus();
+      if (target && problem.range) target.setSelectionRange(...problem.range);
     } finally {
       setBusy(false);
     }
   };
-  const isWrong = (field) => error && error.param && (error.param === field.name || error.param.endsWith(`.${field.name}`));
-  return html`<form ref=${form} onSubmit=${submit} novalidate=${false}>
+  return html`<form ref=${form} onSubmit=${submit} data-unsaved=${id}>
     ${error && html`<p class="notice bad" role="alert">${error.message}</p>`}
     ${!able && html`<p class="notice" role="note">${t("Your role may look at this, but not change it.")}</p>`}
     <fieldset class="whole" disabled=${!able}>${fields.map((field) => html`<${Field} key=${field.name} field=${field} id=${`${id}-${field.name}`} value=${current[field.name]}
-      wrong=${isWrong(field)} set=${(value) => set(field.name, value)} all=${current} />`)}</fieldset>
+      wrong=${error && concerns(error, field) ? error.message : ""} set=${(value) => set(field.name, value)} all=${current} />`)}</fieldset>
     ${children && children(current, set)}
     <div class="buttons">${able && html`<button type="submit" class="main" disabled=${busy} aria-busy=${busy}>${label}</button>`}
       ${cancel && html`<button type="button" onClick=${cancel}>${t("Cancel")}</button>`}</div>
   </form>`;
 }
 
+// Whether an error names the field, as itself or within something, or something within it.
+const concerns = (error, { name, param = name }) => Boolean(error.param) && error.param.split(/[.[\]]+/).includes(param);
+
 export function Field({ field, id, value, set, wrong, all }) {
   if (field.when && !field.when(all)) return null;
   const help = field.help ? `${id}-help` : undefined;
+  const told = wrong && html`<p class="wrong" id=${`${id}-wrong`}>${wrong}</p>`;
   const common = {
-    id, name: field.name, required: field.required, "aria-describedby": help, "aria-invalid": wrong ? "true" : undefined,
+    id, name: field.name, required: field.required, "aria-invalid": wrong ? "true" : undefined,
+    "aria-describedby": [wrong && `${id}-wrong`, help].filter(Boolean).join(" ") || undefined,
     autocomplete: field.autocomplete || "off",
   };
   const text = (event) => set(event.target.value);
@@ -182,12 +195,12 @@ export function Field({ field, id, value, set, wrong, all }) {
       ${field.help && html`<p class="help" id=${help}>${field.help}</p>`}
       ${field.options.length === 0 && html`<p class="dim">${field.none || t("There is nothing to choose from.")}</p>`}
       <div class="choices">${field.options.map(([one, shown]) => html`<label class="check"><input type="checkbox" name=${field.name} value=${one}
-        checked=${chosen.includes(one)} onChange=${() => toggle(one)} /> ${shown}</label>`)}</div></fieldset>`;
+        checked=${chosen.includes(one)} onChange=${() => toggle(one)} /> ${shown}</label>`)}</div>${told}</fieldset>`;
   }
   if (field.type === "check") {
     return html`<div class="field"><label class="check"><input ...${common} type="checkbox" checked=${Boolean(value)}
       onChange=${(event) => set(event.target.checked)} /> ${field.label}</label>
-      ${field.help && html`<p class="help" id=${help}>${field.help}</p>`}</div>`;
+      ${told}${field.help && html`<p class="help" id=${help}>${field.help}</p>`}</div>`;
   }
   if (field.type === "select") {
     input = html`<select ...${common} value=${value ?? ""} onChange=${text}>
@@ -202,15 +215,24 @@ export function Field({ field, id, value, set, wrong, all }) {
       ${list && html`<datalist id=${list}>${field.suggestions.map((one) => html`<option value=${one} />`)}</datalist>`}`;
   }
   return html`<div class="field"><label for=${id}>${field.label}${field.required && html` <span class="dim">${t("(required)")}</span>`}</label>
-    ${input}${field.help && html`<p class="help" id=${help}>${field.help}</p>`}</div>`;
+    ${input}${told}${field.help && html`<p class="help" id=${help}>${field.help}</p>`}</div>`;
 }
 
-export function Dialog({ title, close, children, wide }) {
+export function Dialog({ title, close: closes, children, wide }) {
   const dialog = useRef(null);
+  const close = () => {
+    const typed = [...dialog.current.querySelectorAll("[data-unsaved]")].map((form) => form.dataset.unsaved).filter((one) => unsaved.has(one));
+    if (typed.length && !confirm(t("What you typed here is not saved. Leave it?"))) return;
+    typed.forEach((one) => unsaved.delete(one));
+    closes();
+  };
   const id = useId();
   useEffect(() => {
     const back = document.activeElement;
     dialog.current.showModal();
+    const fields = [...dialog.current.querySelectorAll("form :is(input, select, textarea)")].filter((field) => !field.disabled);
+    const first = fields.find((field) => field.required && !field.value) || fields[0];
+    if (first) first.focus();
     return () => back && back.focus && back.focus();
   }, []);
   return html`<dialog ref=${dialog} class=${wide ? "wide" : ""} aria-labelledby=${id} onCancel=${(event) => { event.preventDefault(); close(); }}>
@@ -236,7 +258,7 @@ export const Once = ({ title, text, note, close }) => html`<${Dialog} title=${ti
 
 export function Tabs({ label, tabs, at, choose }) {
   return html`<nav class="tabs" aria-label=${label}><ul>${tabs.map(([name, shown]) => html`<li><button type="button"
-    aria-current=${name === at ? "page" : undefined} onClick=${() => choose(name)}>${shown}</button></li>`)}</ul></nav>`;
+    aria-current=${name === at ? "page" : undefined} onClick=${() => name === at || (leaving() && choose(name))}>${shown}</button></li>`)}</ul></nav>`;
 }
 
 export const Facts = ({ of }) => html`<dl class="facts">${of.filter(Boolean).map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;

@@ -1,28 +1,40 @@
 // Where the user is. Links to the console's own pages load nothing.
 import { signal } from "@preact/signals";
+import { t } from "./texts.js";
 
 const BASE = "/console";
 const here = () => location.pathname.replace(/\/+$/, "").slice(BASE.length) || "/";
 
 export const route = signal(here());
-// What must not be lost without a question: text to ask with, or empty.
-export const unsaved = signal("");
+// The forms in which something is typed that is not saved; nobody leaves them without being asked.
+export const unsaved = new Set();
+
+export function leaving() {
+  if (unsaved.size && !confirm(t("What you typed here is not saved. Leave it?"))) return false;
+  unsaved.clear();
+  return true;
+}
 
 export const href = (path) => BASE + (path === "/" ? "" : path);
 
+let place = 0;
+
 export function go(path, { replace = false } = {}) {
-  if (unsaved.value && !confirm(unsaved.value)) return;
-  unsaved.value = "";
-  history[replace ? "replaceState" : "pushState"](null, "", href(path));
+  if (!leaving()) return;
+  if (!replace) place += 1;
+  history[replace ? "replaceState" : "pushState"]({ place }, "", href(path));
   route.value = here();
   scrollTo(0, 0);
 }
 
-addEventListener("popstate", () => {
-  unsaved.value = "";
+addEventListener("popstate", (event) => {
+  const to = (event.state && event.state.place) || 0;
+  if (to === place) return;
+  if (!leaving()) return history.go(place - to);
+  place = to;
   route.value = here();
 });
-addEventListener("beforeunload", (event) => unsaved.value && event.preventDefault());
+addEventListener("beforeunload", (event) => unsaved.size && event.preventDefault());
 document.addEventListener("click", (event) => {
   const link = event.target.closest && event.target.closest("a[href]");
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -50,7 +50,8 @@ export function Runs() {
 
 export function Run({ id }) {
   const run = useLoad(() => via("GET", `/api/v1/runs/${encodeURIComponent(id)}`), [id]);
-  return html`<${Loaded} of=${run}>${(data) => html`<${Page} title=${t("Run of {agent}", { agent: data.agent || data.model })} above=${html`<a href=${href("/runs")}>${t("Runs")}</a>`}>
+  const found = run.data;
+  return html`<${Page} title=${found ? t("Run of {agent}", { agent: found.agent || found.model }) : t("Run")} above=${html`<a href=${href("/runs")}>${t("Runs")}</a>`}><${Loaded} of=${run}>${(data) => html`
     <${Facts} of=${[
       [t("Ended"), html`<${Ended} how=${data.ended} />`], [t("Started"), html`<${Time} at=${data.startedAt} />`], [t("Milliseconds"), count(data.durationMs)],
       [t("Model"), data.model], [t("Rounds"), data.rounds], [t("Asked tokens"), count(data.promptTokens)], [t("Answered tokens"), count(data.completionTokens)],
@@ -64,7 +65,7 @@ export function Run({ id }) {
       { name: t("Milliseconds"), kind: "number", show: (row) => count(row.durationMs) },
       { name: t("Arguments"), show: (row) => (row.arguments ? html`<code class="wrap">${row.arguments}</code>` : "–") },
       { name: t("Note"), show: (row) => row.note || "–" },
-    ]} /><//>`}<//>`;
+    ]} />`}<//><//>`;
 }
 
 

@@ -6,7 +6,7 @@ import { count, t } from "../texts.js";
 
 const Details = ({ of }) => {
   const entries = Object.entries(of || {});
-  return entries.length ? html`<ul class="details">${entries.map(([name, value]) => html`<li><code>${name}</code> ${typeof value === "string" ? value : JSON.stringify(value)}</li>`)}</ul>` : "–";
+  return entries.length ? html`<ul class="details">${entries.map(([name, value]) => html`<li><code>${name}</code> ${typeof value === "string" ? value : JSON.stringify(value)}</li>`)}</ul>` : null;
 };
 
 export function Audit() {
@@ -33,11 +33,9 @@ export function Audit() {
     <${Loaded} of=${events}>${(found) => html`<${List} label=${t("Audit events")} rows=${found.events} filterable=${false} keyed=${(row) => row.number} columns=${[
       { name: t("Number"), kind: "number", show: (row) => row.number },
       { name: t("When"), show: (row) => html`<${Time} at=${row.at} />` },
-      { name: t("Who"), show: (row) => (row.redacted ? html`<em>${t("redacted")}</em>` : row.actor) },
-      { name: t("From"), show: (row) => row.address || "–" },
+      { name: t("Who"), show: (row) => (row.redacted ? html`<em>${t("redacted")}</em>` : html`${row.actor}<br /><span class="dim">${row.address || ""}</span>`) },
       { name: t("What"), show: (row) => html`<code>${row.action}</code>${row.outcome !== "done" && html` <${Badge} kind="bad">${row.outcome}<//>`}` },
-      { name: t("To"), show: (row) => html`<code>${row.target}</code>` },
-      { name: t("Details"), show: (row) => html`<${Details} of=${row.details} />` },
+      { name: t("To"), show: (row) => html`<code class="wrap">${row.target}</code><${Details} of=${row.details} />` },
     ]} />
     <div class="buttons">
       ${wanted.before.length > 0 && html`<button type="button" onClick=${() => setWanted({ ...wanted, before: wanted.before.slice(0, -1) })}>${t("Newer")}</button>`}

@@ -2,11 +2,13 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { may, via } from "../api.js";
+import { inJson, readJson } from "../json.js";
 import { Act, Badge, Copy, Dialog, Form, List, Loaded, Page, Sure, Tabs, Time, say, useLoad } from "../parts.js";
 import { go, href } from "../route.js";
 import { count, t } from "../texts.js";
+import { BASE, said } from "./conversing.js";
+import { Letters, Services } from "./services.js";
 
-const BASE = "/api/v1/web-chat-client";
 const lines = (text) => (text || "").split("\n").map((one) => one.trim()).filter(Boolean);
 
 export function Chats() {
@@ -41,13 +43,14 @@ export function Chat({ id }) {
     go("/chats");
   };
   const shown = { page: Embed, settings: Settings, sessions: Sessions, contacts: Contacts, services: Services, planned: Planned, letters: Letters }[tab];
-  return html`<${Loaded} of=${client}>${(data) => html`<${Page} title=${data.name} above=${html`<a href=${href("/chats")}>${t("Web chats")}</a>`}
-      actions=${may("create") && html`<${Sure} label=${t("Delete {name}", { name: data.name })} ask=${t("Its page, widget and conversations go with it.")} does=${remove}>${t("Delete")}<//>`}>
-    <${Tabs} label=${t("Parts of the web chat")} at=${tab} choose=${setTab} tabs=${[
+  const found = client.data;
+  return html`<${Page} title=${found ? found.name : t("Web chat")} above=${html`<a href=${href("/chats")}>${t("Web chats")}</a>`}
+      actions=${found && may("create") && html`<${Sure} label=${t("Delete {name}", { name: found.name })} ask=${t("Its page, widget and conversations go with it.")} does=${remove}>${t("Delete")}<//>`}>
+    <${Loaded} of=${client}>${(data) => html`<${Tabs} label=${t("Parts of the web chat")} at=${tab} choose=${setTab} tabs=${[
       ["page", t("Page and widget")], ["settings", t("Settings")], ["sessions", t("Conversations on the page")], ["services", t("Messaging services")], ["contacts", t("Conversations on services")],
       ["planned", t("Planned messages")], ["letters", t("Not delivered")],
     ]} />
-    <${shown} key=${tab} id=${id} client=${data} changed=${client.reload} /><//>`}<//>`;
+    <${shown} key=${tab} id=${id} client=${data} changed=${client.reload} choose=${setTab} />`}<//><//>`;
 }
 
 function Embed({ id, client }) {
@@ -63,8 +66,13 @@ function Embed({ id, client }) {
     <h2>${t("Page")}</h2>
     <p>${t("A conversation of your own to try it with, for an hour:")}</p>
     ${may("create") && html`<div class="buttons"><${Act} does=${open}>${t("Start a conversation")}<//></div>`}
-    ${link && html`<p class="secret"><a href=${link} target="_blank" rel="noopener">${link}</a></p>`}`;
+    ${link && html`<p class="secret"><a href=${link} target="_blank" rel="noopener">${link}</a></p>
+      <h3>${t("As your customers see it")}</h3>
+      <iframe class="preview" src=${framed(link)} title=${t("The page of {name}", { name: client.name })} allow="microphone 'self'"></iframe>`}`;
 }
+
+// Seen from here the page is at this address, whatever the one is that customers use.
+const framed = (link) => new URL(link).pathname;
 
 const MODES = ["Image", "Document", "Audio"];
 
@@ -78,13 +86,13 @@ function Settings({ id, client, changed }) {
     await changed();
   };
   const save = async (values) => {
-    const { name, gateway, messagesPerHour, maxMessages, origins, suggestions, inputModes, ...rest } = values;
+    const { name, gateway, messagesPerHour, maxMessages, origins, suggestions, inputModes, voiceCallsEnabled, ...rest } = values;
     await put({
       name, aiGatewayId: gateway || null,
       limitingParameters: { messagesPerHour: Number(messagesPerHour || 0), maxMessages: Number(maxMessages || 0) },
       clientParameters: {
-        ...kept, ...rest, inputModes, allowedFrameOrigins: lines(origins),
-        helloLabel: rest.helloLabel || null, helloSubLabel: rest.helloSubLabel || null, languageCode: rest.languageCode || null,
+        ...kept, ...rest, inputModes, allowedFrameOrigins: lines(origins), voiceCallsEnabled: Boolean(voiceCallsEnabled),
+        helloLabel: rest.helloLabel || null, helloSubLabel: rest.helloSubLabel || null, textAreaPlaceholder: rest.textAreaPlaceholder || null, logoImageUrl: rest.logoImageUrl || null, languageCode: rest.languageCode || null,
         suggestionButtons: lines(suggestions).map((one) => ({ label: one.slice(0, 200), prompt: one })),
       },
     });
@@ -92,7 +100,10 @@ function Settings({ id, client, changed }) {
   if (raw) {
     return html`<div class="buttons"><button type="button" onClick=${() => setRaw(false)}>${t("As a form")}</button></div>
       <${Form} able=${may("create")} values=${{ json: JSON.stringify({ limitingParameters: client.limitingParameters, clientParameters: kept }, null, 2) }}
-        save=${async ({ json }) => put({ name: client.name, aiGatewayId: client.aiGateway ? client.aiGateway.id : null, ...JSON.parse(json) })}
+        save=${async ({ json }) => {
+          const given = readJson(json, "json");
+          await put({ name: client.name, aiGatewayId: client.aiGateway ? client.aiGateway.id : null, ...given }).catch((error) => { throw inJson(error, json, "json"); });
+        }}
         fields=${[{ name: "json", label: t("All as JSON"), type: "code", rows: 30 }]} />`;
   }
   return html`<div class="buttons"><button type="button" onClick=${() => setRaw(true)}>${t("All as JSON")}</button></div>
@@ -101,35 +112,43 @@ function Settings({ id, client, changed }) {
       pageTitle: kept.pageTitle, helloLabel: kept.helloLabel || "", helloSubLabel: kept.helloSubLabel || "", primaryColor: kept.primaryColor, languageCode: kept.languageCode || "",
       origins: kept.allowedFrameOrigins.join("\n"), suggestions: kept.suggestionButtons.map((one) => one.prompt).join("\n"),
       inputModes: kept.inputModes, showToolCalls: kept.showToolCalls, allowScheduledContinuations: kept.allowScheduledContinuations,
+      voiceCallsEnabled: kept.voiceCallsEnabled, debug: kept.debug, textAreaPlaceholder: kept.textAreaPlaceholder || "", logoImageUrl: kept.logoImageUrl || "",
+      splitAnswerIntoMessageChunks: kept.splitAnswerIntoMessageChunks,
     }} fields=${[
       { name: "name", label: t("Name"), required: true, maxlength: 200 },
-      { name: "gateway", label: t("Gateway"), type: "select", options: [["", "–"], ...rows.map((one) => [one.id, one.name])] },
+      { name: "gateway", param: "aiGatewayId", label: t("Gateway"), type: "select", options: [["", "–"], ...rows.map((one) => [one.id, one.name])] },
       { name: "pageTitle", label: t("Title of the page"), maxlength: 200 },
       { name: "helloLabel", label: t("Greeting"), maxlength: 1000 },
       { name: "helloSubLabel", label: t("Below the greeting"), maxlength: 1000 },
-      { name: "primaryColor", label: t("Colour"), help: t("For example #2f6f8f.") },
+      { name: "textAreaPlaceholder", label: t("In the empty field for messages"), maxlength: 1000 },
+      { name: "logoImageUrl", label: t("Address of a logo"), type: "url", maxlength: 4000 },
+      { name: "primaryColor", label: t("Colour"), type: /^#[0-9a-f]{6}$/i.test(kept.primaryColor) ? "color" : "text" },
       { name: "languageCode", label: t("Language"), help: t("For example en or pt-BR. Empty: the visitor's.") },
-      { name: "origins", label: t("Pages that may show the widget"), type: "area", rows: 3, help: t("One origin a line, for example https://www.example.com.") },
-      { name: "suggestions", label: t("Suggested questions"), type: "area", rows: 3, help: t("One a line.") },
+      { name: "origins", param: "allowedFrameOrigins", label: t("Pages that may show the widget"), type: "area", rows: 3, help: t("One origin a line, for example https://www.example.com.") },
+      { name: "suggestions", param: "suggestionButtons", label: t("Suggested questions"), type: "area", rows: 3, help: t("One a line.") },
       { name: "inputModes", label: t("What may be attached"), type: "group", options: MODES.map((one) => [one, one]) },
       { name: "messagesPerHour", label: t("Messages an hour"), type: "number", min: 0, help: t("0: no bound.") },
       { name: "maxMessages", label: t("Messages in a conversation"), type: "number", min: 0, help: t("0: no bound.") },
       { name: "showToolCalls", label: t("Show which tools are used"), type: "check" },
       { name: "allowScheduledContinuations", label: t("The agent may plan messages"), type: "check" },
+      { name: "voiceCallsEnabled", label: t("Visitors may call the agent"), type: "check", help: t("A button on the page starts a conversation by voice, in the browser.") },
+      { name: "splitAnswerIntoMessageChunks", label: t("Send long answers in pieces on messaging services"), type: "check" },
+      { name: "debug", label: t("Show what answers used, for trying out"), type: "check" },
     ]} />`}<//>`;
 }
 
-const said = (content) => (typeof content === "string" ? content : (content || []).map((part) => part.text || (part.attachment ? `[${part.attachment.name || t("file")}] ${part.attachment.transcript || ""}` : `[${part.type}]`)).join(" "));
 
 // One conversation: what was said, and a person's part in it. `at` is the address of the session or contact.
 function Conversation({ at, title, release, close }) {
   const found = useLoad(() => via("GET", at), [at], 4000);
+  const [spoken, setSpoken] = useState(0);
   const act = (verb, body) => async () => {
     await via("POST", `${at}/${verb}`, body);
     await found.reload();
   };
-  const speak = async ({ text }, clear) => {
+  const speak = async ({ text }) => {
     await via("POST", `${at}/messages`, { text });
+    setSpoken((before) => before + 1);
     await found.reload();
   };
   return html`<${Dialog} title=${title} wide=${true} close=${close}><${Loaded} of=${found}>${(data) => html`
@@ -140,7 +159,7 @@ function Conversation({ at, title, release, close }) {
     ${may("create") && html`<div class="buttons">${data.takenOver
         ? html`<${Act} does=${act(release)} done=${t("The agent answers again.")}>${t("Let the agent answer")}<//>`
         : html`<${Act} does=${act("takeover", {})} done=${t("The agent is quiet now.")}>${t("Answer myself")}<//>`}</div>
-      ${data.takenOver && html`<${Form} key=${data.messages.length} values=${{}} save=${speak} label=${t("Send")} fields=${[{ name: "text", label: t("Your answer"), type: "area", rows: 3, required: true }]} />`}`}`}<//><//>`;
+      ${data.takenOver && html`<${Form} key=${spoken} values=${{}} save=${speak} label=${t("Send")} fields=${[{ name: "text", label: t("Your answer"), type: "area", rows: 3, required: true }]} />`}`}`}<//><//>`;
 }
 
 function Sessions({ id }) {
@@ -168,7 +187,7 @@ export function Conversations() {
   const found = useLoad(() => via("GET", `${BASE}/search?limit=100&${new URLSearchParams(wanted)}`), [JSON.stringify(wanted)]);
   return html`<${Page} title=${t("Conversations")}>
     <p class="dim">${t("What was said on pages, in widgets and on messaging services. Case and accents do not count.")}</p>
-    <${Loaded} of=${clients}>${(rows) => html`<${Form} values=${wanted} label=${t("Search")} done=${t("Searched.")} save=${async (values) => setWanted({ text: values.text || "", client: values.client || "", status: values.status || "" })} fields=${[
+    <${Loaded} of=${clients}>${(rows) => html`<${Form} asks values=${wanted} label=${t("Search")} done=${t("Searched.")} save=${async (values) => setWanted({ text: values.text || "", client: values.client || "", status: values.status || "" })} fields=${[
       { name: "text", label: t("Words"), maxlength: 500 },
       { name: "client", label: t("Web chat"), type: "select", options: [["", t("all")], ...rows.map((one) => [one.id, one.name])] },
       { name: "status", label: t("Status"), type: "select", options: [["", t("all")], ...Object.entries(STANDINGS())] },
@@ -198,46 +217,6 @@ function Contacts({ id }) {
     ]} actions=${(row) => html`<button type="button" aria-label=${t("Open the conversation with {who}", { who: row.name || row.address })} onClick=${() => setOpen(row.id)}>${t("Open")}</button>`} />`}<//>`;
 }
 
-// The services with the fields that each needs; a masked secret keeps the one there is.
-const SERVICES = [
-  ["Telegram", "Telegram", "telegramIntegration", [["botToken", true]]],
-  ["Zapi", "WhatsApp (Z-API)", "zapiIntegration", [["instanceId", true], ["instanceToken", true], ["clientToken"]]],
-  ["EvolutionApi", "WhatsApp (Evolution API)", "evolutionIntegration", [["endpointUrl", true], ["instanceName", true], ["apiKey", true]]],
-  ["Kapso", "WhatsApp (Kapso)", "kapsoIntegration", [["apiKey", true], ["phoneNumberId", true], ["webhookSecretKey"], ["continuedMessagesTemplateId"]]],
-];
-
-function Services({ id, client, changed }) {
-  const [editing, setEditing] = useState(null);
-  const [hook, setHook] = useState("");
-  const save = async (values) => {
-    const [type, , member, fields] = editing;
-    const given = Object.fromEntries(fields.map(([name]) => [name, values[name] || null]));
-    const kept = client.integrations[member];
-    if (kept && kept.sessionDuration) given.sessionDuration = kept.sessionDuration;
-    await via("PUT", `${BASE}/${id}/integrations`, { integrationType: type, integrations: { [member]: given } });
-    setEditing(null);
-    say(t("Saved"));
-    await changed();
-  };
-  const connect = (type) => async () => setHook((await via("POST", `${BASE}/${id}/integrations/${type}/connect`, {})).webhookUrl);
-  const remove = (type) => async () => {
-    await via("DELETE", `${BASE}/${id}/integrations/${type}`);
-    await changed();
-  };
-  return html`
-    ${editing && html`<${Dialog} title=${editing[1]} close=${() => setEditing(null)}><${Form} save=${save} cancel=${() => setEditing(null)} values=${client.integrations[editing[2]] || {}}
-      fields=${editing[3].map(([name, required]) => ({ name, label: name, required }))} /><//>`}
-    ${hook && html`<p>${t("The service has to call this address:")}</p><p class="secret"><code>${hook}</code></p><div class="buttons"><${Copy} text=${hook} /></div>`}
-    <${List} label=${t("Messaging services")} rows=${SERVICES} filterable=${false} keyed=${(row) => row[0]} columns=${[
-      { name: t("Service"), show: (row) => row[1] },
-      { name: t("State"), show: (row) => (client.integrations[row[2]] ? html`<${Badge} kind="good">${t("set up")}<//>` : "–") },
-    ]} actions=${(row) => may("create") && html`
-      <button type="button" aria-label=${t("Set up {service}", { service: row[1] })} onClick=${() => setEditing(row)}>${client.integrations[row[2]] ? t("Change") : t("Set up")}</button>
-      ${client.integrations[row[2]] && html`
-        <${Act} label=${t("Tell {service} where to call", { service: row[1] })} does=${connect(row[0])}>${t("Connect")}<//>
-        <${Sure} label=${t("Remove {service}", { service: row[1] })} ask=${t("Its messages are answered no more.")} does=${remove(row[0])}>${t("Remove")}<//>`}`} />`;
-}
-
 function Planned({ id }) {
   const at = `/api/v1/web-chat-clients/${id}/hook-schedules`;
   const planned = useLoad(() => via("GET", at), [id], 10000);
@@ -260,23 +239,3 @@ function Planned({ id }) {
       { name: t("Who"), show: (row) => row.externalUserId }, { name: t("Wrote last"), show: (row) => html`<${Time} at=${row.lastUserMessageAt} />`, text: (row) => row.lastUserMessageAt },
       { name: t("Was written to"), show: (row) => html`<${Time} at=${row.lastScheduledMessageAt} />`, text: (row) => row.lastScheduledMessageAt }]} />`}<//>`;
 }
-
-function Letters({ id }) {
-  const letters = useLoad(() => via("GET", `${BASE}/${id}/dead-letters`), [id], 10000);
-  const again = (row) => async () => {
-    await via("POST", `${BASE}/${id}/dead-letters/${row.id}/retry`, {});
-    await letters.reload();
-  };
-  const retry = (row) => may("create") && html`<${Act} label=${t("Send the message of {when} again", { when: row.createdAt || "" })} done=${t("The message is sent again.")} does=${again(row)}>${t("Try again")}<//>`;
-  return html`<${Loaded} of=${letters}>${(data) => html`
-    <h2>${t("Could not be sent")}</h2>
-    <${List} label=${t("Could not be sent")} rows=${data.unsent} empty=${t("Nothing.")} actions=${retry} columns=${LETTER()} />
-    <h2>${t("Could not be answered")}</h2>
-    <${List} label=${t("Could not be answered")} rows=${data.unanswered} keyed=${(row) => row.contactId + row.receivedAt} empty=${t("Nothing.")} columns=${LETTER()} />`}<//>`;
-}
-
-const LETTER = () => [
-  { name: t("Text"), show: (row) => said(row.text || row.content || "").slice(0, 200) || "–" },
-  { name: t("To"), show: (row) => row.address || row.contactId },
-  { name: t("Why"), show: (row) => row.reason || row.error || "–" },
-];

@@ -1,8 +1,8 @@
 // Coming in: by password, by key, by a setup link.
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
-import { enter, own } from "../api.js";
-import { Act, Form, Loaded, Notice, useLoad } from "../parts.js";
+import { enter, me, own, signedInAgain } from "../api.js";
+import { Act, Dialog, Form, Loaded, Notice, useLoad } from "../parts.js";
 import { go } from "../route.js";
 import { t } from "../texts.js";
 
@@ -28,13 +28,12 @@ const REFUSED = () => ({
   too_many_logins: t("Too many attempts to sign in; try again later."),
 });
 
-export function Login() {
+// The fields to sign in with, by a password or a key.
+function Credentials({ email, entered }) {
   const [by, setBy] = useState("password");
-  const [refused] = useState(() => new URLSearchParams(location.search).get("refused"));
-  const ways = useLoad(() => own("GET", "/ways"), []);
   const save = async (values) => {
     await own("POST", "/session", by === "key" ? { key: values.key.trim() } : { email: values.email, password: values.password });
-    await enter();
+    await entered();
   };
   const fields = by === "key"
     ? [{ name: "key", label: t("API key"), type: "password", required: true, autocomplete: "current-password" }]
@@ -42,14 +41,29 @@ export function Login() {
       { name: "email", label: t("E-mail"), type: "email", required: true, autocomplete: "username" },
       { name: "password", label: t("Password"), type: "password", required: true, autocomplete: "current-password" },
     ];
+  return html`<${Form} key=${by} asks fields=${fields} values=${{ email }} save=${save} label=${t("Sign in")} />
+    <p><button type="button" class="link" onClick=${() => setBy(by === "key" ? "password" : "key")}>
+      ${by === "key" ? t("Sign in with e-mail and password") : t("Sign in with an API key")}</button></p>`;
+}
+
+// Over the page on which somebody was at work when their session ended: what they typed stays, and what they began goes on.
+export function Again() {
+  const leave = () => (me.value = null);
+  return html`<${Dialog} title=${t("Sign in again")} close=${leave}>
+    <p>${t("Your session has ended. What you typed is kept: sign in, and it goes on.")}</p>
+    <${Credentials} email=${me.value.user.email} entered=${signedInAgain} />
+    <p class="dim">${t("Who signs in another way does so in another tab and comes back to this one.")} <a href="/console" target="_blank" rel="noopener">${t("Open another tab")}</a></p><//>`;
+}
+
+export function Login() {
+  const [refused] = useState(() => new URLSearchParams(location.search).get("refused"));
+  const ways = useLoad(() => own("GET", "/ways"), []);
   document.title = `${t("Sign in")} – Dragoman`;
   return html`<${Entry} title=${t("Sign in")}>
     ${refused && html`<${Notice} kind="bad">${REFUSED()[refused] || t("You could not be signed in.")}<//>`}
     ${ways.data && ways.data.oidc && html`<p><a class="button main" href="/console/oidc/start">${t("Sign in with {name}", { name: ways.data.oidc })}</a></p>`}
     ${ways.data && ways.data.certificate && html`<p><${Act} kind="main" does=${async () => { await own("POST", "/session", { certificate: true }); await enter(); }}>${t("Sign in with the certificate of {email}", { email: ways.data.certificate })}<//></p>`}
-    <${Form} key=${by} fields=${fields} values=${{}} save=${save} label=${t("Sign in")} />
-    <p><button type="button" class="link" onClick=${() => setBy(by === "key" ? "password" : "key")}>
-      ${by === "key" ? t("Sign in with e-mail and password") : t("Sign in with an API key")}</button></p>
+    <${Credentials} entered=${enter} />
     <p class="dim">${t("No password yet, or forgotten? An administrator makes a setup link on the page Users, or on the server with: dragoman users setup-link EMAIL")}</p>
   <//>`;
 }
@@ -68,7 +82,7 @@ export function Setup() {
     <${Loaded} of=${look}>${({ email }) => html`
       <p>${t("This sets the password of {email}.", { email })}</p>
       <input type="hidden" name="username" value=${email} autocomplete="username" />
-      <${Form} values=${{}} save=${save} label=${t("Set the password and go on")} fields=${[
+      <${Form} asks values=${{}} save=${save} label=${t("Set the password and go on")} fields=${[
         { name: "password", label: t("New password"), type: "password", required: true, minlength: 10, maxlength: 200, autocomplete: "new-password", help: t("At least 10 characters.") },
         { name: "again", label: t("The same again"), type: "password", required: true, autocomplete: "new-password" },
       ]} />`}<//>

@@ -19,7 +19,7 @@ export function Files() {
         { name: t("Changed"), show: (row) => html`<${Time} at=${row.modifiedAt} />`, text: (row) => row.modifiedAt },
       ]} actions=${(row) => row.user && html`<button type="button" aria-label=${t("Open the files of {person}", { person: row.user })} onClick=${() => setUser(row.user)}>${t("Open")}</button>`} />
       <h2>${t("Files of somebody else")}</h2>
-      <${Form} values=${{}} label=${t("Open")} save=${async ({ person }) => setUser(person)} fields=${[{ name: "person", label: t("Person"), required: true, maxlength: 256, help: t("The name that clients send as the shell user or the end user.") }]} />`}<//><//>`;
+      <${Form} asks values=${{}} label=${t("Open")} save=${async ({ person }) => setUser(person)} fields=${[{ name: "person", label: t("Person"), required: true, maxlength: 256, help: t("The name that clients send as the shell user or the end user.") }]} />`}<//><//>`;
 }
 
 function Folder({ user, leave }) {

@@ -1,6 +1,7 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { may, own, via } from "../api.js";
+import { inJson, readJson } from "../json.js";
 import { Act, Copy, Facts, Form, List, Loaded, Page, Sure, Tabs, Time, useLoad, say } from "../parts.js";
 import { go, href } from "../route.js";
 import { t } from "../texts.js";
@@ -129,13 +130,12 @@ function Settings({ gateway, reload }) {
 function Raw({ gateway, reload }) {
   const text = JSON.stringify(gateway.parameters, null, 2);
   const save = async ({ parameters }) => {
-    let read;
+    const read = readJson(parameters, "parameters");
     try {
-      read = JSON.parse(parameters);
+      await via("PATCH", `/api/v1/ai-gateways/${gateway.id}`, { parameters: read });
     } catch (error) {
-      throw Object.assign(new Error(t("This is no JSON: {why}", { why: error.message })), { param: "parameters" });
+      throw inJson(error, parameters, "parameters");
     }
-    await via("PATCH", `/api/v1/ai-gateways/${gateway.id}`, { parameters: read });
     say(t("Saved"));
     await reload();
   };

@@ -4,6 +4,7 @@ import { may, own, upload, via, viaAddress } from "../api.js";
 import { Act, Badge, Dialog, Facts, Form, List, Loaded, Page, Sure, Tabs, Time, say, useLoad } from "../parts.js";
 import { go, href } from "../route.js";
 import { bytes, count, t } from "../texts.js";
+import { Embedder, Ways } from "./embedders.js";
 import { Shares } from "./sharing.js";
 
 const tagsOf = (text) => text.split(",").map((tag) => tag.trim()).filter(Boolean);
@@ -69,7 +70,7 @@ export function Collection({ id }) {
       ${tab === "documents" && html`<${Documents} id=${id} changed=${collection.reload} able=${able} />`}
       ${tab === "lab" && html`<${Lab} id=${id} />`}
       ${tab === "sharing" && html`<${Shares} id=${id} />`}
-      ${tab === "settings" && html`<${Settings} key=${able} one=${one} reload=${collection.reload} able=${able} owns=${may("create") && permission === "owner"} /><${Label} id=${id} labels=${labels} able=${able} />`}`}<//><//>`;
+      ${tab === "settings" && html`<${Settings} key=${able} one=${one} reload=${collection.reload} able=${able} owns=${may("create") && permission === "owner"} /><${Embedder} id=${id} able=${able} /><${Label} id=${id} labels=${labels} able=${able} />`}`}<//><//>`;
 }
 
 // What is used of a collection under a label may not go everywhere; here it is chosen, and said what that forbids.
@@ -178,7 +179,7 @@ function Lab({ id }) {
     say(t("{n} passages found", { n: answer.hits.length }));
   };
   return html`<h2>${t("Query lab")}</h2><p class="dim">${t("What a question finds here, in the order in which a model would be given it.")}</p>
-    <${Form} values=${{ text: "", limit: 10, rerank: "rrf" }} save=${ask} label=${t("Search")} fields=${[
+    <${Form} asks values=${{ text: "", limit: 10, rerank: "rrf" }} save=${ask} label=${t("Search")} fields=${[
       { name: "text", label: t("Question"), required: true },
       { name: "limit", label: t("Passages at most"), type: "number", min: 1, max: 50 },
       { name: "rerank", label: t("Order by"), type: "select", options: [["rrf", t("meaning and words together")], ["smart", t("a reranking model")], ["lexical", t("words")], ["none", t("meaning")]] },
@@ -265,5 +266,5 @@ export function Ingestion() {
     ]} actions=${may("create") && ((row) => ["failed", "cancelled"].includes(row.state) && html`<${Act} label=${t("Read {name} again", { name: row.name })}
       does=${async () => { await own("POST", `/collections/${row.collection.id}/documents/${row.id}/retry`); await queue.reload(); }}>${t("Again")}<//>`)}>
       <div class="filter"><label for="ingest-state">${t("State")}</label><select id="ingest-state" onChange=${(event) => setState(event.target.value)}>
-        <option value="">${t("under way or failed")}</option><option value="queued,parsing,embedding">${t("under way")}</option><option value="failed,cancelled">${t("failed")}</option></select></div><//>`}<//><//>`;
+        <option value="">${t("under way or failed")}</option><option value="queued,parsing,embedding">${t("under way")}</option><option value="failed,cancelled">${t("failed")}</option></select></div><//>`}<//><${Ways} /><//>`;
 }

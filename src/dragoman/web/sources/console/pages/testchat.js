@@ -1,6 +1,7 @@
 // Talking to a model or gateway, with a receipt for each answer.
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { coloured, scrollable, typeset } from "../../chat/dressed.js";
 import { rendered } from "../../chat/markdown.js";
 import { stream } from "../api.js";
 import { Facts, say } from "../parts.js";
@@ -9,11 +10,14 @@ import { count, money, t } from "../texts.js";
 
 const none = new Set();
 
-export function Markdown({ text }) {
+export function Markdown({ text, whole = true }) {
   const place = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     place.current.innerHTML = rendered(text, none);
-  }, [text]);
+    scrollable(place.current);
+    typeset(place.current);
+    if (whole) coloured(place.current);
+  }, [text, whole]);
   return html`<div class="answer" ref=${place}></div>`;
 }
 
@@ -53,7 +57,7 @@ export function TestChat({ model }) {
     <div class="turns" role="log" aria-label=${t("Conversation")} aria-live="off">${turns.map((turn) => html`<div class=${`turn ${turn.role}`}>
       <p class="who">${turn.role === "user" ? t("You") : model}</p>
       ${turn.tools && turn.tools.map((tool) => html`<p class="dim">${t("Tool")}: <code>${tool.name}</code> ${tool.state}</p>`)}
-      ${turn.role === "user" ? html`<p class="said">${turn.text}</p>` : html`<${Markdown} text=${turn.text} />`}
+      ${turn.role === "user" ? html`<p class="said">${turn.text}</p>` : html`<${Markdown} text=${turn.text} whole=${Boolean(turn.ended)} />`}
       ${turn.error && html`<p class="notice bad" role="alert">${turn.error}</p>`}
       ${turn.stopped && html`<p class="dim">${t("Stopped.")}</p>`}
       ${turn.sources && turn.sources.length > 0 && html`<details><summary>${t("{n} sources", { n: turn.sources.length })}</summary>

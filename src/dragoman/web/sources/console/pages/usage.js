@@ -28,16 +28,18 @@ function grouped(rows, by) {
 }
 
 export function Usage() {
-  const [wanted, setWanted] = useState({ days: 30, scope: may("manage") ? "organisation" : "own", by: "model", what: "costUsd" });
+  const [wanted, setWanted] = useState({ days: 30, scope: may("manage") ? "organisation" : "own", by: "model", what: "" });
   const query = new URLSearchParams({ days: wanted.days, scope: wanted.scope });
   const usage = useLoad(() => own("GET", `/usage?${query}`), [String(query)]);
   const pick = (name) => (event) => setWanted({ ...wanted, [name]: event.target.value });
   const bys = { model: t("Model"), day: t("Day"), key: t("Key"), user: t("User"), kind: t("Kind") };
   const whats = { costUsd: t("Cost"), tokens: t("Tokens"), answers: t("Answers"), failed: t("Failures") };
-  const value = (row) => (wanted.what === "tokens" ? row.promptTokens + row.completionTokens : row[wanted.what]);
-  const shown = wanted.what === "costUsd" ? money : count;
+  // Where nothing has a price, tokens tell more.
+  const what = wanted.what || (usage.data && usage.data.rows.length && !usage.data.rows.some((row) => row.costUsd) ? "tokens" : "costUsd");
+  const value = (row) => (what === "tokens" ? row.promptTokens + row.completionTokens : row[what]);
+  const shown = what === "costUsd" ? money : count;
   const Choice = ({ name, label, options }) => html`<div class="filter"><label for=${`usage-${name}`}>${label}</label>
-    <select id=${`usage-${name}`} onChange=${pick(name)}>${options.map(([one, text]) => html`<option value=${one} selected=${String(wanted[name]) === String(one)}>${text}</option>`)}</select></div>`;
+    <select id=${`usage-${name}`} onChange=${pick(name)}>${options.map(([one, text]) => html`<option value=${one} selected=${String(name === "what" ? what : wanted[name]) === String(one)}>${text}</option>`)}</select></div>`;
   return html`<${Page} title=${t("Usage")} actions=${html`<a class="button" href=${href("/receipts")}>${t("Receipts")}</a> <a class="button" href=${ownAddress(`/usage.csv?${query}`)} download>${t("Download as CSV")}</a>`}>
     <div class="tools">
       ${Choice({ name: "days", label: t("Days"), options: [1, 7, 30, 90, 366].map((n) => [n, n === 1 ? t("today") : t("{n} days", { n })]) })}
@@ -51,7 +53,7 @@ export function Usage() {
       const parts = grouped(data.rows, wanted.by === "day" ? "kind" : wanted.by).sort((one, other) => value(other) - value(one))
         .map((group) => [group.id, all.map((day) => group.rows.filter((row) => row.day === day).reduce((sum, row) => sum + value(row), 0))]);
       return html`${data.rows.length === 0 ? html`<p class="empty">${t("Nothing was used in this time.")}</p>` : html`
-        <${Bars} label=${`${whats[wanted.what]}, ${t("each day (UTC)")}`} days=${all} parts=${parts} shown=${shown} />
+        <${Bars} label=${`${whats[what]}, ${t("each day (UTC)")}`} days=${all} parts=${parts} shown=${shown} />
         <${List} label=${t("Usage by {what}", { what: bys[wanted.by] })} rows=${groups} columns=${[
           { name: bys[wanted.by], show: (row) => row.id },
           { name: t("Answers"), kind: "number", show: (row) => count(row.answers) },

@@ -1,0 +1,1 @@
+"""Whether messaging services reach the server, and conversations that are played without one."""
