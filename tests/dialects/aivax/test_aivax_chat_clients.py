@@ -109,6 +109,7 @@ async def test_the_list_tells_gateway_colour_and_sessions(chat: Chat) -> None:
         ("messageDebounceInterval", -1),
         ("messageDebounceInterval", True),
         ("maxScheduledIgnoredZone", "400.00:00:00"),
+        ("maxScheduledIgnoredZone", 1e308),
     ],
 )
 async def test_a_parameter_that_does_not_fit_is_named(dialect: Dialect, name: str, value: Any) -> None:

@@ -123,6 +123,8 @@ async def test_unknown_paths_and_verbs_are_answered_in_json(
         (b'{"message": "x", "usage": "perhaps"}', "'usage'"),
         (b'{"message": "x", "tools": [{"description": "no name"}]}', "'tools[0]'"),
         (b'{"message": "x", "tool_choice": 7}', "'tool_choice'"),
+        (b'{"message": "x", "tool_choice": {"function": {"name": "f", "arguments": "{"}}}', "arguments"),
+        (b'{"message": "x", "tool_choice": {"function": {"name": "f", "arguments": [1]}}}', "arguments"),
         (b'{"message": "x", "model": ["a"]}', "'model'"),
         (b'{"message": "x", "model": "no-such-model"}', "no-such-model"),
         (b'{"message": "x", "dataset": "nowhere"}', "nowhere"),

@@ -175,6 +175,22 @@ async def test_the_model_uses_enabled_tools_and_secrets_are_filled_in(scripted: 
     assert answer["tool_calls"] is None
 
 
+@pytest.mark.parametrize("arguments", [{"city": "Oslo"}, '{"city":"Oslo"}'])
+@pytest.mark.parametrize(
+    "turn", [Turn(text="no"), Turn(tool_calls=(ScriptedCall(name="weather", arguments='{"city": "Rome"}'),))]
+)
+async def test_arguments_that_the_choice_gives_are_those_of_the_call(
+    scripted: Scripted, arguments: object, turn: Turn
+) -> None:
+    _says(scripted, turn)
+    choice = {"type": "function", "function": {"name": "weather", "arguments": arguments}}
+    tools = [{"name": "weather", "parameters": {"type": "object"}}]
+    answer = await _post(scripted, "query", message="x", tools=tools, tool_choice=choice, dataset="none")
+    (call,) = answer["tool_calls"]
+    assert call["id"]
+    assert call["function"] == {"name": "weather", "arguments": '{"city":"Oslo"}'}
+
+
 async def test_only_enabled_tools_are_offered(scripted: Scripted, url: str) -> None:
     await _added(scripted, url)
     await _post(scripted, "query", message="hi", enabled_mcp_tools='["add"]', dataset="none")

@@ -1,6 +1,5 @@
 """Durations: ``[d.]hh:mm:ss[.fff]``, a number of seconds, or ISO-8601 ``PT…``; kept as milliseconds."""
 
-import math
 import re
 from dataclasses import dataclass
 
@@ -11,13 +10,15 @@ _CLOCK = re.compile(r"(?:(\d{1,5})\.)?(\d{1,2}):([0-5]?\d):([0-5]?\d)(?:\.(\d{1,
 _ISO = re.compile(r"P(?:(\d{1,5})D)?(?:T(?=\d)(?:(\d{1,7})H)?(?:(\d{1,9})M)?(?:(\d{1,11}(?:\.\d{1,6})?)S)?)?")
 _DAY_MS, _HOUR_MS, _MINUTE_MS = 86_400_000, 3_600_000, 60_000
 
+_MOST_SECONDS = 1e12
+
 
 def parse_span(value: object) -> int | None:
     """Milliseconds, None when it is no duration."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return round(value * 1000) if math.isfinite(value) and value >= 0 else None
+        return round(value * 1000) if 0 <= value <= _MOST_SECONDS else None
     if not isinstance(value, str):
         return None
     text = value.strip()

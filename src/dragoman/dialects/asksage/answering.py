@@ -16,7 +16,7 @@ from dragoman.domain.knowledge.retrieve import Retrieval, RetrievalQuery
 from dragoman.domain.messages.citations import Citation
 from dragoman.domain.messages.events import CitationsFound, Event, Finished, ToolRun
 from dragoman.domain.messages.fold import Answer
-from dragoman.domain.messages.parts import Message
+from dragoman.domain.messages.parts import Message, ToolCall
 from dragoman.domain.usage.answers.service import KeptAnswer
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import InvalidInput, NotFound
@@ -31,6 +31,7 @@ class Question:
 
     ``quoted``: passages of files for a model that only quotes; None = the agent answers by itself.
     ``executed``: calls of tools that were carried out before the model was asked.
+    ``forced``: a call that the answer is to hold just so.
     """
 
     call: Call
@@ -41,6 +42,7 @@ class Question:
     quoted: tuple[Citation, ...] | None = None
     added: dict[str, object] = field(default_factory=dict[str, object])
     executed: tuple[ToolRun, ...] = ()
+    forced: ToolCall | None = None
     report: RunReport = field(default_factory=RunReport)
 
     async def events(self) -> AsyncGenerator[Event]:
@@ -92,6 +94,8 @@ class Question:
         answer_id = str(uuid.uuid4())
         await self.call.services.labels.answered(self.call.caller, self.asked, answer.text)
         answer = replace(answer, tool_runs=(*self.executed, *answer.tool_runs))
+        if self.forced is not None:
+            answer = replace(answer, tool_calls=_with_forced(answer.tool_calls, self.forced))
         await self.call.services.answers.keep(
             self.call.caller,
             KeptAnswer(
@@ -109,6 +113,14 @@ class Question:
         return answer_object(
             answer, self.report, uuid=answer_id, with_usage=self.with_usage, added=self.added or None
         )
+
+
+def _with_forced(calls: tuple[ToolCall, ...], forced: ToolCall) -> tuple[ToolCall, ...]:
+    """The model's call of that function with the arguments that the caller gave; one of its own where there is none."""
+    for call in calls:
+        if call.name == forced.name:
+            return (replace(call, arguments=forced.arguments),)
+    return (replace(forced, id=f"call_{uuid.uuid4().hex}"),)
 
 
 async def agent_named(call: Call, name: str) -> ResolvedAgent:

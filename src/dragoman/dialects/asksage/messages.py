@@ -123,6 +123,29 @@ def _tool(item: object, position: int) -> ToolSpec:
     return ToolSpec(name, str(description) if description is not None else None, parameters)
 
 
+def forced_call(raw: object) -> ToolCall | None:
+    """The call whose arguments a tool choice gives already, without an id; None where the model is to write them.
+
+    Raises:
+        InvalidInput: arguments that are no object.
+    """
+    function = raw.get("function") if isinstance(raw, Mapping) else None
+    if not isinstance(function, Mapping) or function.get("arguments") is None:
+        return None
+    arguments = function["arguments"]
+    if isinstance(arguments, str):
+        try:
+            arguments = orjson.loads(arguments)
+        except orjson.JSONDecodeError:
+            arguments = None
+    if not isinstance(arguments, Mapping):
+        raise InvalidInput(
+            "'tool_choice.function.arguments' must be an object, or its JSON text.",
+            param="tool_choice.function.arguments",
+        )
+    return ToolCall("", str(function.get("name")), orjson.dumps(arguments).decode())
+
+
 def tool_choice(raw: object) -> ToolChoice | None:
     """``auto``, ``none``, ``required``, or the object that names one function.
 

@@ -17,7 +17,7 @@ from dragoman.dialects.asksage.endpoints.plugins import plugin_of_prompt
 from dragoman.dialects.asksage.live import live
 from dragoman.dialects.asksage.mcp import FIELDS as MCP_FIELDS
 from dragoman.dialects.asksage.mcp import executed, with_enabled
-from dragoman.dialects.asksage.messages import conversation, tool_choice, tool_specs
+from dragoman.dialects.asksage.messages import conversation, forced_call, tool_choice, tool_specs
 from dragoman.dialects.asksage.metering import APPLICATION
 from dragoman.dialects.asksage.naming import scope
 from dragoman.dialects.asksage.operation import CHANGE, Call, operation
@@ -105,6 +105,8 @@ async def with_files(
 
 async def _question(call: Call) -> Question:
     turns = conversation(call.values.get("message", call.values.get("messages")))
+    tools, choice = tool_specs(call.inputs.list("tools")), call.inputs.values.get("tool_choice")
+    chosen, forced = tool_choice(choice), forced_call(choice)
     datasets = await scope(call, call.inputs.texts("dataset"))
     agent = with_enabled(call, await _agent(call, datasets))
     files = await attached(call)
@@ -128,13 +130,13 @@ async def _question(call: Call) -> Question:
             max_tokens=call.inputs.integer("max_tokens"),
             reasoning_effort=call.inputs.text("reasoning_effort") or None,
         ),
-        tools=tool_specs(call.inputs.list("tools")),
-        tool_choice=tool_choice(call.inputs.values.get("tool_choice")),
+        tools=tools,
+        tool_choice=chosen,
         system_prompt=call.inputs.text("system_prompt") or None,
         dialect="asksage",
         application=APPLICATION,
     )
-    return Question(call, agent, request, asked, call.inputs.flag("usage"), quoted, added, runs)
+    return Question(call, agent, request, asked, call.inputs.flag("usage"), quoted, added, runs, forced)
 
 
 @operation("query", methods=CHANGE, fields=FIELDS, stops=True)
