@@ -32,6 +32,8 @@ from dragoman.kit.processes import ChildPool
 from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 
+# On a busy machine an interpreter with V8 takes its time; a script's own time begins after that.
+_START_SECONDS = 10.0
 _IDLE_SECONDS = 60.0
 _LEFT_SECONDS = 24 * 3600.0
 _RUNS = "sandbox"
@@ -99,7 +101,11 @@ async def open_sandboxes(
         ranked, service, tasks, limits=limits_of(settings), at_once=sandbox.at_once, told=told
     )
     pool = ChildPool(
-        size=sandbox.scripts_at_once, memory_mb=None, idle_seconds=_IDLE_SECONDS, name="script", env=None
+        size=sandbox.scripts_at_once,
+        memory_mb=None,
+        idle_seconds=_IDLE_SECONDS,
+        name="script",
+        start_seconds=_START_SECONDS,
     )
     stack.push_async_callback(pool.close)
     isolate = V8Isolate(pool, memory_bytes=sandbox.script_memory_mb << 20)

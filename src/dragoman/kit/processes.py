@@ -69,6 +69,7 @@ class ChildPool:
         name: for the log.
         env: added to the few variables a child gets.
         max_calls: a child is replaced after so many calls, so that what its libraries leak is given back.
+        start_seconds: how much longer a call may take for which a child has to be started first.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ChildPool:
         name: str,
         env: Mapping[str, str] | None = None,
         max_calls: int = 500,
+        start_seconds: float = 0.0,
     ) -> None:
         self._slots = asyncio.Semaphore(size)
         self._memory_mb = memory_mb or 0
@@ -87,6 +89,7 @@ class ChildPool:
         self._name = name
         self._env = dict(env or {})
         self._max_calls = max_calls
+        self._start_seconds = start_seconds
         self._idle: list[_Child] = []
         self._children: set[_Child] = set()
         self._closed = False
@@ -115,8 +118,10 @@ class ChildPool:
                 raise Unavailable(f"The {self._name} processes are shut down.")
             child: _Child | None = None
             try:
-                async with asyncio.timeout(timeout_seconds):
+                async with asyncio.timeout(timeout_seconds) as bound:
                     child = await self._take()
+                    if child.calls == 0 and (ends := bound.when()) is not None:
+                        bound.reschedule(ends + self._start_seconds)
                     reply = _read_reply(await child.exchange(message))
                     while reply[0] is None:
                         if answer is None:

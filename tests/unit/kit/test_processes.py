@@ -150,6 +150,16 @@ async def test_a_call_that_takes_too_long_is_killed_with_all_it_started(tmp_path
     await children.close()
 
 
+async def test_a_child_that_has_to_start_first_gets_the_time_for_that_once() -> None:
+    pool = ChildPool(size=1, memory_mb=None, idle_seconds=60, name="late", start_seconds=60)
+    try:
+        assert await pool.call(abs, -2, timeout_seconds=0.001) == 2
+        with pytest.raises(ChildTimeout):
+            await pool.call(time.sleep, 60, timeout_seconds=0.05)
+    finally:
+        await pool.close()
+
+
 async def test_cancelling_a_call_kills_its_process() -> None:
     children = pool()
     pid = await children.call(os.getpid, timeout_seconds=10)
