@@ -105,7 +105,8 @@ class ChildPool:
         """What ``fn(*args)`` returns in a child; its exceptions come with the child's traceback as a note.
 
         ``fn`` is importable by name; arguments and result are pickled, the result is made of plain values,
-        dataclasses, enums and arrays. The time counts from when a process is free. Cancelling kills it.
+        dataclasses, enums and arrays. The time counts from when a process is free; one that
+        has to start gets the time for that on top. Cancelling kills it.
         ``answer`` answers what ``fn`` asks by ``kit.child.ask``, within the same time.
 
         Raises:
@@ -118,10 +119,10 @@ class ChildPool:
                 raise Unavailable(f"The {self._name} processes are shut down.")
             child: _Child | None = None
             try:
-                async with asyncio.timeout(timeout_seconds) as bound:
+                async with asyncio.timeout(timeout_seconds + self._start_seconds) as bound:
                     child = await self._take()
-                    if child.calls == 0 and (ends := bound.when()) is not None:
-                        bound.reschedule(ends + self._start_seconds)
+                    if child.calls:
+                        bound.reschedule(asyncio.get_running_loop().time() + timeout_seconds)
                     reply = _read_reply(await child.exchange(message))
                     while reply[0] is None:
                         if answer is None:

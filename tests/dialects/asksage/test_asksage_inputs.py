@@ -4,6 +4,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
+import anyio
 import pytest
 from tests.e2e.in_process import InProcess
 
@@ -33,6 +34,21 @@ async def test_a_message_may_be_text_turns_openai_messages_or_json_of_these(
     answer = await ask(app, message=message)
     assert "three months" in answer["message"]
     assert answer["references"].startswith("[1] ")
+
+
+async def test_of_datasets_made_of_one_name_at_once_there_is_one(app: InProcess) -> None:
+    statuses: list[int] = []
+
+    async def add() -> None:
+        answer = await app.client.post("/user/add-dataset", json={"dataset": "raced"})
+        statuses.append(answer.status_code)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(6):
+            group.start_soon(add)
+    assert sorted(statuses) == [200, 400, 400, 400, 400, 400]
+    names = (await app.client.get("/server/get-datasets")).json()["response"]
+    assert len([name for name in names if "_raced_" in name]) == 1
 
 
 async def test_messages_is_another_name_for_message(app: InProcess) -> None:

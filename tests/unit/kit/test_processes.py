@@ -26,7 +26,13 @@ def pool(
 ) -> ChildPool:
     env = {"DRAGOMAN_TEST_MARK": "set"}
     return ChildPool(
-        size=size, memory_mb=memory_mb, idle_seconds=idle_seconds, name="test", env=env, max_calls=max_calls
+        size=size,
+        memory_mb=memory_mb,
+        idle_seconds=idle_seconds,
+        name="test",
+        env=env,
+        max_calls=max_calls,
+        start_seconds=60,
     )
 
 
@@ -142,6 +148,7 @@ async def test_more_memory_than_allowed_is_an_error_and_the_next_call_works() ->
 async def test_a_call_that_takes_too_long_is_killed_with_all_it_started(tmp_path: Path) -> None:
     children = pool()
     note = tmp_path / "pid"
+    await children.call(len, "started", timeout_seconds=10)
     with pytest.raises(ChildTimeout):
         await children.call(spawn_and_wait, str(note), timeout_seconds=10)
     grandchild = int(note.read_text())

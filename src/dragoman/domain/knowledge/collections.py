@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.db.locks import lock_alone
 from dragoman.domain.accounts.audit import record as audit
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.roles import require
@@ -17,6 +18,7 @@ from dragoman.domain.knowledge.repository import collections
 from dragoman.domain.labels.service import TOPIC as LABELS
 from dragoman.domain.labels.service import LabelsService
 from dragoman.kit.clock import now_ms
+from dragoman.kit.errors import Conflict
 from dragoman.kit.ids import uuid7
 
 
@@ -49,8 +51,13 @@ class CollectionsService:
         tags: tuple[str, ...] = (),
         visibility: Visibility = "private",
         label: str | None = None,
+        alone: bool = False,
     ) -> Collection:
-        """A new, empty collection owned by the caller."""
+        """A new, empty collection owned by the caller.
+
+        Raises:
+            Conflict: it is to be ``alone`` under its name, and the caller has one of that name (``collection_name_taken``).
+        """
         require(caller, "create")
         now = now_ms()
         collection = Collection(
@@ -70,6 +77,10 @@ class CollectionsService:
         )
 
         def store(connection: Connection) -> Collection:
+            if alone:
+                lock_alone(connection, f"collections of {caller.user_id}")
+                if collections.owns(connection, caller, name):
+                    raise Conflict(f"There is a collection {name!r} already.", code="collection_name_taken")
             made = collections.insert(connection, collection)
             if label is not None:
                 Versions.announce(connection, LABELS)

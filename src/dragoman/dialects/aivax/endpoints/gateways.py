@@ -1,8 +1,9 @@
 """AI gateways: stored agents with the published 45 parameters."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -39,6 +40,8 @@ CREATE = Record({"name": Member(_NAME, required=True), "parameters": Member(PARA
 # What is changed is checked after it was merged into what there is.
 # A listing never changes and is kept while nothing does, so its encoded form is as good for as long.
 _whole_lists: WeakKeyDictionary[Listing, bytes] = WeakKeyDictionary()
+# Changes of one gateway take turns here; only those of other processes can still come in between.
+_turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 PATCH = Record({"name": Member(_NAME), "parameters": Member(Mapped(Anything(), maximum=1000))})
 
 
@@ -130,14 +133,16 @@ async def edit_gateway(request: Request, caller: PrivateCaller, name: str) -> Re
     Source: AIVAX API, "EditGateway".
     """
     values = await read_body(request, PATCH)
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            await _merge(request, caller, name, values)
-            break
-        except Conflict:
-            # Somebody else's change came between reading and writing: merge into theirs.
-            if attempt == _ATTEMPTS:
-                raise
+    turn = _turns.setdefault((caller.user_id, name), asyncio.Lock())
+    async with turn:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                await _merge(request, caller, name, values)
+                break
+            except Conflict:
+                # Somebody else's change came between reading and writing: merge into theirs.
+                if attempt == _ATTEMPTS:
+                    raise
     return said(request, "The AI gateway was edited successfully.")
 
 

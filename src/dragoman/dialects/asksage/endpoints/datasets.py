@@ -4,7 +4,7 @@ from dragoman.dialects.asksage.decode import Field
 from dragoman.dialects.asksage.naming import checked_name, classification, named, owned, stored_name
 from dragoman.dialects.asksage.operation import CHANGE, READ, Call, operation
 from dragoman.kit.certificates import presented
-from dragoman.kit.errors import Forbidden, InvalidInput, NotFound
+from dragoman.kit.errors import Conflict, Forbidden, InvalidInput, NotFound
 
 _CUI_PREFIX = "cui-"
 
@@ -38,10 +38,11 @@ async def add_dataset(call: Call) -> dict[str, object]:
     controlled = name.lower().startswith(_CUI_PREFIX) or call.inputs.text("classification") == "CUI"
     if controlled and not await _may_control(call):
         raise Forbidden("A CAC is required for a dataset with controlled information.", code="cac_required")
-    visible = await call.services.collections.visible(call.caller)
-    if any(item.name == name and item.owner_id == call.caller.user_id for item in visible):
-        raise InvalidInput(f"There is already a dataset {name!r}.", param="dataset")
-    await call.services.collections.create(call.caller, name, label="CUI" if controlled else None)
+    label = "CUI" if controlled else None
+    try:
+        await call.services.collections.create(call.caller, name, label=label, alone=True)
+    except Conflict as error:
+        raise InvalidInput(f"There is already a dataset {name!r}.", param="dataset") from error
     return {"response": "OK"}
 
 

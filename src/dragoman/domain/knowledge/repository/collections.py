@@ -101,6 +101,14 @@ def named(connection: Connection, caller: Caller, name: str) -> list[Collection]
     return [_row(row) for row in connection.execute(statement).mappings()]
 
 
+def owns(connection: Connection, caller: Caller, name: str) -> bool:
+    """Whether the caller has a collection of that very name."""
+    statement = sa.select(collections.c.key).where(
+        collections.c.owner_id == caller.user_id, collections.c.name == name
+    )
+    return connection.execute(statement.limit(1)).first() is not None
+
+
 def update(
     connection: Connection,
     collection: Collection,
