@@ -13,7 +13,7 @@ from dragoman.domain.chat.cited import CitedPassages
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import ContextReader, context_client
 from dragoman.domain.chat.following.service import TurnTeller
-from dragoman.domain.chat.limits import VisitorLimits
+from dragoman.domain.chat.limits import Pace, VisitorLimits
 from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.search import ConversationSearch
 from dragoman.domain.chat.service import ChatService
@@ -133,8 +133,8 @@ async def open_chat(
 def visitor_limits(pages: PagesSettings) -> VisitorLimits:
     """How much visitors may ask."""
     return VisitorLimits(
-        address=RateLimit(burst=pages.questions_burst, period_seconds=pages.questions_seconds),
-        client=RateLimit(burst=pages.client_questions_burst, period_seconds=pages.client_questions_seconds),
+        address=Pace(pages.questions_burst, pages.questions_seconds),
+        client=Pace(pages.client_questions_burst, pages.client_questions_seconds),
         per_day=pages.client_questions_per_day,
     )
 

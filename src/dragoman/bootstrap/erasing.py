@@ -1,7 +1,7 @@
 """Erasing people over a data folder, for a command; also while a server runs."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from dragoman.bootstrap.machines import open_blobs
 from dragoman.bootstrap.retrieval import passage_index
 from dragoman.domain.erasure.service import Erasure
 from dragoman.domain.knowledge.indexing import Indexing
+from dragoman.domain.sandbox import names
 from dragoman.settings import Settings
 
 
@@ -29,11 +30,16 @@ async def open_erasure(settings: Settings) -> AsyncIterator[Erasure]:
         async def forget_folders(user_id: str) -> int:
             return await to_thread.run_sync(_removed, settings.workspaces_dir / user_id)
 
+        async def forget_persons(users: Sequence[str], person: str) -> int:
+            homes = [settings.workspaces_dir / user for user in users]
+            return await to_thread.run_sync(lambda: sum(names.forget_person(home, person) for home in homes))
+
         yield Erasure(
             database=database,
             indexing=Indexing(index),
             blobs=open_blobs(settings),
             forget_folders=forget_folders,
+            forget_persons=forget_persons,
         )
 
 

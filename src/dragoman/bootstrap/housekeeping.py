@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from dragoman.db.database import Database
+from dragoman.domain.chat.limits import forget_rates
 from dragoman.domain.erasure.service import Retention
 from dragoman.domain.services import Services
+from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError
 
 log = structlog.get_logger(__name__)
@@ -26,6 +28,7 @@ def sweeps_of(services: Services, database: Database) -> Mapping[str, Sweep]:
         "chat_events": services.chat.forget_told,
         "failed_sign_ins": services.accounts.signin.attempts.forget_old,
         "limits": services.budgets.forget_old,
+        "chat_rates": lambda: forget_rates(database, now_ms()),
         "chat_sessions": services.chat_sessions.forget_expired,
     }
 

@@ -31,6 +31,7 @@ from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.knowledge.copies import DocumentCopies
 from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ingest import ChunkSizes, Ingestion
+from dragoman.domain.knowledge.mending import IndexMending
 from dragoman.domain.knowledge.recordings import RecordingParser, is_recording
 from dragoman.domain.knowledge.reembed import Reembedding
 from dragoman.domain.knowledge.retrieve import Retriever
@@ -58,6 +59,7 @@ class Knowing:
     copies: DocumentCopies
     viewer: DocumentViewer
     reembedding: Reembedding
+    mending: IndexMending
 
 
 async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing:
@@ -142,4 +144,5 @@ async def open_knowing(base: Foundation, *, wake: Callable[[], None]) -> Knowing
         ),
         viewer=DocumentViewer(blobs=blobs, drawer=open_pages(settings, stack), scratch=uploads),
         reembedding=Reembedding(database=database, indexing=indexing, embed=embed, wake=wake),
+        mending=IndexMending(database=database, indexing=indexing, wake=wake),
     )

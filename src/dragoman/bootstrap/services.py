@@ -27,6 +27,7 @@ from dragoman.domain.agents.deep.jobs import DeepJobs
 from dragoman.domain.agents.deep.service import DeepResearch
 from dragoman.domain.knowledge.ingest import Ingestion
 from dragoman.domain.knowledge.leftovers import Leftovers
+from dragoman.domain.knowledge.mending import IndexMending
 from dragoman.domain.services import Services
 from dragoman.domain.usage.answers.service import AnswerLog
 from dragoman.domain.usage.conversations.service import ConversationLog, KeptBounds
@@ -49,6 +50,7 @@ class Running:
     tasks: TaskOwner
     ingestion: Ingestion
     leftovers: Leftovers
+    mending: IndexMending
     runner: JobRunner
     address: PublicAddress
     sandboxed: Sandboxed
@@ -232,6 +234,7 @@ async def open_running(settings: Settings, *, work: bool) -> AsyncIterator[Runni
             tasks=base.tasks,
             ingestion=knowing.ingestion,
             leftovers=Leftovers(database=base.database, blobs=knowing.blobs, scratch=knowing.uploads),
+            mending=knowing.mending,
             runner=workers.queue,
             address=base.address,
             sandboxed=acting.sandboxed,

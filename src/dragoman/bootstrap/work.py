@@ -24,6 +24,7 @@ def start_upkeep(running: Running) -> None:
     running.tasks.start(keep_house(sweeps_of(services, running.database)), name="housekeeping")
     running.tasks.start(services.reembedding.catch_up(), name="knowledge.reembedding")
     running.tasks.start(running.leftovers.run(), name="knowledge.leftovers")
+    running.tasks.start(running.mending.run(), name="knowledge.index_mending")
     running.tasks.start(services.hosted.run(), name="hosted.expired")
 
 

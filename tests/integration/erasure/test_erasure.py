@@ -16,10 +16,12 @@ from dragoman.domain.accounts.steward import Steward
 from dragoman.domain.erasure import repository
 from dragoman.domain.erasure.service import Retention
 from dragoman.domain.messages.events import Usage
+from dragoman.domain.sandbox import names
 from dragoman.domain.usage.meter import UsageContext
 from dragoman.domain.usage.receipts.tables import receipts
 from dragoman.domain.usage.tables import journal_offsets, usage_records
 from dragoman.kit.clock import now_ms
+from dragoman.kit.digest import text_digest
 from dragoman.kit.errors import Conflict, NotFound
 from dragoman.kit.ids import uuid7
 from dragoman.settings import Settings
@@ -142,10 +144,16 @@ async def test_somebody_whom_agents_talk_to_is_erased(inhabited: House) -> None:
     organisation = (
         await services.accounts.user(await services.accounts.admin.caller(inhabited.ana.email))
     ).organisation
+    home = _settings(inhabited).workspaces_dir / inhabited.ana.things["user_id"]
+    for user in (f"{MARKER}@s1", MARKER, "somebody else"):
+        await asyncio.to_thread(names.remember, home, text_digest(user), user)
+        (home / text_digest(user)).mkdir()
     async with open_erasure(_settings(inhabited)) as erasure:
         told = await erasure.look_at_person(organisation, MARKER)
-        assert {"memories", "chat_sessions", "channel_contacts"} <= set(told.removed)
-        assert await erasure.person(organisation, MARKER) == told
+        assert {"memories", "chat_sessions", "channel_contacts", "budget_limits"} <= set(told.removed)
+        assert await erasure.person(organisation, MARKER) == replace(told, files=2)
+        left = await asyncio.to_thread(names.workspaces, home)
+        assert [one.user for one in left] == ["somebody else"]
         with pytest.raises(NotFound):
             await erasure.person(organisation, "nobody")
     client = inhabited.ana.client

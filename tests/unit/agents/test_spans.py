@@ -1,5 +1,6 @@
 """Runs reach an OpenTelemetry collector as spans with the names of the conventions."""
 
+import re
 import threading
 from contextlib import AsyncExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,6 +8,7 @@ from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from dragoman.adapters.telemetry.spans import ATTRIBUTES, OPERATIONS, RUN_OPERATION
 from dragoman.bootstrap.telemetry import open_sinks
 from dragoman.domain.agents.traces.model import RunTrace, Step
 from dragoman.settings import Settings
@@ -80,3 +82,12 @@ async def test_a_run_is_a_span_with_its_steps_below_and_without_what_was_said(tm
 async def test_without_an_address_nobody_is_told(tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         assert open_sinks(Settings(data_dir=tmp_path), stack) == ()
+
+
+def test_the_reference_lists_every_name_and_no_other() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "spans.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:gen_ai|dragoman|error)\.[a-z_.]+)[` ]", page))
+    own = {name for name in OPERATIONS.values() if name.startswith("dragoman.")}
+    assert named == set(ATTRIBUTES.values()) | own
+    for operation in (RUN_OPERATION, *OPERATIONS.values()):
+        assert f"`{operation} " in page

@@ -18,7 +18,7 @@ from dragoman.domain.agents.spec import AgentSpec
 from dragoman.domain.chat.channels.repository import contact_in
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.context import ContextReader
-from dragoman.domain.chat.limits import VisitorLimits
+from dragoman.domain.chat.limits import Pace, VisitorLimits
 from dragoman.domain.chat.model import ClientDraft, SessionDraft
 from dragoman.domain.chat.news import NewsDesk
 from dragoman.domain.chat.service import ChatService, Prompt
@@ -30,7 +30,6 @@ from dragoman.domain.messages.parts import (
     TextPart,
 )
 from dragoman.kit.crypto import RootKey
-from dragoman.kit.gcra import RateLimit
 from dragoman.kit.tasks import TaskOwner
 
 ROOT = RootKey(bytes(range(32)))
@@ -78,8 +77,8 @@ class World:
         self.sessions = ChatSessionsService(database, sealer, clock_ms=self.clock)
         self.news = NewsDesk(database, clock_ms=self.clock)
         self.limits = VisitorLimits(
-            address=RateLimit(burst=100, period_seconds=1),
-            client=RateLimit(burst=100, period_seconds=1),
+            address=Pace(100, 1),
+            client=Pace(100, 1),
             per_day=0,
         )
         self.takeover = SessionTakeover(

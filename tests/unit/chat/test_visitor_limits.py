@@ -3,17 +3,17 @@
 import pytest
 from tests.unit.chat.chat_world import World
 
-from dragoman.domain.chat.limits import VisitorLimits
+from dragoman.domain.chat.limits import Pace, VisitorLimits
 from dragoman.domain.chat.model import SessionDraft
+from dragoman.domain.chat.service import ChatService
 from dragoman.kit.errors import QuotaExceeded
-from dragoman.kit.gcra import RateLimit
 from dragoman.kit.origin import asked_from
 
 
 def limits(*, address: int = 100, client: int = 100, per_day: int = 0) -> VisitorLimits:
     return VisitorLimits(
-        address=RateLimit(burst=address, period_seconds=60),
-        client=RateLimit(burst=client, period_seconds=60),
+        address=Pace(address, 60),
+        client=Pace(client, 60),
         per_day=per_day,
     )
 
@@ -46,6 +46,23 @@ async def test_another_address_does_not_help_against_the_clients_limit(world: Wo
         with asked_from(at(f"203.0.113.{number}")):
             await world.ask(await visitor(world))
     with asked_from(at("203.0.113.9")), pytest.raises(QuotaExceeded):
+        await world.ask(await visitor(world))
+
+
+async def test_another_process_counts_the_same_visitors(world: World) -> None:
+    services: list[ChatService] = []
+    for _ in range(2):
+        world.limits = limits(address=2)
+        services.append(world.service())
+    with asked_from(at("203.0.113.1")):
+        for service in services:
+            world.chat = service
+            await world.ask(await visitor(world))
+        for service in services:
+            world.chat = service
+            with pytest.raises(QuotaExceeded):
+                await world.ask(await visitor(world))
+        world.clock.now += 60_000
         await world.ask(await visitor(world))
 
 

@@ -20,6 +20,8 @@ _EXPORT_SECONDS = 10.0
 _NS = 1_000_000
 _FAILURES = ("failed", "rejected", "expired")
 
+# Who answers, as far as whoever reads a span can tell: which provider stands behind a model is the catalogue's business.
+PROVIDER = "dragoman"
 # Every name that leaves this module.
 RUN_OPERATION = "invoke_agent"
 OPERATIONS: Mapping[StepKind, str] = {
@@ -31,6 +33,7 @@ OPERATIONS: Mapping[StepKind, str] = {
 }
 ATTRIBUTES: Mapping[str, str] = {
     "operation": "gen_ai.operation.name",
+    "provider": "gen_ai.provider.name",
     "agent_id": "gen_ai.agent.id",
     "agent_name": "gen_ai.agent.name",
     "conversation_id": "gen_ai.conversation.id",
@@ -101,6 +104,7 @@ def _run_attributes(trace: RunTrace) -> dict[str, AttributeValue]:
     return _named(
         {
             "operation": RUN_OPERATION,
+            "provider": PROVIDER,
             "agent_id": trace.agent_id,
             "agent_name": trace.agent_name,
             "conversation_id": trace.conversation_id,
@@ -123,6 +127,7 @@ def _step_attributes(step: Step) -> dict[str, AttributeValue]:
     return _named(
         {
             "operation": OPERATIONS[step.kind],
+            "provider": PROVIDER if model else None,
             "model": step.name if model else None,
             "prompt_tokens": step.prompt_tokens if model else None,
             "completion_tokens": step.completion_tokens if model else None,

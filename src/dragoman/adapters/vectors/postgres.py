@@ -25,7 +25,7 @@ from sqlalchemy import Connection
 from dragoman.adapters.vectors import postgres_search as searching
 from dragoman.adapters.vectors.codes import bit_strings, width
 from dragoman.adapters.vectors.words import collection_prefix, document_word, index_text
-from dragoman.domain.knowledge.ports import IndexEntry, IndexHit, IndexQuery
+from dragoman.domain.knowledge.ports import IndexEntry, IndexHit, IndexQuery, Unfit
 
 _LOCKS = 0x447261 << 40
 _PREPARING = _LOCKS - 1
@@ -195,6 +195,37 @@ class PostgresIndex:
                     rows = np.array([orjson.loads(row.vector) for row in found], np.float32)
                     return [row.passage_key for row in found], rows
         return [], np.empty((0, 0), np.float32)
+
+    def unfit(
+        self,
+        connection: Connection,
+        collection_key: int,
+        passage_keys: Sequence[int],
+        embedded: Sequence[int],
+        space: int = 0,
+    ) -> Unfit:
+        """What is lacking of these passages' words, and of the vectors of those that are to have one in the space."""
+        worded = connection.exec_driver_sql(
+            "select passage_key from passage_words where passage_key = any(%(passages)s::bigint[]) "
+            "and collection_key = %(collection)s",
+            {"passages": list(passage_keys), "collection": collection_key},
+        ).scalars()
+        statement = (
+            "select v.passage_key from {vectors} v join {codes} c on c.passage_key = v.passage_key "
+            "where v.passage_key = any(%(passages)s::bigint[])"
+        )
+        sound: set[int] = set()
+        for dimensions, held in searching.vector_tables(connection):
+            if held == space:
+                asked = {"passages": list(embedded)}
+                sound |= set(connection.exec_driver_sql(_for(dimensions, space, statement), asked).scalars())
+        return Unfit(frozenset(passage_keys) - frozenset(worded), frozenset(embedded) - sound)
+
+    def forget_damaged(
+        self, connection: Connection, collection_key: int, passage_keys: Sequence[int], space: int = 0
+    ) -> None:
+        """Removes what there is of these passages' vectors in the space."""
+        _remove_vectors(connection, passage_keys, space)
 
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
         """The best passages, best first, at most ``limit``."""

@@ -16,15 +16,20 @@ Tables, beside the domain's own and in the same transactions:
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
 
 from dragoman.adapters.vectors import sqlite_search as searching
 from dragoman.adapters.vectors.codes import Codes, encode, width
 from dragoman.adapters.vectors.words import collection_prefix, document_word, index_text
-from dragoman.domain.knowledge.ports import IndexEntry, IndexHit, IndexQuery
+from dragoman.domain.knowledge.ports import IndexEntry, IndexHit, IndexQuery, Unfit
+
+log = structlog.get_logger(__name__)
 
 CHUNK_BITS = 10
 
@@ -143,20 +148,64 @@ class SqliteIndex:
         """Those of the passages that have a vector in the space, and these vectors, as they were given."""
         statement = (
             "select passage_key, vector from {vectors} "
-            "where passage_key in (select value from json_each(?)) order by passage_key"
+            "where passage_key in (select value from json_each(?)) and length(vector) = ? order by passage_key"
         )
-        wanted = (json.dumps(list(passage_keys)),)
+        wanted = json.dumps(list(passage_keys))
         for dimensions, held in searching.vector_tables(connection):
             if held == space:
-                found = connection.exec_driver_sql(_for(dimensions, space, statement), wanted).all()
+                asked = (wanted, 4 * dimensions)
+                found = connection.exec_driver_sql(_for(dimensions, space, statement), asked).all()
                 if found:
                     rows = np.frombuffer(b"".join(row.vector for row in found), np.float32)
                     return [row.passage_key for row in found], rows.reshape(len(found), dimensions)
         return [], np.empty((0, 0), np.float32)
 
+    def unfit(
+        self,
+        connection: Connection,
+        collection_key: int,
+        passage_keys: Sequence[int],
+        embedded: Sequence[int],
+        space: int = 0,
+    ) -> Unfit:
+        """What is lacking or damaged of these passages' words, and of the vectors of those that are to have one in the space."""
+        wanted = (json.dumps(list(passage_keys)),) * 2
+        worded = connection.exec_driver_sql(
+            "select passage_key from passage_scopes where passage_key in (select value from json_each(?)) "
+            "and passage_key in (select rowid from passage_words where rowid in (select value from json_each(?)))",
+            wanted,
+        ).scalars()
+        sound = set(self.vectors_of(connection, embedded, space)[0])
+        sound &= _coded(connection, collection_key, embedded, space)
+        return Unfit(frozenset(passage_keys) - frozenset(worded), frozenset(embedded) - sound)
+
+    def forget_damaged(
+        self, connection: Connection, collection_key: int, passage_keys: Sequence[int], space: int = 0
+    ) -> None:
+        """Removes what there is of these passages' vectors in the space, in whatever state it is."""
+        for dimensions, held in searching.vector_tables(connection):
+            if held != space:
+                continue
+            for chunk in {key >> CHUNK_BITS for key in passage_keys}:
+                try:
+                    _chunk(connection, (dimensions, space), collection_key, chunk)
+                except ValueError:
+                    # The codes of others that are lost with it are lacking then, and made of their vectors.
+                    _write_chunk(
+                        connection, (dimensions, space), collection_key, chunk, _no_codes(dimensions)
+                    )
+            _remove_vectors(connection, (dimensions, space), passage_keys)
+
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
-        """The best passages, best first, at most ``limit``."""
-        return searching.search(connection, query, self._bounds)
+        """The best passages, best first, at most ``limit``. Where vectors are damaged, words alone are searched."""
+        try:
+            return searching.search(connection, query, self._bounds)
+        except (DatabaseError, ValueError) as error:
+            if query.vectors is None:
+                raise
+            reason = str(error).partition("\n")[0]
+            log.warning("index.vectors_damaged", collections=query.collection_keys, reason=reason)
+            return searching.search(connection, replace(query, vectors=None, fuse="keyword"), self._bounds)
 
 
 def _for(dimensions: int, space: int, statement: str) -> str:
@@ -216,7 +265,9 @@ def _add_codes(
         codes = _chunk(connection, table, collection_key, chunk)
         mask = np.zeros(len(entries), np.bool_)
         mask[rows] = True
-        _write_chunk(connection, table, collection_key, chunk, Codes.joined([codes, added.keep(mask)]))
+        # Codes whose vectors were lost may still be there.
+        others = codes.keep(~np.isin(codes.passage_keys, passage_keys))
+        _write_chunk(connection, table, collection_key, chunk, Codes.joined([others, added.keep(mask)]))
 
 
 def _by_chunk(entries: Sequence[IndexEntry]) -> Iterator[tuple[tuple[int, int], list[int]]]:
@@ -224,6 +275,23 @@ def _by_chunk(entries: Sequence[IndexEntry]) -> Iterator[tuple[tuple[int, int], 
     for row, entry in enumerate(entries):
         chunks[entry.collection_key, entry.passage_key >> CHUNK_BITS].append(row)
     yield from chunks.items()
+
+
+def _coded(connection: Connection, collection_key: int, passage_keys: Sequence[int], space: int) -> set[int]:
+    """Passages whose codes are there."""
+    found: set[int] = set()
+    for dimensions, held in searching.vector_tables(connection):
+        for chunk in {key >> CHUNK_BITS for key in passage_keys} if held == space else ():
+            try:
+                codes = _chunk(connection, (dimensions, space), collection_key, chunk)
+            except ValueError:
+                continue
+            found |= set(codes.passage_keys.tolist())
+    return found
+
+
+def _no_codes(dimensions: int) -> Codes:
+    return searching.codes_of((b"", b"", b""), width(dimensions))
 
 
 def _chunk(connection: Connection, table: tuple[int, int], collection_key: int, chunk: int) -> Codes:

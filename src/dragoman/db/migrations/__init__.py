@@ -1,3 +1,3 @@
 """The database's schema as a chain of changes. ``HEAD`` is its last link, known without loading alembic."""
 
-HEAD = "0030"
+HEAD = "0031"

@@ -213,8 +213,6 @@ class ChatService:
             InvalidInput: no question, now or before.
         """
         live = await self.find(access_key)
-        if live.session.visitor:
-            self._limits.check(live.session.client_id, origin_address())
         agent = await self._agent(live)
         begun = await self._database.write(self._begin, text_digest(access_key), prompt)
         self._news.tell(begun.live.session.key)
@@ -343,7 +341,7 @@ class ChatService:
         said = messages.select(connection, session.key)
         _refuse_beyond_limits(connection, live, len(said), now)
         if session.visitor:
-            self._limits.count(connection, session.client_id, now)
+            self._limits.count(connection, session.client_id, origin_address(), now)
         question = None
         if prompt.parts is not None:
             parts = attached.known(connection, session.key, prompt.parts)

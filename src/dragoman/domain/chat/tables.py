@@ -109,6 +109,14 @@ chat_days = sa.Table(
     sa.Column("questions", sa.Integer, nullable=False),
 )
 
+# When an address, or all visitors of a client, may ask again at full measure. ``subject`` is a digest.
+chat_rates = sa.Table(
+    "chat_rates",
+    metadata,
+    sa.Column("subject", sa.String(64), primary_key=True),
+    sa.Column("due", EpochMs, nullable=False, index=True),
+)
+
 # Files that were attached; messages name them, and they go with their session. ``text``: what is said in a recording.
 chat_uploads = sa.Table(
     "chat_uploads",

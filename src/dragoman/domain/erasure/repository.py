@@ -36,6 +36,7 @@ from dragoman.domain.usage.limits.tables import user_limits
 from dragoman.domain.usage.receipts.tables import receipts
 from dragoman.domain.usage.tables import usage_records
 from dragoman.domain.voice.tables import voice_sessions
+from dragoman.kit.digest import text_digest
 
 _BOUND = 500
 # Around the id of an erased user, in the place of the address.
@@ -192,6 +193,11 @@ def _of_organisation(organisation_id: str) -> sa.Select[tuple[str]]:
     return sa.select(users.c.id).where(users.c.organisation_id == organisation_id)
 
 
+def users_of(connection: Connection, organisation_id: str) -> list[str]:
+    """The ids of the organisation's users."""
+    return [str(one) for one in connection.execute(_of_organisation(organisation_id)).scalars()]
+
+
 def _person_rows(organisation_id: str, person: str) -> Mapping[sa.Table, sa.ColumnElement[bool]]:
     name = person.split("@", 1)[0]
     clients = sa.select(chat_clients.c.id).where(chat_clients.c.organisation_id == organisation_id)
@@ -209,6 +215,11 @@ def _person_rows(organisation_id: str, person: str) -> Mapping[sa.Table, sa.Colu
         agent_runs: (agent_runs.c.organisation_id == organisation_id)
         & agent_runs.c.person.in_((person, name)),
         conversations: conversations.c.user_id.in_(mine) & conversations.c.end_user.in_((person, name)),
+        shared_files: shared_files.c.owner_id.in_(mine)
+        & shared_files.c.workspace.in_((text_digest(person), text_digest(name))),
+        budget_limits: (budget_limits.c.organisation_id == organisation_id)
+        & (budget_limits.c.scope == "end_user")
+        & budget_limits.c.subject.in_((person, name)),
     }
 
 

@@ -1,6 +1,6 @@
 """Erases people on behalf of the operator: first tells what there is, then removes it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -11,11 +11,13 @@ from dragoman.domain.accounts.audit import repository as audit
 from dragoman.domain.accounts.audit.chain import REDACTED
 from dragoman.domain.accounts.audit.record import record_by_operator
 from dragoman.domain.accounts.model import User
+from dragoman.domain.accounts.versions import Versions
 from dragoman.domain.erasure import repository
 from dragoman.domain.erasure.model import Erased
 from dragoman.domain.knowledge.indexing import DELETED_AT_ONCE, Indexing
 from dragoman.domain.knowledge.ports import BlobStore
 from dragoman.domain.knowledge.repository import collections
+from dragoman.domain.usage.budgets.service import TOPIC as BUDGETS
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import Conflict, InvalidInput, NotFound
 
@@ -29,6 +31,7 @@ class Erasure:
 
     Args:
         forget_folders: removes the files that programs have left for a user; gives how many folders.
+        forget_persons: removes those that programs of these users have left for somebody whom agents talk to.
     """
 
     def __init__(
@@ -38,11 +41,13 @@ class Erasure:
         indexing: Indexing,
         blobs: BlobStore,
         forget_folders: Callable[[str], Awaitable[int]],
+        forget_persons: Callable[[Sequence[str], str], Awaitable[int]],
     ) -> None:
         self._database = database
         self._indexing = indexing
         self._blobs = blobs
         self._forget_folders = forget_folders
+        self._forget_persons = forget_persons
 
     async def look(self, email: str) -> Erased:
         """What erasing a user would remove.
@@ -88,18 +93,23 @@ class Erasure:
             NotFound: there is no such organisation, or nothing about such a person.
         """
 
+        looked = await self.look_at_person(organisation, person)
+        users = await self._database.read(repository.users_of, looked.organisation_id)
+        folders = await self._forget_persons(users, person)
+
         def erase(connection: Connection) -> Erased:
             found = self._found_person(connection, organisation, person)
-            if not (found.removed or found.cleared or found.redacted):
+            if not (folders or found.removed or found.cleared or found.redacted):
                 raise NotFound(f"Nothing is kept about {person!r}.", code="person_not_found")
             repository.erase_person(connection, found.organisation_id, person)
+            Versions.announce(connection, BUDGETS)
             self._redact(connection, found.organisation_id, [person])
             record_by_operator(
                 connection, found.organisation_id, "person.erased", "person", removed={**found.removed}
             )
             return found
 
-        return await self._database.write(erase)
+        return replace(await self._database.write(erase), files=folders)
 
     def _found(self, connection: Connection, email: str) -> Erased:
         user = _user(connection, email)

@@ -89,6 +89,14 @@ class IndexHit:
     similarity: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """Passages of which the index lacks the words, or a sound vector with all that goes with it."""
+
+    words: frozenset[int]
+    vectors: frozenset[int]
+
+
 class PassageIndex(Protocol):
     """Keyword and vector index that lives in the database, inside the caller's transaction."""
 
@@ -124,8 +132,25 @@ class PassageIndex(Protocol):
         """Those of the passages that have a vector in the space, and these vectors, ``float32 [n, d]``, as they were given."""
         ...
 
+    def unfit(
+        self,
+        connection: Connection,
+        collection_key: int,
+        passage_keys: Sequence[int],
+        embedded: Sequence[int],
+        space: int = 0,
+    ) -> Unfit:
+        """What is lacking or damaged of these passages' words, and of the vectors of those that are to have one in the space."""
+        ...
+
+    def forget_damaged(
+        self, connection: Connection, collection_key: int, passage_keys: Sequence[int], space: int = 0
+    ) -> None:
+        """Removes what there is of these passages' vectors in the space, in whatever state it is."""
+        ...
+
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
-        """The best passages, best first, at most ``limit``."""
+        """The best passages, best first, at most ``limit``. Where vectors are damaged, words alone are searched."""
         ...
 
 

@@ -177,6 +177,8 @@ STAYS: Mapping[str, str] = {
     "budget_counters": "counted anew from usage",
     "budget_shares": "of processes that run",
     "budget_holds": "of processes that run",
+    "channel_hooks": "told anew with the next call",
+    "chat_rates": "hold for minutes",
     "chat_events": "of answers under way",
     "voice_sessions": "of calls under way",
     "sign_ins": "people sign in anew",

@@ -1,6 +1,7 @@
 """Whose workspaces there are: folders are called by a digest, so each name is kept in a file beside them. Everything blocks."""
 
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,26 @@ def workspaces(home: Path) -> list[WorkspaceUse]:
                 changed = int(folder.stat().st_mtime * 1000)
                 found.append(WorkspaceUse(_name(home, folder.name), usage(folder), changed))
     return sorted(found, key=lambda one: -one.modified_at)
+
+
+def forget_person(home: Path, person: str) -> int:
+    """Removes the workspaces in ``home`` of somebody whom agents talk to; gives how many.
+
+    Theirs are those that are called as they are, or so up to the first '@'.
+    """
+    names, gone = home / _NAMES, 0
+    for digest in os.listdir(names) if names.is_dir() else ():
+        user = None if digest.startswith(".") else _name(home, digest)
+        if user is not None and person_of(user) == person_of(person):
+            shutil.rmtree(home / digest, ignore_errors=True)
+            (names / digest).unlink(missing_ok=True)
+            gone += 1
+    return gone
+
+
+def person_of(user: str) -> str:
+    """Who a name for a workspace stands for."""
+    return user.split("@", 1)[0]
 
 
 def _name(home: Path, digest: str) -> str | None:

@@ -6,12 +6,13 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.tables import users
 from dragoman.domain.agents.tables import agents
 from dragoman.domain.chat.model import AgentSummary, ChatClient, ClientDraft, ClientOverview
 from dragoman.domain.chat.spec import ChatClientSpec
-from dragoman.domain.chat.tables import chat_clients, chat_days, chat_integrations, chat_sessions
+from dragoman.domain.chat.tables import chat_clients, chat_days, chat_integrations, chat_rates, chat_sessions
 from dragoman.kit.errors import NotFound
 
 
@@ -155,6 +156,30 @@ def count_question(connection: Connection, client_id: str, day: int) -> int:
     connection.execute(sa.delete(chat_days).where(mine, chat_days.c.day < day))
     connection.execute(sa.insert(chat_days).values(client_id=client_id, day=day, questions=1))
     return 1
+
+
+def wait_ms(connection: Connection, subject: str, now: int, *, burst: int, period: int) -> int:
+    """0 when the subject may ask now, which counts it; else for how long not, and nothing is counted.
+
+    So many at once, then one each period, whichever process is asked.
+    """
+    due = chat_rates.c.due
+    statement = upsert(connection.dialect.name, chat_rates).values(subject=subject, due=now + period)
+    counted = statement.on_conflict_do_update(
+        index_elements=["subject"],
+        set_={"due": sa.case((due > now, due), else_=now) + period},
+        where=due <= now + period * (burst - 1),
+    )
+    if connection.execute(counted.returning(due)).scalar() is not None:
+        return 0
+    held = connection.execute(sa.select(due).where(chat_rates.c.subject == subject)).scalar_one()
+    return max(1, int(held) - period * (burst - 1) - now)
+
+
+def forget_rates(connection: Connection, now: int, *, limit: int) -> int:
+    """Drops what holds nobody up any more; gives how many rows that were."""
+    old = sa.select(chat_rates.c.subject).where(chat_rates.c.due <= now).limit(limit)
+    return connection.execute(sa.delete(chat_rates).where(chat_rates.c.subject.in_(old))).rowcount
 
 
 def integrations(connection: Connection, client_id: str) -> list[Mapping[str, Any]]:

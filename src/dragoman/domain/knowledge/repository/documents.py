@@ -375,6 +375,30 @@ def mark_embedded(connection: Connection, keys: Sequence[int]) -> None:
     connection.execute(sa.update(passages).where(passages.c.key.in_(keys)).values(embedded=True))
 
 
+def passages_after(connection: Connection, after: int, *, limit: int) -> list[StoredPassage]:
+    """Passages of all collections in key order, after a key: for walking through all of them in bounded pieces."""
+    statement = sa.select(*_PASSAGE_COLUMNS).where(passages.c.key > after).order_by(passages.c.key)
+    return [passage_of(row) for row in connection.execute(statement.limit(limit)).mappings()]
+
+
+def embedded(connection: Connection, keys: Sequence[int]) -> list[int]:
+    """Which of these passages are noted to have their vectors."""
+    mine = sa.and_(passages.c.key.in_(keys), passages.c.embedded.is_(True))
+    return list(connection.execute(sa.select(passages.c.key).where(mine)).scalars())
+
+
+def unembed(connection: Connection, keys: Sequence[int]) -> None:
+    """Notes that passages have no vectors, and how many of their documents' have."""
+    connection.execute(sa.update(passages).where(passages.c.key.in_(keys)).values(embedded=False))
+    done = (
+        sa.select(sa.func.count())
+        .where(passages.c.document_key == documents.c.key, passages.c.embedded.is_(True))
+        .scalar_subquery()
+    )
+    owners = sa.select(passages.c.document_key).where(passages.c.key.in_(keys))
+    connection.execute(sa.update(documents).where(documents.c.key.in_(owners)).values(embedded_count=done))
+
+
 def existing(connection: Connection, keys: Sequence[int]) -> set[int]:
     """Which of these passages still exist."""
     return set(connection.execute(sa.select(passages.c.key).where(passages.c.key.in_(keys))).scalars())
