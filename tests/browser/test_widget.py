@@ -11,12 +11,12 @@ from tests.dialects.openai.gateway_server import Provider, says
 pytestmark = pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
 
 
-def host_page(site: Site) -> bytes:
+def host_page(site: Site, looks: str = "") -> bytes:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Shop</title><body><main><h1>Shop</h1></main>'
         "<script>window.told = []; for (const name of ['ready', 'question', 'answer', 'toggle'])"
         " addEventListener('dragoman:' + name, (event) => told.push([name, event.detail]))</script>"
-        f'<script src="{site.base}/embed.js" data-client="{site.client_id}" data-label="Help" async></script>'
+        f'<script src="{site.base}/embed.js" data-client="{site.client_id}" data-label="Help"{looks} async></script>'
     ).encode()
 
 
@@ -75,6 +75,14 @@ async def test_on_an_allowed_page_the_button_opens_a_chat(page: Page, site: Site
     )
     assert await page.run("JSON.stringify(told).includes('wky_')") is False
     assert await page.complaints() == []
+
+
+@pytest.mark.parametrize("color", ["#ffd54a", "navy", "hsl(0 0% 100%)", "red;}button{display:none"])
+async def test_the_buttons_text_is_read_on_any_colour(page: Page, site: Site, color: str) -> None:
+    site.provider.files["/page"] = (200, "text/html", host_page(site, f' data-color="{color}"'))
+    await page.open(f"{site.provider.origin}/page")
+    assert (await button(page))["name"] == "Help"
+    assert await violations(page) == []
 
 
 async def test_escape_inside_the_chat_closes_it_and_leads_back_to_the_button(page: Page, site: Site) -> None:

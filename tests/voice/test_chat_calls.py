@@ -14,6 +14,7 @@ import pytest
 import websockets
 from tests.browser.chromium import Page, chromium
 from tests.e2e.server import Server
+from tests.fake_web import FakeWeb
 from voice_people import HZ, quiet
 from voice_services import LONG, Services
 from websockets.asyncio.client import ClientConnection
@@ -37,10 +38,10 @@ async def gateway(caller: httpx.AsyncClient, services: Services, model: str) -> 
     return str(made.json()["aiGatewayId"])
 
 
-async def chat(
+async def chat_client(
     caller: httpx.AsyncClient, services: Services, *, model: str = "plain", **parameters: Any
 ) -> str:
-    """The access key of a session of a new client."""
+    """The id of a new client."""
     body = {
         "name": "Shop",
         "aiGatewayId": await gateway(caller, services, model),
@@ -49,7 +50,15 @@ async def chat(
     }
     made = await caller.post(CLIENTS, json=body)
     assert made.status_code == 200, made.text
-    opened = await caller.post(f"{CLIENTS}/{made.json()['id']}/sessions", json={"expires": 3600})
+    return str(made.json()["id"])
+
+
+async def chat(
+    caller: httpx.AsyncClient, services: Services, *, model: str = "plain", **parameters: Any
+) -> str:
+    """The access key of a session of a new client."""
+    client = await chat_client(caller, services, model=model, **parameters)
+    opened = await caller.post(f"{CLIENTS}/{client}/sessions", json={"expires": 3600})
     assert opened.status_code == 200, opened.text
     return str(opened.json()["accessKey"])
 
@@ -224,6 +233,46 @@ async def test_a_visitor_calls_from_the_page_and_reads_what_was_said(
         await page.run("document.querySelector('.hang-up').click(); 0")
         await page.until("!document.querySelector('.call') && document.querySelector('.call-us')")
         assert await page.complaints() == []
+
+
+@pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
+async def test_a_visitor_calls_out_of_the_widget_on_a_page_of_another_origin(
+    tmp_path: Path,
+    caller: httpx.AsyncClient,
+    services: Services,
+    plain_server: Server,
+    sentences: dict[str, bytes],
+) -> None:
+    sound = (quiet(3) + sentences["office"] + quiet(3)) * 6
+    with FakeWeb() as shop:
+        client = await chat_client(
+            caller, services, voiceCallsEnabled=True, allowedFrameOrigins=[shop.origin]
+        )
+        head = '<!doctype html><html lang="en"><title>Shop</title><body>'
+        shop.page("/", f'{head}<script src="{plain_server.base}/embed.js" data-client="{client}"></script>')
+        # A page that lends the frame no microphone.
+        address = f"{plain_server.base}/embed/{client}?host={shop.origin}"
+        shop.page("/mean", f'{head}<iframe src="{address}"></iframe>')
+        async with Page(tmp_path / "browser", speaker(tmp_path, sound)) as page:
+            await page.open(f"{shop.origin}/")
+            await page.until("window.dragoman !== undefined")
+            await page.run("dragoman.open(); 0")
+            frame = await page.world("/chat/")
+            await page.until("document.querySelector('.call-us') !== null", world=frame)
+            await page.run("document.querySelector('.call-us').click(); 0", world=frame)
+            await page.until(
+                "document.querySelector('.log .theirs .answer')?.textContent.includes('You said')",
+                world=frame,
+            )
+            await page.run("document.querySelector('.hang-up').click(); 0", world=frame)
+            await page.until("document.querySelector('.call-us') !== null", world=frame)
+            assert await page.complaints() == []
+            await page.open(f"{shop.origin}/mean")
+            frame = await page.world("/chat/")
+            await page.until("document.querySelector('.call-us') !== null", world=frame)
+            await page.run("document.querySelector('.call-us').click(); 0", world=frame)
+            told = await page.until("document.querySelector('[role=alert]')?.textContent", world=frame)
+            assert told == "The microphone cannot be used."
 
 
 @pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")

@@ -5,13 +5,14 @@
   if (!client) return console.error("embed.js: data-client is missing");
   const server = new URL(script.src).origin;
   const label = script.dataset.label || "Chat";
-  const color = script.dataset.color || "#2f6f8f";
+  const wanted = script.dataset.color || "";
+  const color = CSS.supports("color", wanted) && !/[;{}]/.test(wanted) ? wanted : "#2f6f8f";
   const host = document.createElement("div");
   const shadow = host.attachShadow({ mode: "closed" });
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`
     button{position:fixed;inset-block-end:1rem;inset-inline-end:1rem;z-index:2147483000;min-width:3.5rem;height:3.5rem;padding:0 1.1rem;
-      border:0;border-radius:2rem;background:${/^[#\w(),.%\s]+$/.test(color) ? color : "#2f6f8f"};color:#fff;font:600 1rem system-ui,sans-serif;
+      border:0;border-radius:2rem;background:${color};color:${ink()};font:600 1rem system-ui,sans-serif;
       cursor:pointer;box-shadow:0 2px 12px #0005}
     button:focus-visible{outline:3px solid #000;outline-offset:3px}
     iframe{position:fixed;inset-block-end:5.25rem;inset-inline-end:1rem;z-index:2147483000;width:min(26rem,calc(100vw - 2rem));
@@ -25,11 +26,20 @@
   shadow.append(button);
   let frame = null;
 
+  // Black or white, whichever is read better on the button's colour.
+  function ink() {
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.fillStyle = color;
+    pen.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = [...pen.getImageData(0, 0, 1, 1).data].map((part) => ((part / 255 + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
+  }
+
   function show(open) {
     if (open && !frame) {
       frame = document.createElement("iframe");
       frame.title = label;
-      frame.allow = "clipboard-write; microphone";
+      frame.allow = "autoplay; clipboard-write; microphone";
       frame.src = `${server}/embed/${encodeURIComponent(client)}?host=${encodeURIComponent(location.origin)}`;
       shadow.append(frame);
     }
