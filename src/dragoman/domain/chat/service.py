@@ -24,12 +24,13 @@ from dragoman.domain.chat.turn import Reply, Turn
 from dragoman.domain.chat.uploads import attached
 from dragoman.domain.chat.uploads import repository as uploads
 from dragoman.domain.chat.uploads.links import UploadLinks
+from dragoman.domain.chat.watching import TurnWatch
 from dragoman.domain.inference.multimodal import MediaKind
 from dragoman.domain.messages.events import Event
 from dragoman.domain.messages.parts import Message, Part, TextPart
 from dragoman.kit.clock import now_ms
 from dragoman.kit.digest import text_digest
-from dragoman.kit.errors import Conflict, DragomanError, InvalidInput, NotFound, QuotaExceeded
+from dragoman.kit.errors import Conflict, InvalidInput, NotFound, QuotaExceeded
 from dragoman.kit.ids import uuid7
 from dragoman.kit.origin import origin_address
 from dragoman.kit.tasks import TaskOwner
@@ -40,7 +41,6 @@ _HOUR_MS = 3_600_000
 _EXTENDED_MS = 30 * 60_000
 _HELD_MS = 20_000
 _LOOK_SECONDS = 0.5
-_LOOKS_BETWEEN_RENEWALS = 10
 _STOPPED_WITHIN_SECONDS = 0.8
 
 
@@ -111,6 +111,7 @@ class ChatService:
         self._teller = teller
         self._clock_ms = clock_ms
         self._turns: dict[str, Turn] = {}
+        self._watch = TurnWatch(database, tasks, held_ms=_HELD_MS, clock_ms=clock_ms)
 
     async def find(self, access_key: str) -> LiveSession:
         """The session behind the key.
@@ -237,7 +238,7 @@ class ChatService:
         )
         self._turns[begun.turn_id] = turn
         turn.begin(self._tasks)
-        self._tasks.start(self._watch(turn, begun), name="chat.watch")
+        self._watch.add(turn, begun.turn_id, begun.live.session.key)
         if self._teller is not None and prompt.streamed:
             self._tasks.start(self._teller.tell(turn, begun.turn_id), name="chat.tell")
         return turn
@@ -301,21 +302,6 @@ class ChatService:
         async with aclosing(self._runner.run(begun.live.owner, agent, request)) as events:
             async for event in events:
                 yield event
-
-    async def _watch(self, turn: Turn, begun: _Begun) -> None:
-        """Holds the session for the turn, and stops the turn when another process asks for it."""
-        key, looks = begun.live.session.key, 0
-        while not await turn.ended_within(_LOOK_SECONDS):
-            looks += 1
-            try:
-                if not await self._database.read(sessions.goes_on, key, begun.turn_id):
-                    turn.cancel()
-                    return
-                if looks % _LOOKS_BETWEEN_RENEWALS == 0:
-                    until = self._clock_ms() + _HELD_MS
-                    await self._database.write(sessions.renew_turn, key, begun.turn_id, until)
-            except DragomanError as error:
-                log.warning("chat.watch_failed", reason=error.detail)
 
     def _live(self, connection: Connection, digest: str, *, lock: bool = False) -> LiveSession:
         live = sessions.live(connection, digest, self._clock_ms(), lock=lock)

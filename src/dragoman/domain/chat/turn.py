@@ -137,6 +137,11 @@ class Turn:
                 yield None
 
     @property
+    def ended(self) -> bool:
+        """Whether the ending is stored."""
+        return self._ended.is_set()
+
+    @property
     def streamed(self) -> bool:
         """Whether the events can be followed."""
         return self._told is not None

@@ -211,11 +211,9 @@ def end_turn(connection: Connection, session_key: int, turn_id: str, *, tokens: 
     return connection.execute(statement.values(**values)).rowcount > 0
 
 
-def renew_turn(connection: Connection, session_key: int, turn_id: str, until: int) -> None:
-    """Lets an answer under way hold for longer."""
-    statement = sa.update(chat_sessions).where(
-        chat_sessions.c.key == session_key, chat_sessions.c.turn_id == turn_id
-    )
+def renew_turns(connection: Connection, turns: Mapping[str, int], until: int) -> None:
+    """Lets answers under way, given with the keys of their sessions, hold for longer."""
+    statement = sa.update(chat_sessions).where(*_of(turns))
     connection.execute(statement.values(turn_until=until))
 
 
@@ -229,14 +227,16 @@ def cancel_turn(connection: Connection, session_key: int, now: int) -> None:
     connection.execute(statement.values(turn_cancelled=True))
 
 
-def goes_on(connection: Connection, session_key: int, turn_id: str) -> bool:
-    """Whether an answer is still the session's own and nobody asked to stop it."""
-    statement = sa.select(chat_sessions.c.key).where(
-        chat_sessions.c.key == session_key,
-        chat_sessions.c.turn_id == turn_id,
-        chat_sessions.c.turn_cancelled.is_(False),
+def going_on(connection: Connection, turns: Mapping[str, int]) -> set[str]:
+    """Those of the answers, given with their sessions' keys, that are still the sessions' own and that nobody asked to stop."""
+    statement = sa.select(chat_sessions.c.turn_id).where(
+        *_of(turns), chat_sessions.c.turn_cancelled.is_(False)
     )
-    return connection.execute(statement).first() is not None
+    return set(connection.execute(statement).scalars())
+
+
+def _of(turns: Mapping[str, int]) -> tuple[sa.ColumnElement[bool], ...]:
+    return chat_sessions.c.key.in_(turns.values()), chat_sessions.c.turn_id.in_(turns)
 
 
 def holds(connection: Connection, session_key: int, turn_id: str, now: int) -> bool:
