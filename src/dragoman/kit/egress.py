@@ -159,6 +159,8 @@ def parse_url(url: str) -> httpx.URL:
         raise InvalidInput("A URL holds no spaces, control characters or backslashes.", code="invalid_url")
     try:
         parsed = httpx.URL(url)
+        # Names that are no international ones show only when they are read.
+        _ = parsed.host
     except (httpx.InvalidURL, UnicodeError) as error:
         raise InvalidInput("This is not a URL.", code="invalid_url") from error
     if parsed.scheme not in _DEFAULT_PORTS:

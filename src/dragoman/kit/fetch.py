@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx
 
 from dragoman.kit.errors import ProviderError
+from dragoman.kit.header_lines import header_lines
 
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
 
@@ -50,7 +51,7 @@ class Fetcher:
         """
         try:
             response = await self._client.get(
-                url, headers=dict(headers) if headers else None, follow_redirects=not headers
+                url, headers=header_lines(headers) if headers else None, follow_redirects=not headers
             )
         except httpx.InvalidURL as error:
             raise ProviderError("The address is not a URL.", code="invalid_url") from error

@@ -430,6 +430,15 @@ def checked(parameters: dict[str, Any]) -> dict[str, Any]:
         ({"rerankerName": "bge"}, "rerankerName", "none, rrf, lexical, smart"),
         ({"baseAddress": "ftp://example.org"}, "baseAddress", "http"),
         ({"baseAddress": "models"}, "baseAddress", "http"),
+        ({"baseAddress": "https://xn--zzzzz--/v1"}, "baseAddress", "not a URL"),
+        ({"apiKey": "ключ"}, "apiKey", "visible ASCII"),
+        ({"apiKey": "a\r\nx: 1"}, "apiKey", "visible ASCII"),
+        ({"mcpSources": [{**SOURCE, "headers": {"A": "ключ"}}]}, "mcpSources[0].headers.A", "one line"),
+        (
+            {"mcpSources": [{**SOURCE, "headers": {"a b": "x"}}]},
+            "mcpSources[0].headers",
+            "no name of a header",
+        ),
     ],
 )
 def test_a_parameter_that_does_not_fit_is_named_with_its_path(

@@ -13,7 +13,8 @@ from dragoman.kit.processes import ChildCrashed, ChildPool, ChildTimeout
 
 _GRACE_SECONDS = 0.5
 _LONGEST = 1 << 20
-_READ_SECONDS = 5.0
+# Nothing of the module is run while it is read, so only the machine can be slow.
+_READ_SECONDS = 30.0
 
 
 class V8Isolate:

@@ -16,6 +16,7 @@ from dragoman.domain.tools.model import Risk, ServerTool, ToolResult, ToolScope
 from dragoman.domain.tools.spec import CallbackTool
 from dragoman.kit.errors import DragomanError, ProviderError
 from dragoman.kit.fetch import Fetched
+from dragoman.kit.header_lines import header_lines
 from dragoman.kit.jsontypes import JsonObject, JsonValue
 
 log = structlog.get_logger(__name__)
@@ -95,7 +96,7 @@ class CallbackClient:
         self, tool: CallbackTool, url: str, body: bytes, headers: dict[str, str]
     ) -> httpx.Response:
         try:
-            return await self._client.post(url, content=body, headers=headers)
+            return await self._client.post(url, content=body, headers=header_lines(headers))
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             log.warning("callback.unreachable", function=tool.name, error=type(error).__name__)
             raise ProviderError(_FAILED, code="callback_failed") from error

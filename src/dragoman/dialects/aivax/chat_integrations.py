@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from dragoman.dialects.aivax.chat_parameters import Address
 from dragoman.dialects.aivax.fields import Choice, Mapped, Member, Record, Text, at, wrong
+from dragoman.dialects.aivax.header_fields import Key
 from dragoman.dialects.aivax.inner_addresses import refuse_inner
 from dragoman.dialects.aivax.timespans import TimeSpan, write_span
 from dragoman.domain.chat.model import Channel, Integration
@@ -16,6 +17,7 @@ _MARK = "****"
 _SHOWN, _LEAST_TO_SHOW = 4, 12
 _SPAN = TimeSpan(600_000, 90 * 86_400_000)
 _PLAIN = Text(1, 500)
+_KEY = Key(1, 500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,15 @@ KINDS = (
         "Zapi",
         "zapiIntegration",
         "zapi",
-        _fields({"instanceId": _PLAIN, "instanceToken": _PLAIN}, ("clientToken",)),
+        _fields({"instanceId": _PLAIN, "instanceToken": _KEY}, ("clientToken",)),
         ("instanceToken", "clientToken"),
     ),
-    Kind("Telegram", "telegramIntegration", "telegram", _fields({"botToken": _PLAIN}), ("botToken",)),
+    Kind("Telegram", "telegramIntegration", "telegram", _fields({"botToken": _KEY}), ("botToken",)),
     Kind(
         "EvolutionApi",
         "evolutionIntegration",
         "evolution",
-        _fields({"endpointUrl": Address(), "instanceName": _PLAIN, "apiKey": _PLAIN}),
+        _fields({"endpointUrl": Address(), "instanceName": _PLAIN, "apiKey": _KEY}),
         ("apiKey",),
     ),
     Kind(
@@ -56,7 +58,7 @@ KINDS = (
         "kapsoIntegration",
         "kapso",
         _fields(
-            {"apiKey": _PLAIN, "phoneNumberId": _PLAIN}, ("webhookSecretKey", "continuedMessagesTemplateId")
+            {"apiKey": _KEY, "phoneNumberId": _PLAIN}, ("webhookSecretKey", "continuedMessagesTemplateId")
         ),
         ("apiKey", "webhookSecretKey"),
     ),

@@ -17,6 +17,7 @@ from dragoman.dialects.aivax.fields import (
     Uuid,
     Whole,
 )
+from dragoman.dialects.aivax.header_fields import Headers, Key
 from dragoman.dialects.aivax.words import (
     BUILTIN_FUNCTIONS,
     GATEWAY_FLAGS,
@@ -36,7 +37,7 @@ MASK = "***"
 _NAME = Text(1, 200)
 _URL = Text(1, 4000)
 _NULL_TEXT = Text(nullable=True)
-_HEADERS = Mapped(Text(0, 8000), maximum=50)
+_HEADERS = Headers()
 
 
 def _no(field: Field) -> Member:
@@ -130,7 +131,7 @@ PUBLISHED: dict[str, Member] = {
     "knowledgeUseMetaDescriptions": _with(Switch(), False),
     "queryStrategy": _with(Choice(QUERY_STRATEGIES), "Plain"),
     "queryStrategyParameters": _with(_WINDOWS, {"rewriteContextSize": 3, "concatenateContextSize": 3}),
-    "apiKey": _no(Text(0, 4000, nullable=True)),
+    "apiKey": _no(Key(nullable=True)),
     "modelName": _must(_NAME),
     "temperature": _no(Number(0, 2, nullable=True)),
     "topP": _no(Number(0, 1, nullable=True)),

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from dragoman.dialects.aivax.chat_parameters import Address
-from dragoman.dialects.aivax.fields import Items, Mapped, Member, Record, Text, Whole, wrong
+from dragoman.dialects.aivax.fields import Items, Member, Record, Text, Whole, wrong
+from dragoman.dialects.aivax.header_fields import Headers
 from dragoman.dialects.aivax.inner_addresses import refuse_inner_sources
 from dragoman.dialects.aivax.jsonl import numbered, read_line
 from dragoman.domain.skills.model import Skill, SkillDraft, SkillSource
@@ -52,7 +53,7 @@ _SOURCE = Record(
         "name": Member(_NAME, required=True),
         "description": Member(Text(0, 20_000, nullable=True), default=None),
         "url": Member(SourceAddress(), required=True),
-        "headers": Member(Mapped(Text(0, 8000), maximum=50, nullable=True), default={}),
+        "headers": Member(Headers(nullable=True), default={}),
         "cacheDuration": Member(Whole(0), default=600),
     }
 )

@@ -32,6 +32,7 @@ from dragoman.adapters.tools.mcp.results import result_of
 from dragoman.domain.tools.model import ToolResult
 from dragoman.domain.tools.servers.model import ListedTool
 from dragoman.kit.errors import DeadlineExceeded, DragomanError, ProviderError, Unavailable
+from dragoman.kit.header_lines import header_lines
 from dragoman.kit.jsontypes import JsonObject
 
 log = logging.getLogger(__name__)
@@ -139,7 +140,8 @@ async def _opened(endpoint: Endpoint, transport: GuardedTransport | None, stack:
         program = StdioServerParameters(command=endpoint.command[0], args=list(endpoint.command[1:]))
         return await stack.enter_async_context(_client(endpoint, stdio_client(program, _SILENCE)))
     assert transport is not None
-    headers = {n: v for n, v in endpoint.headers.items() if n.lower() not in _SESSION_HEADERS}
+    kept = {n: v for n, v in endpoint.headers.items() if n.lower() not in _SESSION_HEADERS}
+    headers = header_lines(kept)
 
     def http(**_: object) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(

@@ -4,13 +4,12 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 
 from dragoman.kit.errors import InvalidInput, NotFound
+from dragoman.kit.header_lines import is_header_name, is_header_value
 from dragoman.kit.jsontypes import JsonValue
 
 HIDDEN = "********"
 HEADERS = "headers"
 _REFERENCE = re.compile(r"\{\{\s*secret:\s*([A-Za-z0-9_.-]{1,100})\s*\}\}")
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,100}")
-_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,8192}")
 _SECRET_NAME = re.compile(r"auth|key|token|secret|password|credential|cookie|bearer", re.IGNORECASE)
 
 SecretOf = Callable[[str], Awaitable[str]]
@@ -28,9 +27,9 @@ def checked_headers(value: JsonValue, param: str) -> dict[str, str]:
         raise InvalidInput(f"{param} must be an object of header names and texts.", param=param)
     headers: dict[str, str] = {}
     for name, text in value.items():
-        if not _HEADER_NAME.fullmatch(name):
+        if not is_header_name(name):
             raise InvalidInput(f"{param}: {name!r} is not a header name.", param=param)
-        if not isinstance(text, str) or not _HEADER_VALUE.fullmatch(text):
+        if not isinstance(text, str) or not is_header_value(text):
             raise InvalidInput(f"{param}: the header {name} must be a text of one line.", param=param)
         headers[name] = text
     return headers
@@ -53,7 +52,7 @@ async def filled(headers: Mapping[str, str], secret: SecretOf) -> dict[str, str]
                     code="secret_not_found",
                 ) from error
             text = re.sub(r"\{\{\s*secret:\s*" + re.escape(name) + r"\s*\}\}", lambda _, v=value: v, text)
-        if not _HEADER_VALUE.fullmatch(text):
+        if not is_header_value(text):
             raise InvalidInput(f"The header {header} would not be a text of one line with its secret.")
         result[header] = text
     return result
