@@ -15,6 +15,7 @@ pytestmark = pytest.mark.skipif(chromium() is None, reason="Chromium is not inst
 PASSWORD = "correct horse battery"
 PAGES = (
     "/",
+    "/chat",
     "/gateways",
     "/gateways/new",
     "/models",
@@ -30,6 +31,7 @@ PAGES = (
     "/conversations",
     "/collections",
     "/ingestion",
+    "/labels",
     "/usage",
     "/limits",
     "/receipts",
@@ -151,6 +153,16 @@ async def test_from_a_document_to_an_answer_to_the_bill(person: Person, tmp_path
     await person.sees("extractive")
     await person.goes_to("/audit")
     await person.sees("gateway.created")
+
+
+async def test_who_only_looks_for_an_answer_finds_whom_to_ask(person: Person) -> None:
+    await person.goes_to("/chat")
+    await person.page.until("document.querySelector('#talk-to')?.selectedOptions[0].textContent === 'Helper'")
+    await person.page.run("document.querySelector('#ask').value = 'How long is the notice period?'")
+    await person.clicks("Ask")
+    await person.page.until("!!document.querySelector('.turn.assistant .receipt')")
+    assert "three months" in await person.page.run("document.querySelector('.turn.assistant').innerText")
+    assert await violations(person.page) == []
 
 
 async def test_a_person_answers_in_a_web_chat(person: Person) -> None:

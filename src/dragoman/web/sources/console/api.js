@@ -118,7 +118,7 @@ export async function enter() {
 export const may = (right) => Boolean(me.value && me.value.rights.includes(right));
 
 // fetch cannot tell how much of a body was sent; the older way can.
-function sent(url, file, onProgress) {
+function sent(url, file, onProgress, stopping) {
   return new Promise((done, lost) => {
     const request = new XMLHttpRequest();
     request.open("POST", url);
@@ -133,14 +133,16 @@ function sent(url, file, onProgress) {
       } catch { /* no JSON: the status says it */ }
       done({ status: request.status, told });
     };
+    request.onabort = () => lost(new Problem(0, t("Stopped."), null));
+    stopping.addEventListener("abort", () => request.abort(), { once: true });
     request.send(file);
   });
 }
 
-export async function upload(path, file, onProgress) {
+export async function upload(path, file, onProgress, stopping) {
   const url = `/console/api${path}`;
   for (;;) {
-    const { status, told } = await sent(url, file, onProgress);
+    const { status, told } = await sent(url, file, onProgress, stopping);
     if (status < 300) return told;
     if (!(await mended(url, status, told))) throw problem({ status }, told);
   }

@@ -1,6 +1,6 @@
 import { html } from "htm/preact";
 import { render } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { signal } from "@preact/signals";
 import { enter, expired, may, me, own } from "./api.js";
 import { Act, announced, Page } from "./parts.js";
@@ -13,6 +13,7 @@ import { Again, Login, Setup } from "./pages/entry.js";
 import { Gateway, Gateways, NewGateway } from "./pages/gateways.js";
 import { Files } from "./pages/files.js";
 import { Home } from "./pages/home.js";
+import { Labels } from "./pages/labels.js";
 import { Collection, Collections, Document, Ingestion } from "./pages/knowledge.js";
 import { Limits, Receipt, Receipts } from "./pages/limits.js";
 import { Models } from "./pages/models.js";
@@ -20,19 +21,20 @@ import { Groups, Organisation, Organisations } from "./pages/organisations.js";
 import { Account, Keys, Users } from "./pages/people.js";
 import { Sharing } from "./pages/sharing.js";
 import { System } from "./pages/system.js";
+import { Talk } from "./pages/talk.js";
 import { Personas, Plugins, ToolServers, VoiceAgents } from "./pages/tools.js";
 import { Usage } from "./pages/usage.js";
 
 // Each group of the menu: its name, then path, name, page and, where not everybody may see it, the right it needs.
 const MENU = () => [
-  ["", [["/", t("Home"), Home]]],
+  ["", [["/", t("Home"), Home], ["/chat", t("Chat"), Talk]]],
   [t("Agents"), [
     ["/gateways", t("Gateways"), Gateways], ["/models", t("Models"), Models], ["/personas", t("Personas"), Personas],
     ["/skills", t("Skills"), Skills], ["/plugins", t("Plugins"), Plugins], ["/tool-servers", t("Tool servers"), ToolServers], ["/voice", t("Voice agents"), VoiceAgents], ["/memories", t("Memories"), Memories],
     ["/approvals", t("Approvals"), Approvals], ["/runs", t("Runs"), Runs], ["/files", t("Sandbox files"), Files],
   ]],
   [t("Customers"), [["/chats", t("Web chats"), Chats], ["/conversations", t("Conversations"), Conversations]]],
-  [t("Knowledge"), [["/collections", t("Collections"), Collections], ["/ingestion", t("Ingestion"), Ingestion], ["/sharing", t("Sharing"), Sharing]]],
+  [t("Knowledge"), [["/collections", t("Collections"), Collections], ["/ingestion", t("Ingestion"), Ingestion], ["/sharing", t("Sharing"), Sharing], ["/labels", t("Labels"), Labels]]],
   [t("Administration"), [
     ["/usage", t("Usage"), Usage], ["/limits", t("Limits"), Limits], ["/receipts", t("Receipts"), Receipts], ["/users", t("Users"), Users, "manage"], ["/groups", t("Groups"), Groups, "manage"], ["/keys", t("API keys"), Keys], ["/audit", t("Audit"), Audit, "manage"], ["/organisations", t("Organisations"), Organisations, "found"], ["/system", t("System"), System, "operate"],
   ]],
@@ -60,10 +62,10 @@ function found(path) {
 const Missing = () => html`<${Page} title=${t("Nothing here")}><p>${t("There is no such page.")} <a href=${href("/")}>${t("Home")}</a></p><//>`;
 const Refused = () => html`<${Page} title=${t("Not for your role")}><p>${t("An administrator of your organisation can see this page.")}</p><//>`;
 
-function Menu({ open, close }) {
+function Menu({ open, close, keyed }) {
   const path = route.value;
   const isHere = (at) => (at === "/" ? path === "/" : path === at || path.startsWith(`${at}/`));
-  return html`<nav id="menu" class=${open ? "open" : ""} aria-label=${t("Pages")}>${MENU().map(([group, pages]) => html`
+  return html`<nav id="menu" class=${open ? "open" : ""} aria-label=${t("Pages")} onKeyDown=${keyed}>${MENU().map(([group, pages]) => html`
     ${group && html`<p class="group">${group}</p>`}
     <ul>${pages.filter(([, , , right]) => !right || may(right)).map(([at, name]) => html`<li><a href=${href(at)} aria-current=${isHere(at) ? "page" : undefined} onClick=${close}>${name}</a></li>`)}</ul>`)}
   </nav>`;
@@ -100,16 +102,22 @@ function Console() {
   const [open, setOpen] = useState(false);
   const [page, values] = found(route.value);
   useEffect(() => setOpen(false), [route.value]);
+  const menuButton = useRef(null);
+  const closes = (event) => {
+    if (event.key !== "Escape" || !open) return;
+    setOpen(false);
+    menuButton.current.focus();
+  };
   return html`
     <a class="skip" href="#main">${t("Skip to the page")}</a>
-    <header class="bar">
-      <button type="button" class="menu-button" aria-expanded=${open} aria-controls="menu" onClick=${() => setOpen(!open)}>${t("Menu")}</button>
+    <header class="bar" onKeyDown=${closes}>
+      <button type="button" class="menu-button" ref=${menuButton} aria-expanded=${open} aria-controls="menu" onClick=${() => setOpen(!open)}>${t("Menu")}</button>
       <p class="brand">Dragoman</p>
       <p class="who"><a href=${href("/account")}>${me.value.user.email}</a></p>
       <${Act} does=${leave}>${t("Sign out")}<//>
     </header>
     <div class="body">
-      <${Menu} open=${open} close=${() => setOpen(false)} />
+      <${Menu} open=${open} close=${() => setOpen(false)} keyed=${closes} />
       <main id="main" tabindex="-1"><${page} key=${route.value} ...${values} /></main>
     </div>
     <footer class="foot"><${Theme} /> <span>Dragoman ${me.value.version}</span></footer>`;

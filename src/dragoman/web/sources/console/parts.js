@@ -102,6 +102,7 @@ export function Copy({ text, children }) {
   return html`<button type="button" onClick=${click}>${copied ? t("Copied") : children || t("Copy")}</button>`;
 }
 
+// The roles are said, for on narrow pages each row is a card and no browser takes that for a table.
 // A table whose rows can be narrowed down by a text; `columns` have name, show(row), and text(row) where show gives markup.
 export function List({ label, rows, columns, empty, actions, keyed = (row) => row.id, filterable = true, children }) {
   const [wanted, setWanted] = useState("");
@@ -116,15 +117,15 @@ export function List({ label, rows, columns, empty, actions, keyed = (row) => ro
     </div>
     ${rows.length === 0
       ? html`<p class="empty">${empty || t("There is nothing here yet.")}</p>`
-      : html`<div class="table" role="region" aria-label=${label} tabindex="0"><table>
+      : html`<div class="table" role="region" aria-label=${label} tabindex="0"><table role="table">
         <caption class="unseen">${label}</caption>
-        <thead><tr>${columns.map((column) => html`<th scope="col" class=${column.kind || ""}>${column.name}</th>`)}
-          ${actions && html`<th scope="col"><span class="unseen">${t("Actions")}</span></th>`}</tr></thead>
-        <tbody>${shown.map((row) => html`<tr key=${keyed(row)}>
+        <thead role="rowgroup"><tr role="row">${columns.map((column) => html`<th role="columnheader" scope="col" class=${column.kind || ""}>${column.name}</th>`)}
+          ${actions && html`<th role="columnheader" scope="col"><span class="unseen">${t("Actions")}</span></th>`}</tr></thead>
+        <tbody role="rowgroup">${shown.map((row) => html`<tr role="row" key=${keyed(row)}>
           ${columns.map((column, place) => place === 0
-            ? html`<th scope="row" class=${column.kind || ""}>${column.show(row)}</th>`
-            : html`<td class=${column.kind || ""}>${column.show(row)}</td>`)}
-          ${actions && html`<td class="row-actions">${actions(row)}</td>`}</tr>`)}</tbody>
+            ? html`<th role="rowheader" scope="row" class=${column.kind || ""}>${column.show(row)}</th>`
+            : html`<td role="cell" class=${column.kind || ""} data-name=${column.name}><div>${column.show(row)}</div></td>`)}
+          ${actions && html`<td role="cell" class="row-actions">${actions(row)}</td>`}</tr>`)}</tbody>
       </table></div>
       <p class="dim" role="status">${wanted ? t("{shown} of {all}", { shown: shown.length, all: rows.length }) : ""}</p>`}`;
 }

@@ -9,6 +9,9 @@ export const route = signal(here());
 // The forms in which something is typed that is not saved; nobody leaves them without being asked.
 export const unsaved = new Set();
 
+// What goes on when its page is left, but not when the window is closed.
+export const underWay = new Set();
+
 export function leaving() {
   if (unsaved.size && !confirm(t("What you typed here is not saved. Leave it?"))) return false;
   unsaved.clear();
@@ -29,12 +32,13 @@ export function go(path, { replace = false } = {}) {
 
 addEventListener("popstate", (event) => {
   const to = (event.state && event.state.place) || 0;
-  if (to === place) return;
+  // Within a page, as the way past the menu is, nothing is left.
+  if (to === place || here() === route.value) return;
   if (!leaving()) return history.go(place - to);
   place = to;
   route.value = here();
 });
-addEventListener("beforeunload", (event) => unsaved.size && event.preventDefault());
+addEventListener("beforeunload", (event) => (unsaved.size || underWay.size) && event.preventDefault());
 document.addEventListener("click", (event) => {
   const link = event.target.closest && event.target.closest("a[href]");
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;

@@ -168,7 +168,7 @@ function Versions({ gateway, reload }) {
     ? html`<p class="empty">${t("Versions are kept from the next change on.")}</p>`
     : html`<ol class="versions">${rows.map((row, place) => html`<li key=${row.number}>
       <div class="head"><h3>${t("Version {number}", { number: row.number })}${place === 0 ? ` – ${t("in force")}` : ""}</h3>
-        ${place > 0 && may("create") && html`<${Act} label=${t("Go back to version {number}", { number: row.number })} done=${t("The version is in force again.")}
+        ${place > 0 && may("create") && html`<${Act} label=${t("Go back to this version, {number}", { number: row.number })} done=${t("The version is in force again.")}
           does=${() => back(row.number)}>${t("Go back to this")}<//>`}</div>
       <p class="dim"><${Time} at=${row.at} /> ${row.changedBy}</p>
       ${rows[place + 1] ? html`<ul class="changes">${differences(row, rows[place + 1]).map(([path, was, is]) => html`<li><code>${path}</code>:

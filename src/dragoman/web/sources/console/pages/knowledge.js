@@ -2,7 +2,7 @@ import { html } from "htm/preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { may, own, upload, via, viaAddress } from "../api.js";
 import { Act, Badge, Dialog, Facts, Form, List, Loaded, Page, Sure, Tabs, Time, say, useLoad } from "../parts.js";
-import { go, href } from "../route.js";
+import { go, href, underWay } from "../route.js";
 import { bytes, count, t } from "../texts.js";
 import { Embedder, Ways } from "./embedders.js";
 import { Shares } from "./sharing.js";
@@ -126,27 +126,70 @@ function Documents({ id, changed, able }) {
         ${found.more && html`<button type="button" onClick=${() => setWanted({ ...wanted, offset: wanted.offset + 100 })}>${t("Older")}</button>`}</div>`}<//>`;
 }
 
-function Uploads({ id, after }) {
+const SENT = () => ({ waiting: t("waits"), sending: t("is sent"), sent: t("was taken in"), same: t("was there already"), failed: t("failed") });
+const DONE = ["sent", "same"];
+const LISTED = 50;
+const RELOADS_MS = 3000;
+let numbers = 0;
+
+// Files go one after the other; one that fails holds up no other and can be sent again.
+function useUploads(id, after) {
   const [files, setFiles] = useState([]);
-  const [over, setOver] = useState(false);
-  const [writing, setWriting] = useState(false);
-  const chooser = useRef(null);
-  const change = (place, values) => setFiles((old) => old.map((one, at) => (at === place ? { ...one, ...values } : one)));
-  const send = async (chosen) => {
-    const list = [...chosen];
-    if (!list.length) return;
-    setFiles(list.map((file) => ({ name: file.name, part: 0, state: "sending" })));
-    for (const [place, file] of list.entries()) {
-      try {
-        const stored = await upload(`/collections/${id}/files?name=${encodeURIComponent(file.name)}`, file, (part) => change(place, { part }));
-        change(place, { part: 1, state: stored.outcome === "unmodified" ? "same" : "sent" });
-      } catch (error) {
-        change(place, { state: "failed", why: error.message });
-      }
+  const waiting = useRef([]);
+  const change = (number, values) => setFiles((old) => old.map((one) => (one.number === number ? { ...one, ...values } : one)));
+  const send = async (one) => {
+    if (one.stopping.signal.aborted) return;
+    change(one.number, { state: "sending", part: 0, why: "" });
+    try {
+      const stored = await upload(`/collections/${id}/files?name=${encodeURIComponent(one.file.name)}`, one.file, (part) => change(one.number, { part }), one.stopping.signal);
+      change(one.number, { part: 1, state: stored.outcome === "unmodified" ? "same" : "sent" });
+    } catch (error) {
+      change(one.number, { state: "failed", why: error.message });
     }
+  };
+  const work = async () => {
+    if (underWay.has(id)) return;
+    underWay.add(id);
+    let told = Date.now();
+    for (let one = waiting.current.shift(); one; one = waiting.current.shift()) {
+      await send(one);
+      if (Date.now() - told < RELOADS_MS) continue;
+      told = Date.now();
+      await after();
+    }
+    underWay.delete(id);
     say(t("All files were sent."));
     await after();
-    if (chooser.current) chooser.current.value = "";
+  };
+  const put = (chosen) => {
+    const added = [...chosen].map((file) => ({ number: ++numbers, file, part: 0, state: "waiting", why: "", stopping: new AbortController() }));
+    if (added.length === 0) return;
+    setFiles((old) => [...(underWay.has(id) ? old : old.filter((one) => one.state === "failed")), ...added]);
+    waiting.current.push(...added);
+    work();
+  };
+  const stop = (one) => {
+    one.stopping.abort();
+    change(one.number, { state: "failed", why: t("Stopped.") });
+  };
+  const again = (one) => {
+    const fresh = { ...one, state: "waiting", why: "", stopping: new AbortController() };
+    change(one.number, fresh);
+    waiting.current.push(fresh);
+    work();
+  };
+  return { files, put, stop, again };
+}
+
+function Uploads({ id, after }) {
+  const { files, put, stop, again } = useUploads(id, after);
+  const [over, setOver] = useState(false);
+  const [writing, setWriting] = useState(false);
+  const done = files.filter((one) => DONE.includes(one.state)).length;
+  const shown = files.length <= LISTED ? files : files.filter((one) => !DONE.includes(one.state)).slice(0, LISTED);
+  const choose = (event) => {
+    put(event.target.files);
+    event.target.value = "";
   };
   const write = async (values) => {
     await via("PUT", `/api/v1/collections/${id}/documents`, { name: values.name, contents: values.contents });
@@ -154,20 +197,22 @@ function Uploads({ id, after }) {
     say(t("The document was stored."));
     await after();
   };
-  const said = { sending: t("is sent"), sent: t("was taken in"), same: t("was there already"), failed: t("failed") };
   return html`<section class=${`drop ${over ? "over" : ""}`} aria-label=${t("Add documents")}
       onDragOver=${(event) => { event.preventDefault(); setOver(true); }} onDragLeave=${() => setOver(false)}
-      onDrop=${(event) => { event.preventDefault(); setOver(false); send(event.dataTransfer.files); }}>
+      onDrop=${(event) => { event.preventDefault(); setOver(false); put(event.dataTransfer.files); }}>
     <label for="files">${t("Upload documents")}</label>
-    <input id="files" type="file" multiple ref=${chooser} onChange=${(event) => send(event.target.files)} />
+    <input id="files" type="file" multiple onChange=${choose} />
     <p class="help">${t("PDF, Word, PowerPoint, Excel, HTML, text, pictures, sound and more; or drop files here.")}</p>
     <button type="button" onClick=${() => setWriting(true)}>${t("Write a text instead")}</button>
     ${writing && html`<${Dialog} title=${t("New text document")} close=${() => setWriting(false)} wide><${Form} values=${{}} save=${write} label=${t("Store")} fields=${[
       { name: "name", label: t("Name"), required: true, maxlength: 256 }, { name: "contents", label: t("Text"), type: "area", rows: 12, required: true },
     ]} cancel=${() => setWriting(false)} /><//>`}
-    ${files.length > 0 && html`<ul class="plain" aria-label=${t("Files of this upload")}>${files.map((file) => html`<li>${file.name}
-      ${" "}<progress max="1" value=${file.part} aria-label=${t("Sent of {name}", { name: file.name })}></progress> ${said[file.state]}
-      ${file.why && html` <span class="wrong" role="alert">${file.why}</span>`}</li>`)}</ul>`}
+    ${files.length > 1 && html`<p><progress max=${files.length} value=${done} aria-label=${t("Files that were sent")}></progress> ${t("{done} of {all} files", { done: count(done), all: count(files.length) })}</p>`}
+    ${files.length > 0 && html`<ul class="plain" aria-label=${t("Files of this upload")}>${shown.map((one) => html`<li key=${one.number}>${one.file.name} <span class="dim">${bytes(one.file.size)}</span>
+      ${" "}<progress max="1" value=${one.part} aria-label=${t("Sent of {name}", { name: one.file.name })}></progress> ${SENT()[one.state]}
+      ${one.why && html` <span class="wrong" role="alert">${one.why}</span>`}
+      ${["waiting", "sending"].includes(one.state) && html` <button type="button" aria-label=${t("Stop {name}", { name: one.file.name })} onClick=${() => stop(one)}>${t("Stop")}</button>`}
+      ${one.state === "failed" && html` <button type="button" aria-label=${t("Try again: {name}", { name: one.file.name })} onClick=${() => again(one)}>${t("Try again")}</button>`}</li>`)}</ul>`}
   </section>`;
 }
 

@@ -75,7 +75,7 @@ function GroupList({ organisation }) {
     <${Loaded} of=${groups}>${(rows) => html`<${List} label=${t("Groups")} rows=${rows} empty=${t("No group yet.")} columns=${[
       { name: t("Name"), show: (row) => row.name },
       { name: t("Members"), text: (row) => row.members.join(" "), show: (row) => (row.members.length === 0 ? html`<span class="dim">${t("nobody yet")}</span>` : html`<ul class="plain">${row.members.map((email) => html`<li>${email}
-        <${Sure} label=${t("Take {email} out of {name}", { email, name: row.name })} ask=${t("What is shared with the group is shared with {email} no more.", { email })}
+        <${Sure} label=${t("Remove {email} from {name}", { email, name: row.name })} ask=${t("What is shared with the group is shared with {email} no more.", { email })}
           does=${async () => { await own("DELETE", at(row, `/members/${encodeURIComponent(email)}`)); await groups.reload(); }}>${t("Remove")}<//></li>`)}</ul>`) },
       { name: t("Since"), show: (row) => html`<${Time} at=${row.createdAt} />`, text: (row) => row.createdAt },
     ]} actions=${(row) => html`

@@ -54,11 +54,11 @@ export function People({ organisation }) {
     ]} actions=${(row) => !above(row) && html`
       <button type="button" aria-label=${t("Change the role of {email}", { email: row.email })} onClick=${() => setChanging(row)}>${t("Role")}</button>
       <${Act} label=${t("Make a setup link for {email}", { email: row.email })} does=${async () => setLink(await own("POST", at(`/${row.id}/setup-link`)))}>${t("Setup link")}<//>
-      ${!mine(row) && html`<${Sure} label=${t("Sign {email} out everywhere", { email: row.email })} ask=${t("All sessions of {email} end; keys still hold.", { email: row.email })} done=${t("All their sessions have ended.")}
+      ${!mine(row) && html`<${Sure} label=${t("Sign out {email} everywhere", { email: row.email })} ask=${t("All sessions of {email} end; keys still hold.", { email: row.email })} done=${t("All their sessions have ended.")}
         does=${() => own("DELETE", at(`/${row.id}/sessions`))}>${t("Sign out")}<//>`}
       ${!mine(row) && (row.disabled
-        ? html`<${Act} label=${t("Let {email} in again", { email: row.email })} does=${patch(row, { disabled: false })}>${t("Let in")}<//>`
-        : html`<${Sure} label=${t("Lock {email} out", { email: row.email })} ask=${t("Keys and sessions of {email} hold no more.", { email: row.email })} does=${patch(row, { disabled: true })}>${t("Lock out")}<//>`)}`}>
+        ? html`<${Act} label=${t("Let in {email} again", { email: row.email })} does=${patch(row, { disabled: false })}>${t("Let in")}<//>`
+        : html`<${Sure} label=${t("Lock out {email}", { email: row.email })} ask=${t("Keys and sessions of {email} hold no more.", { email: row.email })} does=${patch(row, { disabled: true })}>${t("Lock out")}<//>`)}`}>
       <button type="button" class="main" onClick=${() => setInviting(true)}>${t("Invite somebody")}</button><//>`}<//>`;
 }
 

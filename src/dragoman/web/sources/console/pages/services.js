@@ -109,20 +109,27 @@ function Simulator({ id, service: [type, name], close }) {
 
 export function Letters({ id }) {
   const letters = useLoad(() => via("GET", `${BASE}/${id}/dead-letters`), [id], 10000);
-  const again = (row) => async () => {
+  const send = (row) => async () => {
     await via("POST", `${BASE}/${id}/dead-letters/${row.id}/retry`, {});
     await letters.reload();
   };
-  const retry = (row) => may("create") && html`<${Act} label=${t("Send the message of {when} again", { when: row.createdAt || "" })} done=${t("The message is sent again.")} does=${again(row)}>${t("Try again")}<//>`;
+  const answer = (row) => async () => {
+    await via("POST", `${BASE}/${id}/contacts/${row.contactId}/answer`, {});
+    await letters.reload();
+  };
+  const sending = (row) => html`<${Act} label=${t("Try again to send to {who}", { who: row.address })} done=${t("The message is sent again.")} does=${send(row)}>${t("Try again")}<//>`;
+  const answering = (row) => html`<${Act} label=${t("Try again to answer {who}", { who: row.address })} done=${t("The agent tries to answer again.")} does=${answer(row)}>${t("Try again")}<//>`;
+  const columns = (who, at) => [
+    { name: t("Text"), show: (row) => said(row.text).slice(0, 200) || (row.media && row.media.fileName) || "–" },
+    { name: t("Service"), show: (row) => row.channel },
+    { name: who, show: (row) => row.address },
+    { name: t("When"), show: (row) => html`<${Time} at=${row[at]} />`, text: (row) => row[at] },
+    { name: t("Why"), show: (row) => row.error || "–" },
+  ];
   return html`<${Loaded} of=${letters}>${(data) => html`
     <h2>${t("Could not be sent")}</h2>
-    <${List} label=${t("Could not be sent")} rows=${data.unsent} empty=${t("Nothing.")} actions=${retry} columns=${LETTER()} />
+    <${List} label=${t("Could not be sent")} rows=${data.unsent} empty=${t("Nothing.")} actions=${may("create") && sending} columns=${columns(t("To"), "createdAt")} />
     <h2>${t("Could not be answered")}</h2>
-    <${List} label=${t("Could not be answered")} rows=${data.unanswered} keyed=${(row) => row.contactId + row.receivedAt} empty=${t("Nothing.")} columns=${LETTER()} />`}<//>`;
+    <p class="dim">${t("The agent tries all that one person wrote at once.")}</p>
+    <${List} label=${t("Could not be answered")} rows=${data.unanswered} keyed=${(row) => row.contactId + row.receivedAt} empty=${t("Nothing.")} actions=${may("create") && answering} columns=${columns(t("Of"), "receivedAt")} />`}<//>`;
 }
-
-const LETTER = () => [
-  { name: t("Text"), show: (row) => said(row.text || row.content || "").slice(0, 200) || "–" },
-  { name: t("To"), show: (row) => row.address || row.contactId },
-  { name: t("Why"), show: (row) => row.reason || row.error || "–" },
-];

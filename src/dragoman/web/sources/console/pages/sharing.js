@@ -58,7 +58,7 @@ export function Shares({ id }) {
             ${data.groupNames.length > 0 && html`<button type="button" onClick=${() => setGiving("group")}>${t("Share with a group")}</button>`}</div>`}
           <${List} label=${t("Shared with")} rows=${data.grants} keyed=${(row) => `${row.kind} ${row.who}`} empty=${t("It is shared with nobody.")} columns=${[
             { name: t("Who"), show: named, text: named }, { name: t("What they may do"), show: (row) => HELD()[row.permission] },
-          ]} actions=${able && ((row) => html`<${Sure} label=${t("Share it with {who} no more", { who: named(row) })} ask=${t("They can use it no more.")}
+          ]} actions=${able && ((row) => html`<${Sure} label=${t("Remove {who} from those it is shared with", { who: named(row) })} ask=${t("They can use it no more.")}
             does=${async () => { await own("DELETE", `${at}/${row.kind}/${encodeURIComponent(row.who)}`); await found.reload(); }}>${t("Remove")}<//>`)} />`}`;
     }}<//>`;
 }

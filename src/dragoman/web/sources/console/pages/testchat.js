@@ -34,7 +34,9 @@ export function TestChat({ model }) {
     const stopping = new AbortController();
     setBusy(stopping);
     const answer = { role: "assistant", text: "", tools: [], sources: [], began: performance.now() };
-    const said = [...turns.filter((turn) => !turn.error), { role: "user", text }];
+    // A question that was not answered is no part of what is told the model.
+    const answered = turns.filter((_, at) => { const { text: told, error } = turns[at | 1]; return told && !error; });
+    const said = [...answered, { role: "user", text }];
     const show = () => setTurns([...said, { ...answer }]);
     show();
     try {
@@ -45,7 +47,10 @@ export function TestChat({ model }) {
       say(answer.text);
     } catch (error) {
       if (error.name === "AbortError") answer.stopped = true;
-      else answer.error = error.message;
+      else {
+        answer.error = error.message;
+        if (field.current && !field.current.value) field.current.value = text;
+      }
     } finally {
       answer.ended = performance.now();
       show();
