@@ -452,3 +452,26 @@ async def test_the_official_client_reads_answers_streams_and_errors(setup: Setup
             assert chunks[-1].usage is not None
             with pytest.raises(openai.NotFoundError):
                 await client.chat.completions.create(model="missing", messages=[])
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error": {"message": "The model is loading."}}', "The model is loading."),
+        (b'{"error": "boom"}', "boom"),
+        (b"oops", "not JSON"),
+        (b"", "not JSON"),
+        (b"[]", "no choices"),
+        (b'{"object": "list"}', "no choices"),
+    ],
+)
+async def test_what_is_no_answer_is_a_failure_whatever_its_status(
+    setup: Setup, body: bytes, said: str
+) -> None:
+    async def fails(exchange: Exchange) -> None:
+        await exchange.answer(body, headers="content-type: application/json\r\n")
+
+    async with setup.gateway(fails) as (gateway, _):
+        response = await gateway.send(QUESTION)
+        assert response.status == 502
+        assert said in str(error_of(await response.read(10_000))["message"])

@@ -45,6 +45,16 @@ async def refusal(response: Response, target: RelayTarget) -> DragomanError:
     return error
 
 
+def no_answer(body: bytes, target: RelayTarget) -> DragomanError:
+    """The error for a body that came with the status of success and is no answer."""
+    try:
+        sentence = scrubbed(sentence_of(orjson.loads(body)), target)
+    except orjson.JSONDecodeError:
+        return ProviderError("The provider's answer is not JSON.")
+    log.warning("relay.no_answer", model=target.name)
+    return ProviderError(sentence or "The provider's answer holds no choices.")
+
+
 def _error(status: int, body: object, retry_after: bytes | None, target: RelayTarget) -> DragomanError:
     if status in (401, 402, 403):
         return ProviderError(

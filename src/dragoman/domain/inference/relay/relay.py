@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, replace
 
-from dragoman.domain.inference.relay.refusal import broken, refusal
+from dragoman.domain.inference.relay.refusal import broken, no_answer, refusal
 from dragoman.domain.inference.relay.stream import RelayStream
 from dragoman.domain.inference.relay.target import RelayCall
 from dragoman.domain.inference.relay.usage import (
@@ -131,6 +131,9 @@ class Relay:
             body = await response.read(_MAXIMUM_ANSWER_BYTES)
         except HttpError as error:
             raise broken(error, call.target) from error
+        if b'"choices"' not in body:
+            # Some report a failure, or a page of a proxy, with the status of success.
+            raise no_answer(body, call.target)
         usage = find_usage(body)
         if usage is None:
             usage = await asyncio.to_thread(estimate_whole, call.body, body, self._count)
