@@ -132,9 +132,13 @@ def open_catalogue(
             grounded=settings.models.extractive_for_grounded,
             owners=models.owners,
             unavailable=models.unavailable,
+            fallbacks=settings.models.fallbacks,
         )
     except ValueError as error:
-        raise InvalidInput(f"models.aliases: {error}.") from error
+        raise InvalidInput(f"models.aliases or models.fallbacks: {error}.") from error
+    for name in settings.models.fallbacks:
+        # What is passed through cannot be asked of another.
+        models.relayed.pop(name, None)
     return catalogue, models
 
 

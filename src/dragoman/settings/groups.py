@@ -154,6 +154,10 @@ class ModelsSettings(Group):
     )
     providers: dict[str, ProviderSettings] = Field(default_factory=dict, description="Providers by name.")
     aliases: dict[str, str] = Field(default_factory=dict, description="Further names of models.")
+    fallbacks: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Models, by the name of another, that answer in this order when it fails before it has said anything.",
+    )
     local: LocalModelSettings = LocalModelSettings()
     extractive_for_grounded: Literal["auto", "always", "never"] = Field(
         default="auto",

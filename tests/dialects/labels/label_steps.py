@@ -1,7 +1,7 @@
 """A house with two providers, one inside and one outside, and a collection whose text must stay."""
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,8 @@ from dragoman.domain.accounts.caller import Caller
 
 SECRET = "The notice period for managers is exactly 4711 days and nobody outside may learn it."
 QUESTION = "What is the notice period for managers?"
+# Nothing listens there.
+_DEAD = {"base_url": "http://127.0.0.1:9/v1", "models": ["broken"], "outside": False}
 ANSWER = "It is 4711 days [1]."
 
 
@@ -131,9 +133,13 @@ async def house(
     *,
     forbids: Sequence[str] = ("outside", "web", "public"),
     embeds: bool = False,
+    fallbacks: Mapping[str, Sequence[str]] | None = None,
     **groups: Any,
 ) -> AsyncGenerator[House]:
-    """The application with a label ``SECRET`` beside the usual ones, and the labelled collection."""
+    """The application with a label ``SECRET`` beside the usual ones, and the labelled collection.
+
+    With ``fallbacks`` there is a model ``broken`` inside, whose provider never answers.
+    """
     inside, outside = Provider(), Provider()
     async with AsyncExitStack() as stack:
         for one in (inside, outside):
@@ -150,7 +156,9 @@ async def house(
                 "providers": {
                     "ours": {"base_url": f"{inside.server.url}/v1", "models": ["house"], "outside": False},
                     "theirs": {"base_url": f"{outside.server.url}/v1", "models": ["cloud"]},
+                    **({"dead": _DEAD} if fallbacks else {}),
                 },
+                "fallbacks": dict(fallbacks or {}),
             },
             **(
                 {

@@ -53,7 +53,7 @@ async def test_a_receipt_tells_what_was_used_the_way_the_documents_and_the_decis
     )
     (told,) = shown["answers"]
     assert told["agent"]["id"] == gateway
-    assert told["route"] == {"asked": "house", "answered": "house", "complexity": None}
+    assert told["route"] == {"asked": "house", "answered": "house", "complexity": None, "tried": []}
     assert [document["label"] for document in told["documents"]] == ["SECRET"]
     assert told["labels"] == ["SECRET"]
     kinds = {(one["kind"], one.get("point")) for one in told["decisions"]}

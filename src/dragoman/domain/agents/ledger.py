@@ -1,11 +1,13 @@
 """Asking models on behalf of one run: everything asked is metered and priced."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
 import orjson
+import structlog
 
 from dragoman.domain.agents.habits import shaped
 from dragoman.domain.agents.request import LeftOut, RunReport
@@ -19,10 +21,15 @@ from dragoman.domain.messages.fold import Answer, fold_stream
 from dragoman.domain.messages.parts import TextPart
 from dragoman.domain.usage.budgets.limiter import Hold
 from dragoman.domain.usage.meter import Meter, UsageContext
-from dragoman.kit.errors import DragomanError
+from dragoman.kit.errors import DeadlineExceeded, DragomanError, ProviderError, QuotaExceeded, Unavailable
 from dragoman.kit.slip import current_slip
 
+log = structlog.get_logger(__name__)
+
 ANSWER_SECONDS = 600.0
+_ANSWER = "answer"
+# With less time left no other model is asked.
+_LEAST_SECONDS = 1.0
 _CLIENT_GONE = 499
 _MESSAGE_TOKENS = 8
 _MEDIA_TOKENS = 1500
@@ -35,6 +42,7 @@ class Ledger:
         flags: the habits of the agent's models; every call is shaped by them.
         handling: has the labels of what was used; no model gets what they forbid.
         report: gets the priced lines.
+        fallbacks: the models that are asked when one has failed before it said anything.
     """
 
     def __init__(
@@ -46,6 +54,7 @@ class Ledger:
         flags: tuple[str, ...],
         handling: Handling,
         report: RunReport,
+        fallbacks: Callable[[ChatModel], Sequence[ChatModel]] = lambda _: (),
     ) -> None:
         slip = current_slip()
         self._meter = meter
@@ -54,6 +63,7 @@ class Ledger:
         self._context = replace(context, receipt_id=report.receipt_id)
         self._flags = flags
         self.handling = handling
+        self._fallbacks = fallbacks
         self._report = report
 
     @property
@@ -76,7 +86,7 @@ class Ledger:
         model: ChatModel,
         request: ChatRequest,
         *,
-        item: str = "answer",
+        item: str = _ANSWER,
         deadline_seconds: float = ANSWER_SECONDS,
     ) -> AsyncGenerator[Event]:
         """The model's answer as events; closing the iterator early meters what was produced.
@@ -87,11 +97,52 @@ class Ledger:
             Forbidden: a label of what was used forbids this model.
             DragomanError: the model failed; it is metered.
         """
-        await self.allowed(model)
-        call = shaped(self._flags, request)
+        end = time.monotonic() + deadline_seconds
+        candidates = self._candidates(model, request)
+        while True:
+            one = candidates.pop(0)
+            await self.allowed(one)
+            call, begun = shaped(self._flags, request), False
+            hold = await self._reserved(one, call)
+            left = end - time.monotonic()
+            events = self._metered(one, call, hold, item=item, deadline_seconds=left)
+            try:
+                async with aclosing(events):
+                    async for event in events:
+                        if not begun and one is not model and item == _ANSWER:
+                            self._report.model = one.name
+                        begun = True
+                        yield event
+                return
+            except DragomanError as error:
+                if begun or not candidates or end - time.monotonic() < _LEAST_SECONDS or not _passing(error):
+                    raise
+                self._report.tried.append((one.name, error.code))
+                log.warning("chat.fallback", model=one.name, code=error.code, to=candidates[0].name)
+
+    def _candidates(self, model: ChatModel, request: ChatRequest) -> list[ChatModel]:
+        """The model, and after it those that may answer in its stead; whoever has failed in this run comes last."""
+        others = [
+            one
+            for one in self._fallbacks(model)
+            if (one.profile.tools or not request.tools)
+            and not (one.profile.outside and self.handling.forbids("outside"))
+        ]
+        failed = {name for name, _ in self._report.tried}
+        found = [model, *others]
+        return sorted(found, key=lambda one: one.name in failed)
+
+    async def _metered(
+        self,
+        model: ChatModel,
+        call: ChatRequest,
+        hold: Hold | None,
+        *,
+        item: str,
+        deadline_seconds: float,
+    ) -> AsyncGenerator[Event]:
         written: list[str] = []
         settled = False
-        hold = await self._reserved(model, call)
         try:
             async with aclosing(complete(model, call, deadline_seconds=deadline_seconds)) as events:
                 async for event in events:
@@ -172,6 +223,11 @@ class Ledger:
         self._context = replace(self._context, counts=False)
         if usage.total_tokens:
             self._report.charges.extend(self._prices.charges(item, model, usage))
+
+
+def _passing(error: DragomanError) -> bool:
+    """Whether another model may do better; what is wrong with the request is wrong for all."""
+    return isinstance(error, ProviderError | QuotaExceeded | Unavailable | DeadlineExceeded)
 
 
 def _keep(event: Event, written: list[str]) -> None:

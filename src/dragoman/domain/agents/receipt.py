@@ -16,7 +16,12 @@ def told_of(agent: ResolvedAgent, report: RunReport) -> JsonObject:
     return {
         "run": report.run_id,
         "agent": {"id": agent.id, "name": agent.name[:200]},
-        "route": {"asked": agent.spec.model, "answered": report.model, "complexity": report.routed},
+        "route": {
+            "asked": agent.spec.model,
+            "answered": report.model,
+            "complexity": report.routed,
+            "tried": [{"model": model, "failed": code} for model, code in report.tried],
+        },
         "ended": report.ended,
         "documents": _documents(report),
         "labels": list(report.labels),

@@ -81,7 +81,7 @@ class RunReport:
     lines of everything that was used. ``warnings``: what the caller ought to know of limits. ``left_out``: tools of the agent
     that it had to do without.
     ``handling`` has the labels, and what was decided for them; ``reserved``: what was of limits;
-    ``receipt_id`` names the receipt.
+    ``receipt_id`` names the receipt; ``tried``: models that failed before another answered, and with which code.
     """
 
     embedding_down: bool = False
@@ -95,6 +95,7 @@ class RunReport:
     handling: Handling | None = None
     reserved: list[Reserved] = field(default_factory=list[Reserved])
     receipt_id: str | None = None
+    tried: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     charges: list[Charge] = field(default_factory=list[Charge])
     warnings: list[str] = field(default_factory=list[str])
     left_out: list[LeftOut] = field(default_factory=list[LeftOut])

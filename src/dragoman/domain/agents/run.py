@@ -285,7 +285,13 @@ class AgentRunner:
             started_at=now_ms(),
         )
         return Ledger(
-            self._meter, self._parts.prices, context, flags=agent.spec.flags, handling=handling, report=report
+            self._meter,
+            self._parts.prices,
+            context,
+            flags=agent.spec.flags,
+            handling=handling,
+            report=report,
+            fallbacks=self._catalogue.fallbacks,
         )
 
     async def _declined(

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, TypeAlias
@@ -18,6 +18,7 @@ DEFAULT_NAME = "default"
 _VENDOR = re.compile(r"^@?[a-z0-9_.-]+/")
 _DATED = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8}|\d{4}|latest|preview)$")
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_NONE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Catalogue:
             demonstration only and was not asked for by its own name.
         owners: who runs a model, for lists; ``dragoman`` unless given.
         unavailable: models that are configured but cannot be used, with the reason.
+        fallbacks: for a model's name those of models that answer when it fails, in their order.
         since: seconds since 1970 that lists give as a model's date.
     """
 
@@ -62,6 +64,7 @@ class Catalogue:
         grounded: GroundedPolicy = "auto",
         owners: Mapping[str, str] = _NOTHING,
         unavailable: Mapping[str, str] = _NOTHING,
+        fallbacks: Mapping[str, Sequence[str]] = _NONE,
         since: int | None = None,
     ) -> None:
         self._models = dict(models)
@@ -78,6 +81,7 @@ class Catalogue:
                 )
         self._exact = {name.casefold(): name for name in self._models}
         self._aliases = self._checked(aliases)
+        self._fallbacks = self._others(fallbacks)
 
     def _checked(self, aliases: Mapping[str, str]) -> dict[str, str]:
         """Alias to model name, the operator's before the built-in ones."""
@@ -93,6 +97,24 @@ class Catalogue:
         for alias in BUILT_IN:
             table.setdefault(alias, self._default)
         return table
+
+    def _others(self, fallbacks: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+        known = self._models.keys() | self._unavailable.keys()
+        for name in (name for first, others in fallbacks.items() for name in (first, *others)):
+            if name not in known:
+                raise ValueError(
+                    f"a fallback names {name!r}, which is no model{did_you_mean(name, self._models)}"
+                )
+        return {
+            first: tuple(name for name in dict.fromkeys(others) if name in self._models and name != first)
+            for first, others in fallbacks.items()
+        }
+
+    def fallbacks(self, model: ChatModel) -> tuple[ChatModel, ...]:
+        """The models that answer when this one of the catalogue fails, in their order."""
+        if self._models.get(model.name) is not model:
+            return ()
+        return tuple(self._models[name] for name in self._fallbacks.get(model.name, ()))
 
     def default(self) -> ChatModel:
         """The model that answers when none is named."""
