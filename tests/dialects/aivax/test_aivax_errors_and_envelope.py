@@ -110,7 +110,7 @@ async def test_an_unknown_failure_is_500_with_an_id_and_no_detail(
     async def broken(*args: object) -> None:
         raise RuntimeError("secret inner state")
 
-    monkeypatch.setattr(type(dialect.services.knowledge), "collections", broken)
+    monkeypatch.setattr(type(dialect.services.collections), "visible", broken)
     with bound_contextvars(request_id="the-id"):
         response = await dialect.client.get("/api/v1/collections")
     assert response.status_code == 500

@@ -63,6 +63,18 @@ _BODIES: Mapping[str, Any] = {
     "POST /web-chat-client/{client_id}/sessions": {"expires": 600},
     "POST /web-chat-client/{client_id}/contacts/{contact_id}/messages": {"text": "taken"},
     "POST /web-chat-client/{client_id}/sessions/{session_id}/messages": {"text": "taken"},
+    "POST /web-chat-clients/{client_id}/hook-schedules/schedules": {
+        "target": "Telegram",
+        "targetIdentifier": "7",
+        "scheduledTime": "2040-01-01T00:00:00Z",
+        "reason": "taken",
+    },
+    "POST /web-chat-clients/{client_id}/hook-schedules/recurring": {
+        "target": "Telegram",
+        "targetIdentifier": "7",
+        "cronExpression": "0 9 * * 1",
+        "jobDescription": "taken",
+    },
     "POST /approvals/{approval_id}/approve": {},
     "POST /approvals/{approval_id}/reject": {},
     "POST /chat/completions": {"model": "{gateway}", "messages": [{"role": "user", "content": "what"}]},
