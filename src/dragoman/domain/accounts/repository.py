@@ -52,14 +52,13 @@ def version_of(connection: Connection, topic: str) -> int:
     return connection.execute(statement).scalar() or 0
 
 
-def raise_version(connection: Connection, topic: str) -> None:
-    """Marks the topic as changed."""
+def raise_version(connection: Connection, topic: str) -> int:
+    """Marks the topic as changed; gives its version from now on."""
     statement = upsert(connection.dialect.name, versions).values(topic=topic, version=1)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[versions.c.topic], set_={"version": versions.c.version + 1}
-        )
+    raised = statement.on_conflict_do_update(
+        index_elements=[versions.c.topic], set_={"version": versions.c.version + 1}
     )
+    return connection.execute(raised.returning(versions.c.version)).scalar_one()
 
 
 def _users() -> sa.Select[*tuple[Any, ...]]:

@@ -107,9 +107,7 @@ def _topic(user_id: str, kind: AgentKind) -> str:
 
 def raise_version(connection: Connection, user_id: str, kind: AgentKind) -> int:
     """The account's version after this change, in whose transaction it is raised."""
-    topic = _topic(user_id, kind)
-    accounts_repository.raise_version(connection, topic)
-    return accounts_repository.version_of(connection, topic)
+    return accounts_repository.raise_version(connection, _topic(user_id, kind))
 
 
 def _read(

@@ -12,8 +12,8 @@ _UNKNOWN = ""
 
 
 def note(connection: Connection, caller: Caller, agent: StoredAgent, before: StoredAgent | None) -> None:
-    """Keeps what the agent is set to now, and what it was before when that was never written down."""
-    last = repository.last_number(connection, agent.id)
+    """Keeps what the agent is set to now, and what it was ``before`` when that was never written down; a new one was nothing."""
+    last = 0 if before is None else repository.last_number(connection, agent.id)
     if last == 0 and before is not None:
         last = 1
         _insert(connection, before, last, _UNKNOWN)

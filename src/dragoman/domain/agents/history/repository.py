@@ -27,6 +27,8 @@ def insert(connection: Connection, agent_id: str, version: AgentVersion, *, kept
             at=version.at,
         )
     )
+    if version.number <= kept:
+        return
     columns = agent_versions.c
     old = sa.and_(columns.agent_id == agent_id, columns.number <= version.number - kept)
     connection.execute(sa.delete(agent_versions).where(old))
