@@ -328,6 +328,13 @@ async def test_a_call_of_a_tool_that_is_not_offered_cannot_be_demanded(
     assert (raised.value.param, run.model.requests) == ("tool_choice", [])
 
 
+async def test_a_model_that_calls_though_no_call_is_wanted_is_not_let(tmp_path: Path) -> None:
+    tool = echo()
+    wish = Turn(text="Here.", tool_calls=(ScriptedCall(name="echo", arguments='{"text": "x"}'),))
+    answer = await bench(tmp_path, [wish, says("never")], tool).answer(tool_choice=ToolChoice("none"))
+    assert (answer.text, answer.tool_calls, answer.finish_reason, tool.calls) == ("Here.", (), "stop", [])
+
+
 async def test_a_call_cannot_be_demanded_where_there_is_no_tool(tmp_path: Path) -> None:
     run = bench(tmp_path, [says("never")])
     with pytest.raises(InvalidInput, match="no tool is offered"):

@@ -121,7 +121,11 @@ class Rounds:
 
     def _sorted(self, wishes: Sequence[ToolCall]) -> tuple[list[ToolCall], list[ToolCall]]:
         """The calls for the server and those for the caller. Where the server has tools, unknown ones are its to refuse."""
-        toolbox = self.prepared.toolbox
+        toolbox, choice = self.prepared.toolbox, self.prepared.call.tool_choice
+        if choice is not None and choice.mode == "none":
+            # A model that calls all the same is not let: the server's tools stay untouched.
+            wishes = [wish for wish in wishes if wish.name not in toolbox]
+            return [], wishes
         callers = {tool.name for tool in self.prepared.call.tools if self.prepared.shows(tool.name)}
         hidden = [wish for wish in wishes if wish.name in toolbox or (toolbox and wish.name not in callers)]
         return hidden, [wish for wish in wishes if wish not in hidden]
