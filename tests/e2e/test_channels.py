@@ -654,3 +654,16 @@ def test_nothing_is_played_where_no_service_is_set_up(shop: Shop) -> None:
     bot = shop.bot("telegram")
     answer = bot.post("/integrations/Kapso/simulated-messages", {"text": "Hello"})
     assert answer.status_code == 404, answer.text
+
+
+def test_a_picture_that_an_agent_makes_is_named_in_a_played_conversation(shop: Shop, web: FakeWeb) -> None:
+    painted = json.dumps({"data": [{"b64_json": b64encode(PAINTED).decode()}]})
+    web.page("/images/generations", painted, "application/json")
+    bot = shop.bot("telegram", sentinelOptions={"enabledFunctions": ["ImageGeneration"]})
+    shop.provider.plays.extend([calls(("generate_image", {"prompt": "A red square."})), says("Here it is.")])
+    at = "/integrations/Telegram/simulated-messages"
+    assert bot.post(at, {"text": "Paint a red square."}).status_code == 200
+    eventually(lambda: [one["state"] for one in bot.get(at)] == ["done", "sent", "sent"])
+    _, words, picture = bot.get(at)
+    assert (words["text"], words["fileName"]) == ("Here it is.", None)
+    assert picture["fileName"].endswith(".png")

@@ -110,7 +110,7 @@ async def person(tmp_path_factory: pytest.TempPathFactory, anyio_backend: str) -
             await made.sees(EMAIL)
             await made.writes(password=PASSWORD, again=PASSWORD)
             await made.clicks("Set the password and go on")
-            await made.sees("Latest failures")
+            await made.sees("First steps")
             yield made
     finally:
         await to_thread.run_sync(server.stop)
@@ -254,6 +254,15 @@ async def test_personas_and_tool_servers_are_set_up(person: Person) -> None:
     await person.writes(name="Phone", model="extractive", welcome="Good day")
     await person.clicks("Save")
     await person.page.until("!document.querySelector('dialog') && document.body.innerText.includes('Phone')")
+    await person.clicks("Change")
+    await person.writes(json='{"agent": {"welcome_text": 5}}')
+    await person.clicks("Save")
+    await person.page.until(
+        "document.querySelector('dialog .field .wrong')?.innerText.includes('welcome_text')"
+    )
+    await person.writes(json='{"agent": {"welcome_text": "Good evening"}}')
+    await person.clicks("Save")
+    await person.page.until("!document.querySelector('dialog')")
 
 
 async def test_a_limit_is_set_shown_and_removed_and_an_answer_has_its_receipt(person: Person) -> None:

@@ -93,6 +93,7 @@ def _said(one: Said) -> dict[str, JsonValue]:
         "id": one.id,
         "role": one.role,
         "text": one.text,
+        "fileName": one.filename,
         "state": one.state,
         "error": one.error,
         "createdAt": iso(one.at),

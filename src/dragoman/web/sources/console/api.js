@@ -63,8 +63,10 @@ document.addEventListener("visibilitychange", async () => {
 
 function problem(response, body) {
   const told = body.error;
-  const param = (told && told.param) || (body.details && body.details.path) || null;
   const message = (typeof told === "string" ? told : told && told.message) || body.response || body.message || body.detail;
+  // Some only say it at the beginning of the sentence.
+  const [, said] = /^([\w.[\]-]+): /.exec(message) || [];
+  const param = (told && told.param) || (body.details && body.details.path) || said || null;
   return new Problem(response.status, typeof message === "string" ? message : `HTTP ${response.status}`, param);
 }
 

@@ -37,7 +37,10 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A message of a played conversation; ``state`` is that of a received message or a piece on its way out."""
+    """A message of a played conversation; ``state`` is that of a received message or a piece on its way out.
+
+    ``filename`` is that of a picture or file that the agent sends.
+    """
 
     id: str
     role: str
@@ -45,3 +48,4 @@ class Said:
     state: str
     error: str | None
     at: int
+    filename: str | None = None

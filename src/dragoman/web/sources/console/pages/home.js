@@ -1,5 +1,5 @@
 import { html } from "htm/preact";
-import { own } from "../api.js";
+import { may, own } from "../api.js";
 import { Badge, Loaded, Page, Time, useLoad } from "../parts.js";
 import { href } from "../route.js";
 import { count, money, t } from "../texts.js";
@@ -7,9 +7,25 @@ import { count, money, t } from "../texts.js";
 const Tile = ({ name, value, to, kind = "" }) => html`<li class=${`tile ${kind}`}>
   <span class="value">${value}</span>${to ? html`<a href=${href(to)}>${name}</a>` : html`<span>${name}</span>`}</li>`;
 
+// What comes first on a new server; gone once there is something to ask and something to answer from.
+function FirstSteps({ data: { counts, health } }) {
+  if (!may("create") || (counts.gateways > 0 && counts.documents > 0)) return null;
+  const steps = [
+    [!health.demo && !health.modelProblem, "/models", t("Connect a model"), t("The one on board is for trying out.")],
+    [counts.documents > 0, "/collections", t("Upload documents into a collection"), t("Answers rest on them and name them.")],
+    [counts.gateways > 0, "/gateways/new", t("Make a gateway"), t("A model with instructions and that collection, under a name of its own.")],
+    [false, "/chat", t("Talk to it"), t("Each answer has a receipt.")],
+    [false, "/chats", t("Put it on a page"), t("As a page of its own, a widget, or on messaging services.")],
+    [false, "/keys", t("Make a key for a program"), t("It asks the gateway like any model.")],
+  ];
+  return html`<section aria-labelledby="steps"><h2 id="steps">${t("First steps")}</h2><ol>${steps.map(([done, to, name, why]) => html`<li>
+    <a href=${href(to)}>${name}</a>${done && html` <${Badge} kind="good">${t("done")}<//>`} <span class="dim">${why}</span></li>`)}</ol></section>`;
+}
+
 export function Home() {
   const home = useLoad(() => own("GET", "/home"), [], 15000);
   return html`<${Page} title=${t("Home")}><${Loaded} of=${home}>${(data) => html`
+    <${FirstSteps} data=${data} />
     <section aria-labelledby="health"><h2 id="health">${t("Health")}</h2>
       <ul class="plain">
         <li><${Badge} kind="good">${t("running")}<//> Dragoman ${data.version}</li>

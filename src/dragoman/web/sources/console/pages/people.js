@@ -81,7 +81,7 @@ export function Keys() {
       { name: "days", label: t("Days until it expires"), type: "number", min: 1, max: 36500, help: t("Empty: it does not expire.") },
       { name: "kind", label: t("Kind"), type: "select", options: [["private", t("private – all that you may do")], ["public", t("public – asks gateways only, for pages of your own")]] },
     ]} /><//>`}
-    <${Loaded} of=${keys}>${(rows) => html`<${List} label=${t("API keys")} rows=${rows} columns=${[
+    <${Loaded} of=${keys}>${(rows) => html`<${List} label=${t("API keys")} rows=${rows} empty=${t("No key yet. Programs that ask this server need one.")} columns=${[
       { name: t("For"), show: (row) => row.label },
       { name: t("Ends with"), show: (row) => html`<code>${row.lastSix}</code>`, text: (row) => row.lastSix },
       may("manage") && { name: t("User"), show: (row) => row.email },
@@ -90,6 +90,14 @@ export function Keys() {
       { name: t("Expires"), show: (row) => html`<${Time} at=${row.expiresAt} />${over(row) && html` <${Badge} kind="bad">${t("expired")}<//>`}`, text: (row) => row.expiresAt },
     ].filter(Boolean)} actions=${(row) => html`<${Sure} label=${t("Revoke the key {label}", { label: row.label })} ask=${t("Clients that use this key are refused at once.")}
       does=${async () => { await own("DELETE", `/keys/${row.id}`); await keys.reload(); }}>${t("Revoke")}<//>`} />`}<//><//>`;
+}
+
+// What a browser calls itself, in words; the whole of it is long and says little more.
+function browser(program) {
+  const known = [["Edg", "Edge"], ["OPR", "Opera"], ["Firefox", "Firefox"], ["Chrome", "Chrome"], ["Safari", "Safari"]].find(([mark]) => program.includes(mark));
+  const system = [["Android", "Android"], ["iPhone", "iPhone"], ["iPad", "iPad"], ["Windows", "Windows"], ["Mac OS", "macOS"], ["Linux", "Linux"]].find(([mark]) => program.includes(mark));
+  if (!known) return program.slice(0, 60);
+  return system ? t("{browser} on {system}", { browser: known[1], system: system[1] }) : known[1];
 }
 
 const WAYS = () => ({ password: t("password"), key: t("API key"), "setup link": t("setup link"), oidc: t("single sign-on"), certificate: t("client certificate") });
@@ -113,12 +121,12 @@ export function Account() {
     <h2>${t("Sessions")}</h2>
     <p class="dim">${t("Browsers in which you are signed in.")}</p>
     <${Loaded} of=${sessions}>${(rows) => html`<${List} label=${t("Sessions")} rows=${rows} filterable=${false} columns=${[
-      { name: t("Browser"), show: (row) => html`${row.program || "–"}${row.own && html` <${Badge} kind="good">${t("this one")}<//>`}` },
+      { name: t("Browser"), show: (row) => html`<span title=${row.program}>${browser(row.program) || "–"}</span>${row.own && html` <${Badge} kind="good">${t("this one")}<//>`}` },
       { name: t("Address"), show: (row) => row.address },
       { name: t("By"), show: (row) => (row.way ? WAYS()[row.way] || row.way : "–") },
       { name: t("Signed in"), show: (row) => html`<${Time} at=${row.createdAt} />` },
       { name: t("Used last"), show: (row) => html`<${Time} at=${row.seenAt} />` },
-    ]} actions=${(row) => !row.own && html`<${Sure} label=${t("End the session of {program}", { program: row.program })} ask=${t("It has to sign in again.")}
+    ]} actions=${(row) => !row.own && html`<${Sure} label=${t("End the session of {program}", { program: browser(row.program) })} ask=${t("It has to sign in again.")}
       does=${async () => { await own("DELETE", `/sessions/${row.id}`); await sessions.reload(); }}>${t("End")}<//>`} />
       <div class="buttons"><${Sure} ask=${t("All your sessions end, this one too. Keys still hold.")} does=${async () => { await own("DELETE", "/sessions"); me.value = null; }}>${t("Sign out everywhere")}<//></div>`}<//><//>`;
 }

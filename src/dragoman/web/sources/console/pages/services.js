@@ -101,7 +101,7 @@ function Simulator({ id, service: [type, name], close }) {
     <p class="dim">${t("What you write is answered as if it came from the service, with its pauses, pieces, commands and limits. Nothing is sent to the service.")}</p>
     <${Loaded} of=${found}>${(rows) => html`
       <div class="transcript" role="log" tabindex="0" aria-label=${t("What was said")}><ol>${rows.map((row) => html`<li class=${row.role} key=${row.id}>
-        <p class="dim">${row.role === "user" ? t("You") : t("Answer")} <${Time} at=${row.createdAt} /> ${STATES()[row.state]}</p><p class="said">${row.text}</p>
+        <p class="dim">${row.role === "user" ? t("You") : t("Answer")} <${Time} at=${row.createdAt} /> ${STATES()[row.state]}</p><p class="said">${row.text}</p>${row.fileName && html`<p>[${row.fileName}]</p>`}
         ${row.error && html`<p class="wrong">${row.error}</p>`}</li>`)}</ol></div>
       ${rows.length === 0 && html`<p class="empty">${t("Nothing was said yet.")}</p>`}`}<//>
     <${Form} key=${asked} values=${{}} asks save=${write} label=${t("Send")} fields=${[{ name: "text", label: t("Message"), required: true, maxlength: 4096 }]} /><//>`;

@@ -3,6 +3,7 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 import { may, via } from "../api.js";
 import { Act, Badge, Dialog, Form, List, Loaded, Notice, Page, Sure, Time, say, useLoad } from "../parts.js";
+import { inJson, readJson } from "../json.js";
 import { t } from "../texts.js";
 
 // Changes of personas and servers of tools are operations of the Ask Sage dialect: what is asked is in the body.
@@ -101,6 +102,7 @@ export function Plugins() {
 export function VoiceAgents() {
   const found = useLoad(() => via("GET", "/api/v1/playground/agents"), []);
   const gateways = useLoad(() => via("GET", "/api/v1/ai-gateways?limit=10000"), []);
+  const [editing, setEditing] = useState(null);
   const [making, setMaking] = useState(false);
   const create = async ({ name, model, welcome }) => {
     const config = { llm: { model: { model } }, ...(welcome ? { agent: { welcome_text: welcome } } : {}) };
@@ -109,10 +111,25 @@ export function VoiceAgents() {
     say(t("Saved"));
     await found.reload();
   };
+  const change = async ({ name, json }) => {
+    const config = readJson(json, "json");
+    try {
+      await via("PATCH", `/api/v1/playground/agents/${editing.id}`, { name, agent_config: config });
+    } catch (error) {
+      throw inJson(error, json, "json");
+    }
+    setEditing(null);
+    say(t("Saved"));
+    await found.reload();
+  };
   const models = (gateways.data || []).map((one) => one.slug);
   return html`<${Page} title=${t("Voice agents")} actions=${html`<a class="button" href="/playground" target="_blank" rel="noopener">${t("Talk in the playground")}</a>
       ${may("create") && html`<button type="button" class="main" onClick=${() => setMaking(true)}>${t("New voice agent")}</button>`}`}>
     <p class="dim">${t("Who answers in conversations by voice: a model or gateway with a voice, ears and manners.")}</p>
+    ${editing && html`<${Dialog} title=${editing.name} wide=${true} close=${() => setEditing(null)}><${Form} values=${{ name: editing.name, json: JSON.stringify(editing.agent_config, null, 2) }} save=${change} cancel=${() => setEditing(null)} fields=${[
+      { name: "name", label: t("Name"), required: true, maxlength: 200 },
+      { name: "json", label: t("All as JSON"), type: "code", rows: 20, help: t("Model, voice, ears and manners. A part that is left out stays as it is; keys are never shown.") },
+    ]} /><//>`}
     ${making && html`<${Dialog} title=${t("New voice agent")} close=${() => setMaking(false)}><${Form} values=${{}} save=${create} cancel=${() => setMaking(false)} fields=${[
       { name: "name", label: t("Name"), required: true, maxlength: 200 },
       { name: "model", label: t("Model or gateway"), required: true, suggestions: models },
@@ -122,6 +139,8 @@ export function VoiceAgents() {
       { name: t("Name"), show: (row) => row.name },
       { name: t("Id"), show: (row) => html`<code class="wrap">${row.id}</code>`, text: (row) => row.id },
       { name: t("Changed"), show: (row) => html`<${Time} at=${row.updated_at} />`, text: (row) => row.updated_at },
-    ]} actions=${(row) => may("create") && html`<${Sure} label=${t("Delete the voice agent {name}", { name: row.name })} ask=${t("Conversations can be begun with it no more.")}
+    ]} actions=${(row) => may("create") && html`
+      <button type="button" aria-label=${t("Change the voice agent {name}", { name: row.name })} onClick=${() => setEditing(row)}>${t("Change")}</button>
+      <${Sure} label=${t("Delete the voice agent {name}", { name: row.name })} ask=${t("Conversations can be begun with it no more.")}
       does=${async () => { await via("DELETE", `/api/v1/playground/agents/${row.id}`); await found.reload(); }}>${t("Delete")}<//>`} />`}<//><//>`;
 }
