@@ -111,3 +111,17 @@ def test_pieces_of_a_call_keep_their_index() -> None:
     decoder = Decoder("m", 0)
     call = {"index": 3, "id": "z", "function": {"name": "f", "arguments": ""}}
     assert list(decoder.feed(json.dumps(delta({"tool_calls": [call]})))) == [ToolCallDelta(3, "z", "f", "")]
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (r"a\ud83d", "a\ufffd"),
+        (r"\uDE00b", "\ufffdb"),
+        (r"\ud83d\ude00", "\U0001f600"),
+        (r"\ud83d\ude00\ud83d", "\U0001f600\ufffd"),
+    ],
+)
+def test_characters_cut_in_two_do_not_end_an_answer(written: str, read: str) -> None:
+    data = '{"choices":[{"index":0,"delta":{"content":"' + written + '"}}]}'
+    assert list(Decoder("m", 0).feed(data)) == [TextDelta(read)]

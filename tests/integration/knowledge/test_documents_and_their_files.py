@@ -20,7 +20,7 @@ from dragoman.domain.knowledge.model import Collection, Document, DocumentDraft
 from dragoman.domain.knowledge.repository.documents import DocumentFilter, referenced_blobs
 from dragoman.domain.knowledge.retrieve import RetrievalQuery
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import InvalidInput, NotFound
+from dragoman.kit.errors import Conflict, InvalidInput, NotFound
 from dragoman.settings import Settings
 
 
@@ -327,3 +327,14 @@ async def test_leftovers_are_removed_once_old_and_nothing_else_is(library: Libra
     assert await leftovers.sweep(before_ms=now_ms() + 1000) == 3
     assert library.files() == sorted([str(document.blob_key), "elsewhere/0192"])
     assert await leftovers.sweep(before_ms=now_ms() + 1000) == 0
+
+
+async def test_of_collections_that_are_to_be_alone_under_their_name_one_is_made(library: Library) -> None:
+    collections = library.running.services.collections
+    made = await asyncio.gather(
+        *(collections.create(library.caller, "raced", alone=True) for _ in range(6)), return_exceptions=True
+    )
+    assert sum(isinstance(one, Collection) for one in made) == 1
+    assert sum(isinstance(one, Conflict) for one in made) == 5
+    named = [one for one in await collections.visible(library.caller) if one.name == "raced"]
+    assert len(named) == 1

@@ -1,5 +1,6 @@
 """The OpenAI chat format: requests out, streamed chunks in. Shared by everything that speaks it."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never
@@ -48,6 +49,10 @@ _PLAIN_SAMPLING = (
     "temperature", "top_p", "top_k", "presence_penalty", "frequency_penalty", "seed", "reasoning_effort",
     "verbosity",
 )  # fmt: skip
+_HALF_CHARACTER = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 _NOT_OVERRIDDEN = ("model", "messages", "stream", "stream_options")
 
 
@@ -294,7 +299,7 @@ async def decoded(chunks: AsyncIterator[str], decoder: StreamDecoder) -> AsyncGe
 
 def _chunk(data: str) -> dict[str, Any]:
     try:
-        chunk = orjson.loads(data)
+        chunk = _loaded(data)
     except orjson.JSONDecodeError as error:
         raise ProviderError(
             "The provider sent something that is not JSON in its stream.", retryable=True
@@ -302,6 +307,17 @@ def _chunk(data: str) -> dict[str, Any]:
     if not isinstance(chunk, dict):
         raise ProviderError("The provider sent something unexpected in its stream.", retryable=True)
     return chunk
+
+
+def _loaded(data: str) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # Some servers cut characters in two where they cut their text.
+        mended = _HALF_CHARACTER.sub(r"\\ufffd", data)
+        if mended == data:
+            raise
+        return orjson.loads(mended)
 
 
 def stream_error(error: object) -> ProviderError:
