@@ -13,6 +13,7 @@ from tests.e2e.server import Server
 from upstream import MODEL, Upstream
 
 from dragoman.db.sqlite_driver import open_connection
+from dragoman.kit.weights import default_folder, missing
 
 LOCKED_SECONDS = 5.0
 MENDED_SECONDS = 10.0
@@ -64,11 +65,12 @@ def trouble(folder: Path) -> list[Row]:
         house(folder, upstream) as (server, collection),
         server.client() as client,
     ):
-        return [
+        rows = [
             disk_full(server, client, collection),
             locked(server, client, collection),
             provider_dead(client, upstream),
         ]
+    return rows + ([] if missing(default_folder()) else [vectors_damaged(folder)])
 
 
 def disk_full(server: Server, client: httpx.Client, collection: str) -> Row:
@@ -120,6 +122,44 @@ def locked(server: Server, client: httpx.Client, collection: str) -> Row:
         "200 or 503, search goes on, mends by itself",
         good,
     )
+
+
+def vectors_damaged(folder: Path) -> Row:
+    """Vectors and codes are overwritten while the server runs; words answer, and a start makes them anew."""
+    server = Server(folder / "vectors" / "data", {"DRAGOMAN_MODELS__LOCAL__ENABLED": "false"})
+    server.start()
+    try:
+        with server.client() as client:
+            made = client.post("/api/v1/collections", json={"collectionName": "coast"}).json()["collectionId"]
+            for number in range(5):
+                put(client, made, f"keeper {number}", f"Keeper {number} drinks rooibos tea in the tower.")
+            until(lambda: _alike(client, made), MENDED_SECONDS * 6)
+            with closing(open_connection(server.data / "dragoman.db")) as connection:
+                connection.execute("update passage_vectors_384 set vector = x'0011'")
+                connection.execute("update passage_codes_384 set bits = x'00'")
+                connection.commit()
+            reads = finds(client, made, "rooibos")
+        server.kill()
+        server.start()
+        with server.client() as client:
+            back, seconds = until(lambda: _alike(client, made), MENDED_SECONDS * 6)
+    finally:
+        server.kill()
+    measured = f"search by words {'went on' if reads else 'failed'}, {mended(back, seconds)} of a start"
+    return Row(PART, "vectors damaged", measured, "search goes on, mends by itself", reads and back)
+
+
+def _alike(client: httpx.Client, collection: str) -> bool:
+    """Whether something is found by its meaning alone."""
+    body = {
+        "term": "hot beverages",
+        "collections": [collection],
+        "minScore": 0.3,
+        "reranker": "none",
+        "top": 5,
+    }
+    answer = client.post("/api/v1/query", json=body)
+    return answer.status_code == 200 and len(answer.json()) == 5
 
 
 def provider_dead(client: httpx.Client, upstream: Upstream) -> Row:

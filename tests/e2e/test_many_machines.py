@@ -131,6 +131,37 @@ def test_what_one_makes_the_other_serves_at_once(
     eventually(lambda: other.get(f"/api/v1/ai-gateways/{gateway}").status_code == 404, 5)
 
 
+def test_what_one_takes_back_or_bounds_holds_on_the_other(
+    machines: Fleet, one: httpx.Client, other: httpx.Client, provider: Provider
+) -> None:
+    made = one.post("/api/v1/accounts/api-key", json={"label": "short", "duration": 30}).json()
+    keys = one.get("/api/v1/accounts/api-key").json()["apiKeys"]
+    key_id = next(key["id"] for key in keys if key["label"] == "short")
+    gateway = gateway_of(one, provider)
+    hello = {"model": gateway, "messages": [{"role": "user", "content": "hello"}]}
+
+    def asked() -> int:
+        return other.post("/v1/chat/completions", json=hello).status_code
+
+    def known() -> int:
+        key = {"authorization": f"Bearer {made['grantKey']}"}
+        return other.get("/v1/models", headers=key).status_code
+
+    assert (asked(), known()) == (200, 200)
+    limit = {"scope": "gateway", "subject": gateway, "measure": "requests", "period": "day", "amount": 1}
+    bound = one.post("/api/v1/limits", json={**limit, "hard": True})
+    assert bound.status_code == 200, bound.text
+    eventually(lambda: asked() in (402, 429), 15)
+    assert one.delete(f"/api/v1/limits/{bound.json()['id']}").status_code == 200
+    eventually(lambda: asked() == 200, 15)
+    assert one.delete(f"/api/v1/accounts/api-key/{key_id}").status_code == 200
+    eventually(lambda: known() == 401, 15)
+    patched = one.patch(f"/api/v1/ai-gateways/{gateway}", json={"parameters": {"modelName": "nobody's"}})
+    assert patched.status_code == 200, patched.text
+    shown = other.get(f"/api/v1/ai-gateways/{gateway}").json()
+    assert shown["parameters"]["modelName"] == "nobody's"
+
+
 def test_a_file_given_to_one_is_read_by_a_worker_and_found_by_the_other(
     machines: Fleet, one: httpx.Client, other: httpx.Client
 ) -> None:
