@@ -372,6 +372,21 @@ async def test_without_scripts_a_form_does_it(page: Page, site: Site) -> None:
     await page.write("When do you open?")
     await page.run("document.querySelector('form .send').click(); 0")
     await page.until("document.querySelector('.plain')?.textContent.includes('At nine.')")
+    text = "Look:\n\n- **one** [x](javascript:alert(1))\n- ![pixel](https://evil.example/p.png)\n\n<img src=x onerror=alert(1)>"
+    site.provider.plays.append(says(text))
+    await page.run("document.querySelector('form textarea').focus(); 0")
+    await page.write("And?")
+    await page.run("document.querySelector('form .send').click(); 0")
+    await page.until("document.querySelector('.plain li li strong')?.textContent === 'one'")
+    assert await page.run("document.querySelectorAll('.plain img').length") == 0
+    assert await page.run("[...document.querySelectorAll('.plain li li a')].map((one) => one.href)") == [
+        "https://evil.example/p.png"
+    ]
+    # On a phone there is still room to write.
+    await page.ask(
+        "Emulation.setDeviceMetricsOverride", width=320, height=640, deviceScaleFactor=1, mobile=True
+    )
+    assert await page.run("document.querySelector('form textarea').offsetWidth") > 180
     # What looks at the page is a script.
     await page.ask("Emulation.setScriptExecutionDisabled", value=False)
     assert await violations(page) == []

@@ -65,7 +65,10 @@ def test_the_page_runs_only_its_own_files_and_only_allowed_pages_may_frame_it(si
     page = site.visitor.get(f"/chat/{site.session()}")
     assert page.status_code == 200
     policy = page.headers["content-security-policy"]
-    assert f"frame-ancestors {SHOP}" in policy
+    assert policy.endswith(f"frame-ancestors {SHOP}")
+    shown_here = {"sec-fetch-site": "same-origin", "sec-fetch-dest": "iframe"}
+    own = site.visitor.get(f"/chat/{site.session()}", headers=shown_here)
+    assert own.headers["content-security-policy"].endswith(f"frame-ancestors {SHOP} 'self'")
     assert "script-src 'self';" in policy
     assert "require-trusted-types-for 'script'" in policy
     assert page.headers["cache-control"] == "no-store"

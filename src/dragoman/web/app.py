@@ -113,7 +113,9 @@ class Pages:
             ],
             uploads=uploads,
         )
-        policy = html.chat_policy(spec.frame_origins, calls=spec.voice_calls)
+        policy = html.chat_policy(
+            spec.frame_origins, own=_framed_here(request), calls=spec.voice_calls, logo=spec.logo_url
+        )
         return HTMLResponse(page, headers=_guarded(policy))
 
     async def written(self, request: Request) -> Response:
@@ -192,7 +194,9 @@ class Pages:
             host=request.query_params.get("host", ""),
             failure=words["unavailableLabel"],
         )
-        return HTMLResponse(page, headers=_guarded(html.chat_policy(spec.frame_origins)))
+        return HTMLResponse(
+            page, headers=_guarded(html.chat_policy(spec.frame_origins, own=_framed_here(request)))
+        )
 
     async def session(self, request: Request) -> Response:
         """A session for a visitor of an allowed page: its address. No key of the account is needed, and limits hold."""
@@ -275,6 +279,15 @@ def _label(error: DragomanError) -> str:
     if isinstance(error, Unsupported):
         return "mistypedLabel"
     return "errorLabel"
+
+
+def _framed_here(request: Request) -> bool:
+    """Whether a page of this server asks for a frame in it; a browser says so, and no page can make it say so."""
+    told = request.headers
+    if "sec-fetch-site" not in told:
+        # Without encryption browsers keep it to themselves.
+        return told.get("upgrade-insecure-requests") == "1"
+    return told["sec-fetch-site"] == "same-origin" and told.get("sec-fetch-dest") == "iframe"
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

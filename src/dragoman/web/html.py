@@ -1,21 +1,22 @@
 """The pages as HTML. Whatever comes from people is escaped; nothing on a page runs but our own files."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import urlsplit
 
 from dragoman.domain.chat.cited import CitedPassage
 from dragoman.domain.chat.model import ChatMessage
 from dragoman.domain.chat.uploads.model import Upload, reference_of
 from dragoman.domain.chat.words import Words
 from dragoman.domain.messages.parts import TextPart
+from dragoman.web.markup import Markup
 
 _SCRIPT_FREE = (
     "default-src 'none'; style-src 'self'; img-src 'self' https: data:; form-action 'self'; base-uri 'none'"
 )
 
-_MARK = re.compile(r"\[(\d{1,3})\]")
+_MARKUP = Markup()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +29,32 @@ class Place:
     speaks: bool
 
 
-def chat_policy(frame_origins: Sequence[str], *, calls: bool = False) -> str:
-    """The content security policy of a chat page; this server may frame it, and the origins."""
+def chat_policy(
+    frame_origins: Sequence[str], *, own: bool = False, calls: bool = False, logo: str | None = None
+) -> str:
+    """The content security policy of a chat page, which the origins may frame; without any only this server.
+
+    Args:
+        own: whether a page of this server frames it now, as the console does; it may besides.
+    """
     # Not every browser takes 'self' for the sockets of the same host.
     sockets = " ws: wss:" if calls else ""
-    ancestors = " ".join((*frame_origins, "'self'"))
+    ancestors = " ".join((*frame_origins, "'self'") if own or not frame_origins else frame_origins)
     return (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' https: data: blob:; "
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        f"img-src 'self' https: data: blob:{_plain_origin(logo)}; "
         f"connect-src 'self'{sockets}; media-src 'self' data: blob:; frame-src 'self'; base-uri 'none'; form-action 'self'; "
         f"require-trusted-types-for 'script'; trusted-types dompurify; frame-ancestors {ancestors}"
     )
+
+
+def _plain_origin(address: str | None) -> str:
+    """The origin of an address that is not encrypted, as one more source of pictures."""
+    parts = urlsplit(address or "")
+    if parts.scheme != "http" or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f" http://{host}" + (f":{parts.port}" if parts.port else "")
 
 
 def scripts_policy() -> str:
@@ -105,10 +122,17 @@ def _said(
         who = words["youLabel"] if message.role == "user" else words["answerLabel"]
         passages = f"{place.form}/passages/{message.id}"
         lines.append(
-            f"<li><b>{escape(who)}:</b> {_linked(escape(text), message, passages)}"
+            f"<li><b>{escape(who)}:</b> {_written(text, message, passages)}"
             f"{_attached(message, uploads, place)}{_aloud(message, words, place)}{_sources(message, words, passages)}</li>"
         )
     return f'<noscript><ol class="plain">{"".join(lines)}</ol></noscript>'
+
+
+def _written(text: str, message: ChatMessage, passages: str) -> str:
+    """What was said: a question as it was typed, an answer as it is meant."""
+    if message.role == "user":
+        return f'<span class="typed">{escape(text)}</span>'
+    return _MARKUP.answer(text, [str(one.get("number")) for one in message.citations], passages)
 
 
 def _aloud(message: ChatMessage, words: Words, place: Place) -> str:
@@ -124,17 +148,6 @@ def _attached(message: ChatMessage, uploads: Mapping[str, Upload], place: Place)
         f'<p><a href="{escape(place.public)}/attachments/{one.id}">{escape(one.name)}</a> {escape(one.text or "")}</p>'
         for one in known
         if one is not None
-    )
-
-
-def _linked(escaped: str, message: ChatMessage, passages: str) -> str:
-    """The text with its marks of passages as links."""
-    known = {str(one.get("number")) for one in message.citations}
-    if not known:
-        return escaped
-    return _MARK.sub(
-        lambda mark: f'<a href="{escape(passages)}/{mark[1]}">{mark[0]}</a>' if mark[1] in known else mark[0],
-        escaped,
     )
 
 
