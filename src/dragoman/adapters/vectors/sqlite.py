@@ -175,8 +175,9 @@ class SqliteIndex:
             "and passage_key in (select rowid from passage_words where rowid in (select value from json_each(?)))",
             wanted,
         ).scalars()
-        sound = set(self.vectors_of(connection, embedded, space)[0])
-        sound &= _coded(connection, collection_key, embedded, space)
+        sound = _of_right_length(connection, embedded, space) & _coded(
+            connection, collection_key, embedded, space
+        )
         return Unfit(frozenset(passage_keys) - frozenset(worded), frozenset(embedded) - sound)
 
     def forget_damaged(
@@ -275,6 +276,21 @@ def _by_chunk(entries: Sequence[IndexEntry]) -> Iterator[tuple[tuple[int, int], 
     for row, entry in enumerate(entries):
         chunks[entry.collection_key, entry.passage_key >> CHUNK_BITS].append(row)
     yield from chunks.items()
+
+
+def _of_right_length(connection: Connection, passage_keys: Sequence[int], space: int) -> set[int]:
+    """Passages whose vectors are there; they are not read."""
+    statement = (
+        "select passage_key from {vectors} "
+        "where passage_key in (select value from json_each(?)) and length(vector) = ?"
+    )
+    found: set[int] = set()
+    for dimensions, held in searching.vector_tables(connection):
+        if held == space:
+            asked = (json.dumps(list(passage_keys)), 4 * dimensions)
+            rows = connection.exec_driver_sql(_for(dimensions, space, statement), asked)
+            found.update(rows.scalars())
+    return found
 
 
 def _coded(connection: Connection, collection_key: int, passage_keys: Sequence[int], space: int) -> set[int]:

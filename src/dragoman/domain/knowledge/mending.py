@@ -1,6 +1,7 @@
 """Looks whether the index still has what the passages need, and makes anew what is lacking or damaged."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 _BATCH = 500
 _PAUSE_SECONDS = 24 * 3_600.0
+_LONGEST_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,15 @@ class IndexMending:
         Raises:
             Unavailable: the database cannot be read; what cannot be read cannot be mended.
         """
-        total, after = Mended(), 0
+        total, after, began = Mended(), 0, time.monotonic()
         while batch := await self._database.read(documents.passages_after, after, limit=_BATCH):
             for collection_key in sorted({passage.collection_key for passage in batch}):
                 mine = [passage for passage in batch if passage.collection_key == collection_key]
                 total = total.plus(await self._looked_at(collection_key, mine))
             after = batch[-1].key
+            # Half of the time is left to whoever else reads.
+            await asyncio.sleep(min(time.monotonic() - began, _LONGEST_PAUSE_SECONDS))
+            began = time.monotonic()
         if total.words or total.vectors:
             log.warning("knowledge.index_mended", words=total.words, vectors=total.vectors)
             self._wake()
