@@ -2,6 +2,8 @@
 
 import json
 import random
+import subprocess
+import sys
 import threading
 import time
 from base64 import b64decode, b64encode
@@ -15,7 +17,7 @@ import httpx
 import pytest
 from tests import samples
 from tests.dialects.openai.gateway_server import Play, Provider, calls, says
-from tests.e2e.server import Server
+from tests.e2e.server import Server, free_port
 from tests.fake_web import FakeWeb
 
 from dragoman.adapters.simulators.people import hook_call
@@ -565,6 +567,28 @@ def answered(bot: Bot, address: str) -> tuple[int, int]:
     if found[0]["takenOver"] or (messages and messages[-1]["role"] != "assistant"):
         return 0, 0
     return len(lines), sum(one["role"] == "assistant" for one in messages)
+
+
+def test_a_service_is_played_on_the_command_line(shop: Shop) -> None:
+    bot, port = shop.bot("evolution"), free_port()
+    fields = {"instanceName": "shop", "apiKey": "k", "endpointUrl": f"http://127.0.0.1:{port}"}
+    put = {"integrationType": "EvolutionApi", "integrations": {"evolutionIntegration": fields}}
+    assert shop.http.put(f"{CLIENTS}/{bot.client_id}/integrations", json=put).status_code == 200
+    words = [sys.executable, "-m", "dragoman", "channels", "simulate", "evolution", "--hook", bot.hook]
+    words += ["--port", str(port), "--address", bot.address, "--wait"]
+
+    def played(wait: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*words, wait], input="hello\n", capture_output=True, text=True, timeout=120, check=False
+        )
+
+    shop.provider.plays.append(says("We open at nine."))
+    answered = played("60")
+    assert (answered.returncode, answered.stdout) == (0, f"{bot.address} <- We open at nine.\n")
+    assert bot.post(f"/contacts/{bot.contact()['id']}/takeover").status_code == 200
+    quiet = played("0.5")
+    assert quiet.returncode != 0
+    assert "No answer came within 0.5 seconds" in quiet.stderr
 
 
 def test_messages_are_counted_for_prometheus(shop: Shop) -> None:

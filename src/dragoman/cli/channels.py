@@ -59,7 +59,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
         raise Unavailable(f"Port {arguments.port} cannot be listened on: {error.strerror}.") from error
     with services, httpx.Client(timeout=_POST_SECONDS, trust_env=False) as client:
         _say_how(arguments.service, services.url)
-        answered = 0
+        answered = None
         for number in count(int(time.time())):
             line = sys.stdin.readline()
             if not line:
@@ -77,7 +77,13 @@ def _simulate(arguments: argparse.Namespace) -> int:
             response = client.post(hook, content=call.body, headers=dict(call.headers))
             if not response.is_success:
                 raise Unavailable(f"The server answered with status {response.status_code}: {response.text}")
-        services.wait_for(answered + 1, seconds=arguments.wait)
+        if answered is None:
+            return 0
+        if len(services.wait_for(answered + 1, seconds=arguments.wait)) <= answered:
+            raise Unavailable(
+                f"No answer came within {arguments.wait:g} seconds. A model that runs on this machine may need longer the first "
+                "time (--wait); the client's dead letters tell what failed."
+            )
     return 0
 
 
