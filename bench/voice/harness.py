@@ -8,18 +8,25 @@ import argparse
 import asyncio
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import wave
-from dataclasses import dataclass, field
+from contextlib import suppress
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE)]
 
 from turns import HZ  # noqa: E402
+from verdicts import (  # noqa: E402
+    Figures,
+    browser_verdicts,
+    further_verdicts,
+    served_verdicts,
+    summary,
+    verdicts,
+)
 
 from dragoman.adapters.synthesizers.piper import PiperSynthesizer  # noqa: E402
 from dragoman.domain.inference.speech.ports import SpeechRequest  # noqa: E402
@@ -29,51 +36,9 @@ from dragoman.kit.weights import default_folder  # noqa: E402
 
 PEERS = ("pipecat-ai[silero]==1.14.0", "livekit-agents==1.8.9", "livekit-plugins-silero==1.8.9")
 ENGINES = ("dragoman", "livekit", "pipecat")
+PARTS = ("engines", "figures", "served", "browser")
 QUESTION = "Could you please tell me what time the office opens on Monday morning?"
 RUN_SECONDS = 120
-OVERHEAD_P50_MS, OVERHEAD_P95_MS, VAD_BEYOND_MS = 5.0, 10.0, 50.0
-BARGE_IN_BEYOND_MS, GROWTH_PERCENT = 60.0, 5.0
-CPU_OF_LIVEKIT, CPU_OF_PIPECAT = 1.1, 0.6
-
-
-@dataclass
-class Figures:
-    """All runs of one engine with one number of conversations, put together."""
-
-    vad_beyond_ms: list[float] = field(default_factory=list)
-    overhead_ms: list[float] = field(default_factory=list)
-    whole_ms: list[float] = field(default_factory=list)
-    cpu_percent: list[float] = field(default_factory=list)
-    rss_mb: list[float] = field(default_factory=list)
-    missed: int = 0
-
-    def add(self, run: dict[str, object]) -> None:
-        """Takes one run's figures."""
-        for name in ("vad_beyond_ms", "overhead_ms", "whole_ms"):
-            getattr(self, name).extend(run[name])
-        self.cpu_percent.append(float(str(run["cpu_percent"])))
-        self.rss_mb.append(float(str(run["rss_mb"])))
-        self.missed += int(str(run["missed"]))
-
-    def shown(self) -> dict[str, object]:
-        """The figures in short."""
-        return {
-            "turns": len(self.whole_ms),
-            "missed": self.missed,
-            "vad_beyond_p50_ms": quantile(self.vad_beyond_ms, 0.5),
-            "overhead_p50_ms": quantile(self.overhead_ms, 0.5),
-            "overhead_p95_ms": quantile(self.overhead_ms, 0.95),
-            "end_to_sound_p50_ms": quantile(self.whole_ms, 0.5),
-            "end_to_sound_p95_ms": quantile(self.whole_ms, 0.95),
-            "cpu_percent_per_call": round(statistics.median(self.cpu_percent), 2),
-            "rss_mb": round(max(self.rss_mb), 1),
-        }
-
-
-def quantile(values: list[float], share: float) -> float:
-    """The value that this share does not go over; infinite without values."""
-    ordered = sorted(values)
-    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1) if ordered else float("inf")
 
 
 async def question(target: Path, weights: Path) -> None:
@@ -130,59 +95,43 @@ def run(engine: str, python: Path, sound: Path, turns: int, calls: int) -> dict[
     return json.loads(lines[-1])
 
 
-def further(python: str, sound: Path, *, barge_ins: int, calls: int) -> dict[str, object]:
-    """What ``figures.py`` measures of this project alone."""
-    command = [python, "-B", str(HERE / "figures.py"), str(sound)]
-    command += ["--barge-ins", str(barge_ins), "--short-calls", str(calls)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=3 * RUN_SECONDS, check=False)
+def in_turn() -> None:
+    """Takes turns with all programs: those that go first wait for one another for longer than an answer takes."""
+    with suppress(AttributeError, OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+def part(name: str, sound: Path, *arguments: object, first: bool = False) -> dict[str, object]:
+    """What another program of this folder measures of this project alone."""
+    command = [sys.executable, "-B", str(HERE / f"{name}.py"), str(sound), *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=3 * RUN_SECONDS,
+        check=False,
+        preexec_fn=None if first else in_turn,
+    )
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
-        raise SystemExit(f"bench: figures failed:\n{done.stderr[-2000:]}")
-    return json.loads(lines[-1])
+        raise SystemExit(f"bench: {name} failed:\n{done.stderr[-2000:]}")
+    found = json.loads(lines[-1])
+    print(f"bench: {found}", file=sys.stderr, flush=True)
+    return found
 
 
-def further_verdicts(found: dict[str, object]) -> dict[str, bool]:
-    """Of each bound on those whether it held."""
-    left = [found[name] for name in ("tasks_left", "files_left", "threads_left")]
-    return {
-        f"agent silent <= {BARGE_IN_BEYOND_MS} ms after interrupt_speech_duration, p95": float(
-            str(found["barge_in_beyond_p95_ms"])
-        )
-        <= BARGE_IN_BEYOND_MS,
-        f"{found['short_calls']} short calls: memory growth < {GROWTH_PERCENT} %": float(
-            str(found["memory_growth_percent"])
-        )
-        < GROWTH_PERCENT,
-        "short calls leave no task, file, socket, thread or process": max(int(str(one)) for one in left) <= 0
-        and found["process_left"] is False
-        and found["same_process"] is True,
-    }
-
-
-def verdicts(measured: dict[tuple[str, int], Figures], many: int) -> dict[str, bool]:
-    """Of each bound whether it held."""
-    ours, few = measured["dragoman", many].shown(), measured["dragoman", 1].shown()
-    others = [measured[peer, many].shown() for peer in ("livekit", "pipecat")]
-    alone = [measured[peer, 1].shown() for peer in ("livekit", "pipecat")]
-    cpu = "cpu_percent_per_call"
-    livekit, pipecat = (float(str(other[cpu])) for other in others)
-
-    def at_most(value: object, *bounds: object) -> bool:
-        return all(float(str(value)) <= float(str(bound)) for bound in bounds)
-
-    p50, p95 = "overhead_p50_ms", "overhead_p95_ms"
-    return {
-        "no turn missed": measured["dragoman", 1].missed + measured["dragoman", many].missed == 0,
-        f"overhead p50, 1 call <= {OVERHEAD_P50_MS} ms": at_most(few[p50], OVERHEAD_P50_MS),
-        "overhead p50, 1 call <= the better peer": at_most(few[p50], *[peer[p50] for peer in alone]),
-        f"overhead p95, {many} calls <= {OVERHEAD_P95_MS} ms": at_most(ours[p95], OVERHEAD_P95_MS),
-        f"overhead p95, {many} calls <= the better peer": at_most(ours[p95], *[peer[p95] for peer in others]),
-        f"end of speech seen <= {VAD_BEYOND_MS} ms late, p50": at_most(
-            few["vad_beyond_p50_ms"], VAD_BEYOND_MS
-        ),
-        f"cpu a call <= {CPU_OF_LIVEKIT} x livekit-agents": at_most(ours[cpu], CPU_OF_LIVEKIT * livekit),
-        f"cpu a call <= {CPU_OF_PIPECAT} x pipecat": at_most(ours[cpu], CPU_OF_PIPECAT * pipecat),
-    }
+def engines(options: argparse.Namespace, sound: Path) -> dict[tuple[str, int], Figures]:
+    """All engines in turn, with one conversation and with many."""
+    python = peers(options.peers)
+    measured: dict[tuple[str, int], Figures] = {}
+    for number in range(options.rounds):
+        order = ENGINES[number % 3 :] + ENGINES[: number % 3]
+        for calls in (1, options.calls):
+            for engine in order:
+                figures = measured.setdefault((engine, calls), Figures())
+                figures.add(run(engine, python, sound, options.turns, calls))
+                print(f"bench: {engine}, {calls} at once: {figures.shown()}", file=sys.stderr, flush=True)
+    return measured
 
 
 def main() -> int:
@@ -203,9 +152,15 @@ def main() -> int:
     parser.add_argument(
         "--shared", action="store_true", help="let other programs go first now and then; for real use"
     )
+    parser.add_argument("--browser-turns", type=int, default=8, help="questions asked in Chromium")
+    parser.add_argument(
+        "--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured; all of it"
+    )
+    parser.add_argument("--summary", type=Path, help="a file for the figures as tables in Markdown")
     options = parser.parse_args()
-    python = peers(options.peers)
     measured: dict[tuple[str, int], Figures] = {}
+    more: dict[str, object] = {}
+    held: dict[str, bool] = {}
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         sound = options.wav or Path(folder) / "question.wav"
@@ -213,29 +168,24 @@ def main() -> int:
             weights = Path(os.environ.get("DRAGOMAN_WEIGHTS__DIR") or default_folder())
             asyncio.run(question(sound, weights))
         alone = not options.shared and first_in_line()
-        for number in range(options.rounds):
-            order = ENGINES[number % 3 :] + ENGINES[: number % 3]
-            for calls in (1, options.calls):
-                for engine in order:
-                    figures = measured.setdefault((engine, calls), Figures())
-                    figures.add(run(engine, python, sound, options.turns, calls))
-                    print(f"bench: {engine}, {calls} at once: {figures.shown()}", file=sys.stderr, flush=True)
-        more = further(sys.executable, sound, barge_ins=options.barge_ins, calls=options.short_calls)
-        print(f"bench: {more}", file=sys.stderr, flush=True)
-    held = {**verdicts(measured, options.calls), **further_verdicts(more)}
+        if "engines" in options.parts:
+            measured = engines(options, sound)
+            held |= verdicts(measured, options.calls)
+        if "figures" in options.parts:
+            counts = ("--barge-ins", options.barge_ins, "--short-calls", options.short_calls)
+            found = part("figures", sound, *counts, first=True)
+            more, held = {**more, **found}, {**held, **further_verdicts(found)}
+        if "served" in options.parts:
+            found = part("served", sound, "--calls", options.calls, "--rounds", options.rounds)
+            more, held = {**more, **found}, {**held, **served_verdicts(found)}
+        if "browser" in options.parts:
+            found = part("browser", sound, "--turns", options.browser_turns)
+            more, held = {**more, **found}, {**held, **browser_verdicts(found)}
     shown = {f"{engine}, {calls}": figures.shown() for (engine, calls), figures in measured.items()}
-    print(
-        json.dumps(
-            {
-                "figures": shown,
-                "further": more,
-                "bounds": held,
-                "load_before": load,
-                "before_all_else": alone,
-            },
-            indent=2,
-        )
-    )
+    if options.summary is not None:
+        options.summary.write_text(summary(measured, more, held), encoding="utf-8")
+    told = {"figures": shown, "further": more, "bounds": held, "load_before": load, "before_all_else": alone}
+    print(json.dumps(told, indent=2))
     return 0 if all(held.values()) else 1
 
 

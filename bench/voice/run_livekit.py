@@ -2,32 +2,16 @@
 
 import asyncio
 import logging
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import turns as fixed
 from livekit import rtc
 from livekit.agents import DEFAULT_API_CONNECT_OPTIONS, Agent, AgentSession, llm, stt, tts
 from livekit.agents.voice import io
 from livekit.plugins import silero
-from turns import (
-    HEARD,
-    HZ,
-    LLM_SECONDS,
-    REPLY,
-    SPOKEN,
-    STT_SECONDS,
-    TTS_SECONDS,
-    VAD_START_SECONDS,
-    VAD_STOP_SECONDS,
-    Turns,
-    ask,
-    own_cpu,
-    own_mb,
-    report,
-    speech,
-)
+from turns import Turns, ask
 
 logging.basicConfig(level=logging.ERROR)
 
@@ -103,7 +87,7 @@ class HearingStream(stt.RecognizeStream):
             pass
 
     def final(self) -> None:
-        heard = stt.SpeechData(language="en", text=HEARD)
+        heard = stt.SpeechData(language="en", text=fixed.HEARD)
         event = stt.SpeechEvent(type=stt.SpeechEventType.FINAL_TRANSCRIPT, alternatives=[heard])
         self._event_ch.send_nowait(event)
 
@@ -121,8 +105,8 @@ class ReplyStream(llm.LLMStream):
     """The reply word by word."""
 
     async def _run(self) -> None:
-        await asyncio.sleep(LLM_SECONDS)
-        for word in REPLY:
+        await asyncio.sleep(fixed.LLM_SECONDS)
+        for word in fixed.REPLY:
             delta = llm.ChoiceDelta(role="assistant", content=word)
             self._event_ch.send_nowait(llm.ChatChunk(id="x", delta=delta))
 
@@ -159,8 +143,8 @@ class SpeakingStream(tts.SynthesizeStream):
                 continue
             spoken = True
             self._mark_started()
-            await asyncio.sleep(TTS_SECONDS)
-            output_emitter.push(SPOKEN)
+            await asyncio.sleep(fixed.TTS_SECONDS)
+            output_emitter.push(fixed.SPOKEN)
         output_emitter.end_segment()
 
 
@@ -191,13 +175,13 @@ async def one(vad: Any, said: Any, count: int, index: int, turns: Turns) -> None
     def changed(event: Any) -> None:
         if event.old_state == "speaking" and event.new_state == "listening":
             turns.stopped.append(time.perf_counter())
-            asyncio.get_running_loop().call_later(STT_SECONDS, final)
+            asyncio.get_running_loop().call_later(fixed.STT_SECONDS, final)
 
     session.on("user_state_changed", changed)
     await session.start(Agent(instructions="x"))
 
     async def push(data: bytes) -> None:
-        microphone.frames.put_nowait(rtc.AudioFrame(data, HZ, 1, len(data) // 2))
+        microphone.frames.put_nowait(rtc.AudioFrame(data, fixed.HZ, 1, len(data) // 2))
 
     await ask(said, count, index, push, turns)
     await session.aclose()
@@ -205,14 +189,12 @@ async def one(vad: Any, said: Any, count: int, index: int, turns: Turns) -> None
 
 async def main(path: Path, count: int, number: int) -> None:
     """Holds so many conversations of so many turns at once."""
-    said = speech(path)
-    vad = silero.VAD.load(min_silence_duration=VAD_STOP_SECONDS, min_speech_duration=VAD_START_SECONDS)
-    seen = [Turns() for _ in range(number)]
-    cpu, begun = own_cpu(), time.perf_counter()
-    await asyncio.gather(*[one(vad, said, count, index, turns) for index, turns in enumerate(seen)])
-    wall = time.perf_counter() - begun
-    report(seen, wall=wall, cpu=own_cpu() - cpu, rss_mb=own_mb())
+    said = fixed.speech(path)
+    vad = silero.VAD.load(
+        min_silence_duration=fixed.VAD_STOP_SECONDS, min_speech_duration=fixed.VAD_START_SECONDS
+    )
+    await fixed.hold(number, lambda index, turns: one(vad, said, count, index, turns))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    fixed.begin(main)

@@ -1,11 +1,11 @@
 """The benchmark's turns through pipecat-ai as it comes, with parts that take the time that is set."""
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import turns as fixed
 from loguru import logger
 from pipecat.audio.vad.silero import SileroVADAnalyzer
 from pipecat.audio.vad.vad_analyzer import VADParams
@@ -36,23 +36,7 @@ from pipecat.turns.user_start import VADUserTurnStartStrategy
 from pipecat.turns.user_stop import SpeechTimeoutUserTurnStopStrategy
 from pipecat.turns.user_turn_strategies import UserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
-from turns import (
-    HEARD,
-    HZ,
-    LLM_SECONDS,
-    REPLY,
-    SPOKEN,
-    STT_SECONDS,
-    TTS_SECONDS,
-    VAD_START_SECONDS,
-    VAD_STOP_SECONDS,
-    Turns,
-    ask,
-    own_cpu,
-    own_mb,
-    report,
-    speech,
-)
+from turns import Turns, ask
 
 logger.remove()
 _PAUSE_SECONDS = 0.5
@@ -109,10 +93,10 @@ class FixedStt(STTService):
             self._final_task = asyncio.get_running_loop().create_task(self._final())
 
     async def _final(self) -> None:
-        await asyncio.sleep(STT_SECONDS)
+        await asyncio.sleep(fixed.STT_SECONDS)
         self._turns.heard.append(time.perf_counter())
         self.confirm_finalize()
-        heard = TranscriptionFrame(HEARD, "u", "2026-01-01T00:00:00Z")
+        heard = TranscriptionFrame(fixed.HEARD, "u", "2026-01-01T00:00:00Z")
         heard.finalized = True
         await self.push_frame(heard)
 
@@ -126,8 +110,8 @@ class FixedLlm(LLMService):
             await self.push_frame(frame, direction)
             return
         await self.push_frame(LLMFullResponseStartFrame())
-        await asyncio.sleep(LLM_SECONDS)
-        for word in REPLY:
+        await asyncio.sleep(fixed.LLM_SECONDS)
+        for word in fixed.REPLY:
             await self.push_frame(LLMTextFrame(word))
         await self.push_frame(LLMFullResponseEndFrame())
 
@@ -142,9 +126,9 @@ class FixedTts(TTSService):
         return False
 
     async def run_tts(self, text: str, context_id: str) -> Any:
-        await asyncio.sleep(TTS_SECONDS)
-        for start in range(0, len(SPOKEN), _PIECE):
-            yield TTSAudioRawFrame(SPOKEN[start : start + _PIECE], 24_000, 1, context_id=context_id)
+        await asyncio.sleep(fixed.TTS_SECONDS)
+        for start in range(0, len(fixed.SPOKEN), _PIECE):
+            yield TTSAudioRawFrame(fixed.SPOKEN[start : start + _PIECE], 24_000, 1, context_id=context_id)
 
 
 async def one(said: Any, count: int, index: int, turns: Turns) -> None:
@@ -152,12 +136,14 @@ async def one(said: Any, count: int, index: int, turns: Turns) -> None:
     parameters = TransportParams(
         audio_in_enabled=True,
         audio_out_enabled=True,
-        audio_in_sample_rate=HZ,
+        audio_in_sample_rate=fixed.HZ,
         audio_out_sample_rate=24_000,
         audio_out_10ms_chunks=2,
     )
     source, sink = Input(parameters), Output(parameters, turns)
-    vad = SileroVADAnalyzer(params=VADParams(stop_secs=VAD_STOP_SECONDS, start_secs=VAD_START_SECONDS))
+    vad = SileroVADAnalyzer(
+        params=VADParams(stop_secs=fixed.VAD_STOP_SECONDS, start_secs=fixed.VAD_START_SECONDS)
+    )
     strategies = UserTurnStrategies(
         start=[VADUserTurnStartStrategy()],
         stop=[SpeechTimeoutUserTurnStopStrategy(user_speech_timeout=0.0)],
@@ -171,12 +157,12 @@ async def one(said: Any, count: int, index: int, turns: Turns) -> None:
     )
     worker = PipelineWorker(
         pipeline,
-        params=PipelineParams(audio_in_sample_rate=HZ, audio_out_sample_rate=24_000),
+        params=PipelineParams(audio_in_sample_rate=fixed.HZ, audio_out_sample_rate=24_000),
         cancel_on_idle_timeout=False,
     )
 
     async def push(data: bytes) -> None:
-        await source.push_audio_frame(InputAudioRawFrame(data, HZ, 1))
+        await source.push_audio_frame(InputAudioRawFrame(data, fixed.HZ, 1))
 
     async def drive() -> None:
         await asyncio.sleep(1.0)
@@ -192,13 +178,9 @@ async def one(said: Any, count: int, index: int, turns: Turns) -> None:
 
 async def main(path: Path, count: int, number: int) -> None:
     """Holds so many conversations of so many turns at once."""
-    said = speech(path)
-    seen = [Turns() for _ in range(number)]
-    cpu, begun = own_cpu(), time.perf_counter()
-    await asyncio.gather(*[one(said, count, index, turns) for index, turns in enumerate(seen)])
-    wall = time.perf_counter() - begun
-    report(seen, wall=wall, cpu=own_cpu() - cpu, rss_mb=own_mb())
+    said = fixed.speech(path)
+    await fixed.hold(number, lambda index, turns: one(said, count, index, turns))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))
+    fixed.begin(main)

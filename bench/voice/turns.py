@@ -3,6 +3,7 @@
 import asyncio
 import json
 import resource
+import sys
 import time
 import wave
 from collections.abc import Awaitable, Callable
@@ -110,3 +111,21 @@ def report(conversations: list[Turns], *, wall: float, cpu: float, rss_mb: float
         "rss_mb": round(rss_mb, 1),
     }
     print(json.dumps(figures), flush=True)
+
+
+async def hold(number: int, one: Callable[[int, Turns], Awaitable[None]]) -> None:
+    """Holds so many conversations at once in this process, and prints what came of them."""
+    seen = [Turns() for _ in range(number)]
+    cpu, begun = own_cpu(), time.perf_counter()
+    await asyncio.gather(*[one(index, turns) for index, turns in enumerate(seen)])
+    wall = time.perf_counter() - begun
+    report(seen, wall=wall, cpu=own_cpu() - cpu, rss_mb=own_mb())
+
+
+def begin(main: Callable[[Path, int, int], Awaitable[None]]) -> None:
+    """Runs it with what the command line says: the question, turns of a conversation, conversations."""
+    asyncio.run(_awaited(main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work

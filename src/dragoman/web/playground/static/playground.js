@@ -1,17 +1,19 @@
-import { PeerRoom, SocketRoom } from "./rooms.js";
+import { fromHere, opened, PeerRoom, SocketRoom } from "./rooms.js";
 import { build, collect, reset } from "./settings.js";
 
 const $ = (id) => document.getElementById(id);
 const STATES = { idle: "Not connected", connecting: "Connecting…", listening: "Listening", thinking: "Thinking", speaking: "Speaking" };
+const WAYS = { webrtc: [PeerRoom], websocket: [SocketRoom], any: [PeerRoom, SocketRoom] };
 const STAGES = [["vad", "end of speech"], ["stt", "transcript"], ["eou_delay", "end of turn"], ["llm_ttft", "first word"], ["tts_ttfb", "first sound"]];
-let room = null, microphone = null, meter = null, open = null, said = null, citations = [];
+// Each call has a number, so that one that was given up does not go on behind the page.
+let number = 0, room = null, microphone = null, meter = null, open = null, said = null, citations = [];
 // Everything that happened, for whoever wants to look behind the page.
 window.playground = { events: [] };
 
 build($("fields"));
 $("key").value = sessionStorage.getItem("dragoman.key") || "";
 $("key").addEventListener("change", () => sessionStorage.setItem("dragoman.key", $("key").value));
-$("call").addEventListener("click", () => call().catch(failed));
+$("call").addEventListener("click", call);
 $("hang-up").addEventListener("click", hangUp);
 $("reset").addEventListener("click", () => reset($("fields")));
 $("load").addEventListener("click", () => loadAgents().catch(failed));
@@ -68,27 +70,51 @@ async function listen() {
   }
 }
 
+async function allowed() {
+  const wanted = { agent_config: collect($("fields")), platform: "web" };
+  if ($("agent").value) wanted.agent_id = $("agent").value;
+  return fromHere(await asked("/api/v1/playground/tokens", { method: "POST", body: JSON.stringify(wanted) }));
+}
+
 async function call() {
   hangUp();
   problem("");
   show("connecting");
   $("call").hidden = true; $("hang-up").hidden = $("mute").hidden = $("interrupt").hidden = false;
-  const config = collect($("fields"));
-  const [heard, token] = await Promise.all([
-    listen(),
-    asked("/api/v1/playground/tokens", { method: "POST", body: JSON.stringify({ agent_config: config, platform: "web", ...($("agent").value ? { agent_id: $("agent").value } : {}) }) }),
-  ]);
+  const mine = ++number;
+  try {
+    await connect(() => mine === number);
+  } catch (error) {
+    if (mine === number) failed(error);
+  }
+}
+
+// Where one way is closed by a network, another one may be open; the room of the first is still taken for a while.
+async function connect(wanted) {
+  const [heard, token] = await Promise.all([listen(), allowed()]);
+  if (!wanted()) { heard?.getTracks().forEach((track) => track.stop()); return; }
   microphone = heard;
   if (token.warnings.length) problem(token.warnings.join(" · "));
   if (microphone) { watchLevel(microphone); listDevices(); }
-  room = new ($("transport").value === "webrtc" ? PeerRoom : SocketRoom)(token, happened);
-  await room.start(microphone);
-  $("text").disabled = $("write").querySelector("button").disabled = false;
+  const ways = WAYS[$("transport").value];
+  for (const [place, Way] of ways.entries()) {
+    const tried = new Way(place ? await allowed() : token, (event) => { if (room === tried) happened(event); });
+    if (!wanted()) return;
+    room = tried;
+    try {
+      await opened(tried, microphone);
+      if (wanted()) $("text").disabled = $("write").querySelector("button").disabled = false;
+      return;
+    } catch (error) {
+      if (error.status || !wanted() || place === ways.length - 1) throw error;
+    }
+  }
 }
 
 function hangUp() {
   const ending = room;
   room = null;
+  number++;
   if (ending) { try { ending.close(); } catch { /* it never opened */ } }
   microphone?.getTracks().forEach((track) => track.stop());
   microphone = null;
@@ -103,7 +129,7 @@ function hangUp() {
 function failed(error) { hangUp(); problem(error.message); }
 
 function happened(event) {
-  window.playground.events.push({ at: performance.now(), ...event });
+  window.playground.events.push({ ...event, seen: performance.now() });
   switch (event.type) {
     case "ready": show("listening"); break;
     case "state": show(event.state); break;
@@ -113,7 +139,8 @@ function happened(event) {
     case "agent_said": if (event.interrupted) cutShort(event.text); break;
     case "metrics": stages(event); break;
     case "error": problem(event.message); break;
-    case "ended": case "closed": if (room) hangUp(); break;
+    case "ended": hangUp(); break;
+    case "closed": hangUp(); if ($("problem").hidden) problem("The connection was closed."); break;
   }
 }
 
@@ -128,13 +155,13 @@ function line(kind) {
 function heardText({ text, final }) {
   open ??= line("person open");
   open.textContent = text;
-  if (final) { open.classList.remove("open"); open = null; }
+  if (final) { open.classList.remove("open"); open = null; problem(""); }
 }
 
 let latest = null;
 function saidText({ delta, final }) {
   if (!said && !final) { said = latest = line("agent"); }
-  if (said && delta) said.append(delta);
+  if (said && delta) { said.append(delta); $("transcript").scrollTop = $("transcript").scrollHeight; }
   if (final && said) { if (citations.length) said.append(references()); citations = []; said = null; }
 }
 

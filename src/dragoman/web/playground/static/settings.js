@@ -1,17 +1,18 @@
 // The fields of agent_config as a form. Only what differs from the default is sent.
 const text = (path, label, more = {}) => ({ path, label, kind: "text", ...more });
-const number = (path, label, min, max, step = 0.05) => ({ path, label, kind: "number", min, max, step });
+const long = (path, label, more = {}) => ({ path, label, kind: "long", ...more });
+const number = (path, label, usual, min, max, step = 0.05) => ({ path, label, kind: "number", placeholder: String(usual), min, max, step });
 const choice = (path, label, options) => ({ path, label, kind: "choice", options });
 const flag = (path, label, usual) => ({ path, label, kind: "flag", usual });
 
 export const GROUPS = [
   ["Agent", [
-    text("agent.full_name", "Name", { placeholder: "Assistant" }), text("agent.welcome_text", "Welcome"),
-    text("agent.description", "Role"), text("agent.language", "Language", { placeholder: "en" }),
+    text("agent.full_name", "Name", { placeholder: "Assistant" }), long("agent.welcome_text", "Welcome"),
+    long("agent.description", "Role"), text("agent.language", "Language", { placeholder: "en" }),
   ]],
   ["Thinking", [
     text("llm.model.model", "Model or gateway"), text("llm.model.base_url", "Address"), text("llm.model.api_key", "Key", { secret: true }),
-    text("llm.system_prompt", "Instructions"), number("llm.temperature", "Temperature", 0, 2, 0.1), number("llm.max_tokens", "Most tokens", 1, 4096, 1),
+    long("llm.system_prompt", "Instructions", { placeholder: "A friendly assistant" }), number("llm.temperature", "Temperature", 0.5, 0, 2, 0.1), number("llm.max_tokens", "Most tokens", 60, 1, 4096, 1),
   ]],
   ["Voice", [
     text("tts.voice", "Voice", { placeholder: "alloy" }),
@@ -26,14 +27,14 @@ export const GROUPS = [
     flag("stt.punctuate", "Punctuation", true), text("stt.model.base_url", "Address"), text("stt.model.model", "Model"), text("stt.model.api_key", "Key", { secret: true }),
   ]],
   ["Turns (seconds)", [
-    number("min_endpointing_delay", "Wait after speech", 0, 60), flag("end_of_turn_detection", "Listen for the end of a thought", true),
-    flag("allow_interruptions", "May be interrupted", true), number("interrupt_speech_duration", "Speech that interrupts", 0, 60),
-    number("interrupt_min_words", "Words that interrupt", 0, 100, 1), flag("preemptive_synthesis", "Speak early", false),
+    number("min_endpointing_delay", "Wait after speech", 0.5, 0, 60), flag("end_of_turn_detection", "Listen for the end of a thought", true),
+    flag("allow_interruptions", "May be interrupted", true), number("interrupt_speech_duration", "Speech that interrupts", 0.5, 0, 60),
+    number("interrupt_min_words", "Words that interrupt", 0, 0, 100, 1), flag("preemptive_synthesis", "Speak early", false),
   ]],
   ["Detection of speech (seconds)", [
-    number("vad.min_speech_duration", "Least speech", 0, 60), number("vad.min_silence_duration", "Silence that ends", 0, 60),
-    number("vad.prefix_padding_duration", "Kept from before", 0, 60), number("vad.max_buffered_speech", "Longest speech", 1, 3600, 1),
-    number("vad.activation_threshold", "Threshold", 0, 1), choice("vad.sample_rate", "Rate", ["16000", "8000"]),
+    number("vad.min_speech_duration", "Least speech", 0.05, 0, 60), number("vad.min_silence_duration", "Silence that ends", 0.55, 0, 60),
+    number("vad.prefix_padding_duration", "Kept from before", 0.5, 0, 60), number("vad.max_buffered_speech", "Longest speech", 60, 1, 3600, 1),
+    number("vad.activation_threshold", "Threshold", 0.5, 0, 1), choice("vad.sample_rate", "Rate", ["16000", "8000"]),
   ]],
 ];
 const KEPT = "dragoman.voice.settings";
@@ -67,6 +68,9 @@ function control(field) {
   if (field.kind === "choice") {
     input = document.createElement("select");
     for (const option of field.options) input.add(new Option(option || "none", option));
+  } else if (field.kind === "long") {
+    input = document.createElement("textarea");
+    Object.assign(input, { rows: 2, placeholder: field.placeholder || "" });
   } else {
     input = document.createElement("input");
     input.type = { text: field.secret ? "password" : "text", number: "number", flag: "checkbox" }[field.kind];

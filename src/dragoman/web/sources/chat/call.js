@@ -1,10 +1,9 @@
 // A call out of the chat: who talks is in the same session, so what is said appears in it.
 import { html } from "htm/preact";
 import { signal } from "@preact/signals";
-import { PeerRoom, SocketRoom } from "../../playground/static/rooms.js";
+import { fromHere, opened, PeerRoom, SocketRoom } from "../../playground/static/rooms.js";
 import { info, problem, renew } from "./state.js";
 
-const CONNECT_MS = 8000;
 // null: no call. Else how it stands, what the agent is saying, and whether the microphone is off.
 const call = signal(null);
 let room = null;
@@ -53,17 +52,12 @@ async function tried(Way) {
   const token = await allowed();
   const tries = new Way(token, (event) => room === tries && happened(event));
   room = tries;
-  let late;
-  const timeout = new Promise((_, failed) => (late = setTimeout(() => failed(new Error()), CONNECT_MS)));
   try {
-    await Promise.race([tries.start(microphone), timeout]);
+    await opened(tries, microphone);
     return true;
   } catch (error) {
     room = null;
-    quietly(() => tries.close());
     throw error;
-  } finally {
-    clearTimeout(late);
   }
 }
 
@@ -75,12 +69,7 @@ async function allowed() {
   });
   const body = await answer.json().catch(() => ({}));
   if (!answer.ok) throw Object.assign(new Error(body.message), { status: answer.status });
-  // The page may reach the server under another name than the server knows itself by.
-  for (const way of body.transports) {
-    if (way.offer_url) way.offer_url = new URL(way.offer_url).pathname;
-    if (way.type === "websocket") way.url = location.origin.replace(/^http/, "ws") + new URL(way.url).pathname;
-  }
-  return body;
+  return fromHere(body);
 }
 
 function happened(event) {
