@@ -338,3 +338,16 @@ async def test_of_collections_that_are_to_be_alone_under_their_name_one_is_made(
     assert sum(isinstance(one, Conflict) for one in made) == 5
     named = [one for one in await collections.visible(library.caller) if one.name == "raced"]
     assert len(named) == 1
+
+
+async def test_of_texts_of_one_name_stored_at_once_one_is_told_to_be_new(library: Library) -> None:
+    knowledge = library.running.services.knowledge
+    draft = DocumentDraft("same", "same")
+
+    async def put(number: int) -> str:
+        text = f"The text of number {number}."
+        return (await knowledge.put_text(library.caller, library.collection.id, draft, text)).outcome
+
+    outcomes = await asyncio.gather(*(put(number) for number in range(6)))
+    assert sorted(outcomes) == ["created", *["modified"] * 5]
+    assert len(await library.documents()) == 1

@@ -104,7 +104,10 @@ class Ingestion:
         inline = len(text) <= _INLINE_CHARACTERS
         chunked = await self._chunk(parsed_text(text)) if inline else None
 
-        def store(connection: Connection) -> Document:
+        def store(connection: Connection) -> tuple[Document, Document | None]:
+            _require(connection, collection)
+            # Somebody else may have stored it since.
+            replaced = documents.find(connection, collection.key, draft.external_id)
             document = self._row(connection, collection, draft, size=len(text.encode()), sha256=sha256)
             if chunked is None:
                 documents.put_text(connection, document.key, text=text, page_starts=(), warnings=())
@@ -113,13 +116,13 @@ class Ingestion:
                 embeds = can_embed(connection, self._embed, collection.key)
                 self._indexing.replace(connection, document, chunked, embeds=embeds, at=now_ms())
                 jobs.enqueue_embed(connection, [document])
-            return documents.by_keys(connection, [document.key])[document.key]
+            return documents.by_keys(connection, [document.key])[document.key], replaced
 
-        document = await self._database.write(store)
-        if before is not None and before.blob_key is not None:
-            await self._blobs.delete(before.blob_key)
+        document, replaced = await self._database.write(store)
+        if replaced is not None and replaced.blob_key is not None:
+            await self._blobs.delete(replaced.blob_key)
         self._wake()
-        return Stored(document, "created" if before is None else "modified")
+        return Stored(document, "created" if replaced is None else "modified")
 
     async def accept_file(
         self,
@@ -138,7 +141,7 @@ class Ingestion:
         blob_key = f"{BLOB_FOLDER}/{collection.id}/{uuid7()}"
         await self._blobs.put_file(blob_key, path)
 
-        def store(connection: Connection) -> tuple[Document, str | None]:
+        def store(connection: Connection) -> tuple[Document, str | None, bool]:
             _require(connection, collection)
             replaced = documents.find(connection, collection.key, draft.external_id)
             standing = None if replaced is None else standings.standing_of(connection, replaced)
@@ -155,14 +158,15 @@ class Ingestion:
             if standing is not None:
                 standings.keep(connection, document.key, standing)
             needless = replaced is not None and (standing is None or standing.blob_key != replaced.blob_key)
-            return document, replaced.blob_key if replaced is not None and needless else None
+            old = replaced.blob_key if replaced is not None and needless else None
+            return document, old, replaced is None
 
         # A file whose row was not stored is left to ``Leftovers``: a commit may come through without its answer.
-        document, old_blob_key = await self._database.write(store)
+        document, old_blob_key, is_new = await self._database.write(store)
         if old_blob_key is not None:
             await self._blobs.delete(old_blob_key)
         self._wake()
-        return Stored(document, "created" if before is None else "modified")
+        return Stored(document, "created" if is_new else "modified")
 
     async def accept_batch(self, collection: Collection, batch: Sequence[tuple[DocumentDraft, str]]) -> int:
         """Stores many texts in one transaction with the jobs that index them; gives how many were new or changed."""
