@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -170,6 +171,7 @@ def import_organisation(
     with emptied(settings.data_dir / _ARRIVING, "Another import into this data folder goes on.") as stage:
         header = unpack(source, stage)
         _check(header)
+        _check_links(stage)
         told = cast("dict[str, Any]", json.loads((stage / _TOLD).read_text("utf-8")))
         envelope = _envelope(told, passphrase, without_secrets=without_secrets)
         origin = {"version": header["version"], "made_at": header["made_at"], "audit": told["audit"]}
@@ -205,6 +207,16 @@ def _check(header: dict[str, object]) -> None:
         )
 
 
+def _check_links(stage: Path) -> None:
+    """Only workspaces have links; anywhere else one would lead to files of this machine."""
+    for place, folders, names in os.walk(stage):
+        for path in (Path(place) / name for name in (*folders, *names)):
+            if path.is_symlink() and path.relative_to(stage).parts[0] != _WORKSPACES:
+                raise InvalidInput(
+                    f"The archive has a link where a file should be: {path.name}.", code="export_damaged"
+                )
+
+
 def _envelope(told: dict[str, Any], passphrase: str | None, *, without_secrets: bool) -> Envelope | None:
     if told["envelope"] is None or without_secrets:
         return None
@@ -233,9 +245,11 @@ async def _arrived(
             told=told,
             name=name,
             at=now_ms(),
+            files=_files(stage / _BLOBS),
         )
         await server.database.read(arriving.check)
-        homes = _Homes(stage / _WORKSPACES, settings.workspaces_dir)
+        await server.database.read(arriving.check_files)
+        homes = _Homes(stage / _WORKSPACES, settings.workspaces_dir, arriving.users())
         try:
             # Nothing names them until the transaction is done; what a killed import leaves, the next one replaces.
             await store_all(server.blobs, stage / _BLOBS)
@@ -247,10 +261,15 @@ async def _arrived(
             raise
 
 
+def _files(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+
+
 class _Homes:
     """The folders of users' workspaces on their way. Everything blocks."""
 
-    def __init__(self, source: Path, target: Path) -> None:
+    def __init__(self, source: Path, target: Path, users: Collection[str]) -> None:
+        self._users = users
         self._source = source
         self._target = target
         self._put: list[Path] = []
@@ -258,6 +277,10 @@ class _Homes:
     def put(self) -> None:
         """Puts every folder in place, over what is left of an import that was broken off."""
         for home in sorted(self._source.iterdir()) if self._source.is_dir() else ():
+            if home.name not in self._users:
+                raise InvalidInput(
+                    "The archive has a workspace of somebody who is not in it.", code="export_damaged"
+                )
             place = self._target / home.name
             shutil.rmtree(place, ignore_errors=True)
             self._put.append(place)

@@ -2,7 +2,7 @@
 
 import asyncio
 import tarfile
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,13 @@ from dragoman.bootstrap.asgi import Front
 from dragoman.bootstrap.backup import backup, restore
 from dragoman.bootstrap.moving import Exported, Imported, export_organisation, import_organisation
 from dragoman.bootstrap.services import Running, open_running
+from dragoman.bootstrap.staging import add_folder
 from dragoman.db.connect import open_database
 from dragoman.db.schema import metadata
 from dragoman.domain.accounts.operators import Operators
 from dragoman.domain.moving.arriving import Arriving
 from dragoman.domain.moving.plan import MOVED, STAYS
+from dragoman.kit.archive import new_archive, unpack
 from dragoman.kit.errors import Conflict, DragomanError, InvalidInput
 from dragoman.settings import Settings
 
@@ -82,9 +84,10 @@ async def _asked(client: httpx.AsyncClient) -> list[Any]:
 
 async def _taught(made: House) -> None:
     file = {"file": ("birds.md", b"# Birds\n\nKestrels nest in the heights of the tower.")}
-    data = {"dataset": MARKER}
-    taught = await made.ana.client.post("/server/train-with-file", files=file, data=data)
-    assert taught.status_code == 200, taught.text
+    for person, dataset in ((made.ana, MARKER), (made.stranger, "strangely")):
+        data = {"dataset": dataset}
+        taught = await person.client.post("/server/train-with-file", files=file, data=data)
+        assert taught.status_code == 200, taught.text
     async with asyncio.timeout(60):
         for person in (made.ana, made.colleague, made.stranger):
             for one in (await person.client.get("/api/v1/collections")).json():
@@ -378,3 +381,52 @@ async def test_an_import_that_fails_half_way_leaves_nothing(
     assert not [path for path in (there.data_dir / "blobs").rglob("*") if path.is_file()]
     assert not (there.workspaces_dir / source.user).exists()
     await _imported(there, source.archive)
+
+
+def _forged(source: Path, target: Path, change: Callable[[Path], None]) -> Path:
+    """The archive with something changed in it by somebody who knows how it is made."""
+    folder = target.with_suffix(".folder")
+    folder.mkdir()
+    header = unpack(source, folder)
+    change(folder)
+    with new_archive(target, header) as archive:
+        add_folder(archive, folder, ".")
+    return target
+
+
+async def test_a_forged_archive_reaches_nobody_elses_things(
+    source: Source, provider: Embeddings, tmp_path: Path
+) -> None:
+    there = _target(tmp_path / "there", provider)
+    second = tmp_path / "second.tar"
+    await asyncio.to_thread(
+        export_organisation, source.settings, source.stranger_organisation, second, passphrase=PASSPHRASE
+    )
+    await _imported(there, second)
+    before = await _counted(there)
+    victim = there.workspaces_dir / "victim"
+    victim.mkdir(parents=True)
+
+    def owner(folder: Path) -> None:
+        path = folder / "tables" / "users.jsonl"
+        path.write_text(path.read_text().replace(source.organisation, source.stranger_organisation))
+
+    def home(folder: Path) -> None:
+        (folder / "workspaces" / "victim").mkdir()
+
+    def link(folder: Path) -> None:
+        (folder / "blobs" / "stolen").symlink_to("/etc/hostname")
+
+    def file(folder: Path) -> None:
+        path = next(path for path in (there.data_dir / "blobs").rglob("*") if path.is_file())
+        place = folder / "blobs" / path.relative_to(there.data_dir / "blobs")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"another")
+
+    for number, change in enumerate((owner, home, link, file)):
+        forged = await asyncio.to_thread(_forged, source.archive, tmp_path / f"{number}.tar", change)
+        with pytest.raises((InvalidInput, Conflict), match=r"not in it|a link|names of files"):
+            await _imported(there, forged)
+    assert await _counted(there) == before
+    assert victim.is_dir()
+    assert not (there.workspaces_dir / source.user).exists()

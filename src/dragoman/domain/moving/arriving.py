@@ -1,6 +1,6 @@
 """An organisation that was written down elsewhere, put into this database in one transaction."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +28,9 @@ from dragoman.domain.usage.limits.service import TOPIC as LIMITS_TOPIC
 from dragoman.kit.errors import Conflict, InvalidInput
 
 _VECTORS_AT_ONCE = 1_000
+# Tables whose ids others refer to, and columns that name files.
+_PARENTS = ("users", "groups", "agents", "chat_clients")
+_FILES = {"documents": "blob_key", "document_standings": "blob_key", "hosted_files": "blob"}
 _ENTRIES_AT_ONCE = 500
 _TOPICS = (accounts.KEYS_TOPIC, LABELS_TOPIC, BUDGETS_TOPIC, LIMITS_TOPIC)
 
@@ -50,6 +53,7 @@ class Arriving:
         folder: what was written, checked already.
         told: what was told of it.
         name: what the organisation is called here, None for as there.
+        files: the keys of the files that come along.
     """
 
     def __init__(
@@ -61,7 +65,9 @@ class Arriving:
         told: dict[str, Any],
         name: str | None,
         at: int,
+        files: Collection[str] = (),
     ) -> None:
+        self._files = frozenset(files)
         self._index = index
         self._secrets = secrets
         self._folder = folder
@@ -70,6 +76,7 @@ class Arriving:
         self._at = at
         self._numbers: dict[str, Numbers] = {}
         self._names: dict[int, str] = {}
+        self._ids: dict[str, set[str]] = {}
 
     def check(self, connection: Connection) -> None:
         """Returns when nothing of it is here.
@@ -85,6 +92,22 @@ class Arriving:
                 code="already_here",
             )
 
+    def check_files(self, connection: Connection) -> None:
+        """Returns when no file of it has the name of one that is here.
+
+        Raises:
+            Conflict: one has.
+        """
+        if repository.files_of_others(connection, sorted(self._files)):
+            raise Conflict(
+                "Files of the archive have the names of files that are here. Nothing was changed.",
+                code="already_here",
+            )
+
+    def users(self) -> set[str]:
+        """The ids of the archive's users."""
+        return {str(row["id"]) for row in self._rows(MOVED["users"])}
+
     def store(self, connection: Connection, source: dict[str, Any]) -> Arrived:
         """Stores everything; what comes half way does not come at all.
 
@@ -95,7 +118,7 @@ class Arriving:
             Conflict: something of it is here.
             InvalidInput: the archive does not fit together.
         """
-        self._numbers, self._names = {}, {}
+        self._numbers, self._names, self._ids = {}, {}, {}
         self.check(connection)
         self._index.prepare(connection, 0)
         arrived = Arrived(self._told["organisation_id"], self._name or self._told["name"])
@@ -147,6 +170,9 @@ class Arriving:
             if self._secrets.unpacked(name, row) is None:
                 continue
             waiting.settle(name, row, at=self._at, fill=self._secrets)
+            self._check_owner(moved, row)
+            if not self._has_file(name, row):
+                continue
             if moved.number is not None:
                 old = row[moved.number]
                 row[moved.number] = old if free is None else next(free)
@@ -158,6 +184,27 @@ class Arriving:
             if name == "documents":
                 self._names[row["key"]] = row["name"]
             yield _clean(row) if without_nul else row
+
+    def _check_owner(self, moved: Moved, row: Row) -> None:
+        """Nothing in an archive may be said to belong to anybody who is not in it."""
+        name = moved.table.name
+        for column, key in (moved.within, *moved.also):
+            parent = str(key.table.name)
+            known = {self._told["organisation_id"]} if parent == "organisations" else self._ids.get(parent)
+            if known is not None and row[column] not in known:
+                raise InvalidInput(
+                    f"The archive has {name} of somebody who is not in it.", code="export_damaged"
+                )
+        if name in _PARENTS:
+            self._ids.setdefault(name, set()).add(row["id"])
+
+    def _has_file(self, name: str, row: Row) -> bool:
+        """Whether the row can be kept: files that are not in the archive are nobody's here."""
+        column = _FILES.get(name)
+        if column is None or row[column] is None or row[column] in self._files:
+            return True
+        row[column] = None
+        return name != "hosted_files"
 
     def _seal(self, connection: Connection, row: Row) -> None:
         key = sealing_key(connection)

@@ -124,6 +124,12 @@ def _shown(value: Any) -> str:
     return value.hex()[:12] if isinstance(value, bytes) else str(value)
 
 
+def files_of_others(connection: Connection, keys: Sequence[str]) -> bool:
+    """Whether any of these files is named by a row that is here."""
+    columns = (documents.c.blob_key, document_standings.c.blob_key, hosted_files.c.blob)
+    return any(_any(connection, column, keys) for column in columns)
+
+
 class Numbers:
     """Which number here stands for which of the archive's; those of a table come in rising order."""
 
