@@ -265,6 +265,20 @@ async def test_personas_and_tool_servers_are_set_up(person: Person) -> None:
     await person.page.until("!document.querySelector('dialog')")
 
 
+async def test_a_plugin_works_on_a_file(person: Person, tmp_path: Path) -> None:
+    table = tmp_path / "sales.csv"
+    table.write_text("shop,sold\nnorth,3\nsouth,4\n")
+    await person.goes_to("/plugins")
+    button = "[...document.querySelectorAll('tr')].find((one) => one.innerText.includes('sql_over_csv')).querySelector('button')"
+    await person.page.run(f"{button}.click()")
+    await person.page.until("!!document.querySelector('dialog [name=file]')")
+    await person.chooses_file("dialog [name=file]", table)
+    await person.writes(question="SELECT sum(sold) FROM data")
+    await person.clicks("Carry out")
+    await person.page.until("document.querySelector('dialog .answer td')?.innerText === '7'")
+    assert await violations(person.page) == []
+
+
 async def test_a_limit_is_set_shown_and_removed_and_an_answer_has_its_receipt(person: Person) -> None:
     await person.goes_to("/limits")
     await person.clicks("New limit")

@@ -171,7 +171,7 @@ export function Form({ fields, values, save, label = t("Save"), done, cancel, ch
       wrong=${error && concerns(error, field) ? error.message : ""} set=${(value) => set(field.name, value)} all=${current} />`)}</fieldset>
     ${children && children(current, set)}
     <div class="buttons">${able && html`<button type="submit" class="main" disabled=${busy} aria-busy=${busy}>${label}</button>`}
-      ${cancel && html`<button type="button" onClick=${cancel}>${t("Cancel")}</button>`}</div>
+      ${cancel && html`<button type="button" onClick=${() => { unsaved.delete(id); cancel(); }}>${t("Cancel")}</button>`}</div>
   </form>`;
 }
 
@@ -206,6 +206,8 @@ export function Field({ field, id, value, set, wrong, all }) {
   if (field.type === "select") {
     input = html`<select ...${common} value=${value ?? ""} onChange=${text}>
       ${field.options.map(([one, shown]) => html`<option value=${one} selected=${one === (value ?? "")}>${shown}</option>`)}</select>`;
+  } else if (field.type === "file") {
+    input = html`<input ...${common} type="file" onChange=${(event) => set(event.target.files[0] || null)} />`;
   } else if (field.type === "area" || field.type === "code") {
     input = html`<textarea ...${common} rows=${field.rows || 5} class=${field.type === "code" ? "code" : ""} spellcheck=${field.type !== "code"}
       value=${value ?? ""} onInput=${text}></textarea>`;

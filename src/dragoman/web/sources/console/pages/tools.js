@@ -5,6 +5,7 @@ import { may, via } from "../api.js";
 import { Act, Badge, Dialog, Form, List, Loaded, Notice, Page, Sure, Time, say, useLoad } from "../parts.js";
 import { inJson, readJson } from "../json.js";
 import { t } from "../texts.js";
+import { Markdown } from "./testchat.js";
 
 // Changes of personas and servers of tools are operations of the Ask Sage dialect: what is asked is in the body.
 const server = (name, body = {}) => via("POST", `/server/${name}`, body);
@@ -87,16 +88,45 @@ export function Personas() {
         does=${async () => { await user("delete-persona", { id: row.id }); await found.reload(); }}>${t("Delete")}<//>`}`} />`}<//><//>`;
 }
 
+// A plugin with its fields, and what it says.
+function UsePlugin({ plugin, close }) {
+  const [told, setTold] = useState(null);
+  const types = { textarea: "area", file: "file" };
+  const file = plugin.fields.find((one) => one.type === "file");
+  const use = async (given) => {
+    setTold(null);
+    const values = Object.fromEntries(plugin.fields.filter((one) => one !== file && given[one.name]).map((one) => [one.name, given[one.name]]));
+    let answer;
+    if (file) {
+      const form = new FormData();
+      form.append("file", given[file.name]);
+      form.append("plugin_name", plugin.plugin_name);
+      form.append("plugin_values", JSON.stringify(values));
+      answer = await via("POST", "/server/execute-plugin-with-file", form);
+    } else {
+      answer = await server("execute-plugin", { plugin_name: plugin.plugin_name, plugin_values: values });
+    }
+    setTold(answer.message);
+    say(t("The plugin is done."));
+  };
+  return html`<${Dialog} title=${plugin.title} wide=${true} close=${close}><p>${plugin.description}</p>
+    <${Form} asks values=${{}} save=${use} label=${t("Carry out")} cancel=${close}
+      fields=${plugin.fields.map((one) => ({ name: one.name, label: one.name, help: one.description, required: one.required, type: types[one.type] || "text" }))} />
+    ${told !== null && html`<h3>${t("Answer")}</h3><${Markdown} text=${told} />`}<//>`;
+}
+
 export function Plugins() {
   const found = useLoad(() => server("get-plugins"), []);
+  const [using, setUsing] = useState(null);
   return html`<${Page} title=${t("Plugins")}>
     <p class="dim">${t("Work that the server does on texts, files and data, also as tools of agents.")}</p>
-    <${Loaded} of=${found}>${(data) => html`<${List} label=${t("Plugins")} rows=${data.response} columns=${[
+    ${using && html`<${UsePlugin} plugin=${using} close=${() => setUsing(null)} />`}
+    <${Loaded} of=${found}>${(data) => html`<${List} label=${t("Plugins")} rows=${data.response} keyed=${(row) => row.plugin_name} columns=${[
       { name: t("Name"), show: (row) => row.title },
       { name: t("Called as"), show: (row) => html`<code>${row.plugin_name}</code>`, text: (row) => row.plugin_name },
       { name: t("What it does"), show: (row) => row.description },
       { name: t("Fields"), show: (row) => row.fields.map((one) => one.name).join(", ") || "–" },
-    ]} />`}<//><//>`;
+    ]} actions=${may("create") && ((row) => html`<button type="button" aria-label=${t("Use {name}", { name: row.title })} onClick=${() => setUsing(row)}>${t("Use")}</button>`)} />`}<//><//>`;
 }
 
 export function VoiceAgents() {
