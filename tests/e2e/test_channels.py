@@ -192,12 +192,22 @@ def test_messages_that_overtook_each_other_are_read_in_the_order_they_were_sent_
     assert bot.said()[0] == ("user", "first\nsecond")
 
 
+@pytest.mark.parametrize(
+    ("service", "shown"), [("telegram", "We open at nine."), ("zapi", "We open at *nine*.")]
+)
+def test_markdown_is_shown_as_the_service_shows_it(shop: Shop, service: str, shown: str) -> None:
+    bot = shop.bot(service)
+    shop.provider.plays.append(says("We open at **nine**."))
+    bot.writes("when?")
+    assert bot.answers(1) == [shown]
+
+
 def test_a_long_answer_comes_in_pieces_that_leave_code_whole(shop: Shop) -> None:
     bot = shop.bot("telegram", {"splitAnswerIntoMessageChunks": True})
     first, code, last = "A " * 100, "```\nx = 1\n\ny = 2\n```", "B " * 100
     shop.provider.plays.append(says(f"{first}\n\n{code}\n\n{last}"))
     bot.writes("explain")
-    assert bot.answers(3) == [first.strip(), code, last.strip()]
+    assert bot.answers(3) == [first.strip(), "x = 1\n\ny = 2", last.strip()]
 
 
 def test_reset_empties_the_session_and_usage_needs_debug(shop: Shop) -> None:

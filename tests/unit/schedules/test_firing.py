@@ -38,6 +38,7 @@ class Phone:
 
     longest_text = 4096
     piece_length = 1000
+    written = staticmethod(str)
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, str]] = []

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from dragoman.adapters.channels.http import ServiceHttp, body_of, moment_of, object_of, text_of
+from dragoman.adapters.channels.markup import with_marks
 from dragoman.domain.chat.channels.ports import (
     Fetched,
     Hook,
@@ -38,6 +39,7 @@ class EvolutionChannel:
 
     longest_text = 4096
     piece_length = 1000
+    written = staticmethod(with_marks)
 
     def __init__(self, http: ServiceHttp) -> None:
         self._http = http

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dragoman.adapters.channels.http import ServiceHttp, body_of, moment_of, object_of, text_of
+from dragoman.adapters.channels.markup import with_entities
 from dragoman.domain.chat.channels.ports import (
     Fetched,
     Hook,
@@ -47,6 +48,10 @@ class TelegramChannel:
     def __init__(self, http: ServiceHttp, base_url: str) -> None:
         self._http = http
         self._base_url = base_url
+
+    def written(self, text: str) -> str:
+        """The Markdown itself: how it is shown is told beside the text when it is sent."""
+        return text
 
     def verify(self, hook: Hook, integration: Integration, secret: str) -> None:
         given = hook.headers.get("x-telegram-bot-api-secret-token", "")
@@ -92,7 +97,9 @@ class TelegramChannel:
             url = self._url(integration, "sendVoice")
             answer = await self._http.upload(url, {"chat_id": address}, "voice", voice)
         else:
-            answer = await self._call(integration, "sendMessage", {"chat_id": address, "text": piece.text})
+            text, entities = with_entities(piece.text)
+            message = {"chat_id": address, "text": text or piece.text, "entities": entities if text else []}
+            answer = await self._call(integration, "sendMessage", message)
         number = object_of(answer.get("result")).get("message_id")
         return None if number is None else f"{address}:{number}"
 

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from dragoman.adapters.channels.http import ServiceHttp, body_of, data_url, moment_of, object_of, text_of
+from dragoman.adapters.channels.markup import with_marks
 from dragoman.domain.chat.channels.ports import (
     Fetched,
     Hook,
@@ -37,6 +38,7 @@ class ZapiChannel:
 
     longest_text = 4096
     piece_length = 1000
+    written = staticmethod(with_marks)
 
     def __init__(self, http: ServiceHttp, base_url: str) -> None:
         self._http = http

@@ -89,7 +89,11 @@ class ContactDelivery:
             cuts = split_answer(text, piece_length=adapter.piece_length, longest=adapter.longest_text)
         else:
             cuts = cut(text, adapter.longest_text)
-        return [Outgoing(piece) for piece in cuts]
+        written = [adapter.written(piece) for piece in cuts]
+        return [
+            Outgoing(own if 0 < len(own) <= adapter.longest_text else piece)
+            for piece, own in zip(cuts, written, strict=True)
+        ]
 
     def _contact(self, connection: Connection, client_id: str, channel: Channel, address: str) -> Contact:
         return repository.contact_of(connection, client_id, channel, address, None, self._clock_ms())

@@ -99,6 +99,10 @@ class ChannelAdapter(Protocol):
     @property
     def piece_length(self) -> int: ...
 
+    def written(self, text: str) -> str:
+        """A piece of an answer, which is Markdown, as the service writes such things; what ``send`` is given."""
+        ...
+
     def verify(self, hook: Hook, integration: Integration, secret: str) -> None:
         """Makes sure that the call comes from the service; ``secret`` is the one that stands in the hook's address.
 
