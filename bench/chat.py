@@ -144,8 +144,13 @@ async def stream(base: str, key: str, chunks: int, told: Streamed) -> None:
     told.lost += chunks - seen
 
 
-async def streams(sessions: int, chunks: int) -> bool:
-    """Whether all bounds of simultaneous streams held."""
+async def streams(sessions: int, chunks: int, ramp_seconds: float) -> bool:
+    """Whether all bounds of simultaneous streams held; they begin evenly within the seconds."""
+
+    async def later(number: int, key: str) -> None:
+        await asyncio.sleep(ramp_seconds * number / sessions)
+        await stream(server.base, key, chunks, told)
+
     clockwork = Clockwork(chunks)
     await clockwork.start()
     with tempfile.TemporaryDirectory() as folder:
@@ -169,14 +174,16 @@ async def streams(sessions: int, chunks: int) -> bool:
             clockwork.chunks = chunks
             await stream(server.base, keys[0], chunks, whole)
             told = Streamed()
-            await asyncio.gather(*(stream(server.base, key, chunks, told) for key in keys))
+            await asyncio.gather(*(later(number, key) for number, key in enumerate(keys)))
         finally:
             await asyncio.to_thread(server.stop)
             clockwork.close()
     delays = sorted(told.delays_ms)
     p50, p99 = delays[len(delays) // 2], delays[int(len(delays) * 0.99)]
     growth = whole.bytes / half.bytes / 2
-    print(f"{sessions} streams of {chunks} chunks (load {os.getloadavg()[0]:.1f})")
+    print(
+        f"{sessions} streams of {chunks} chunks, begun within {ramp_seconds:g} s (load {os.getloadavg()[0]:.1f})"
+    )
     print(
         f"  {_verdict(p99 <= P99_MS)}  chunk delay p50 {p50:.1f} ms, p99 {p99:.1f} ms (bound {P99_MS:g} ms)"
     )
@@ -308,13 +315,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="?", choices=("streams", "storm", "both"), default="both")
     parser.add_argument("--sessions", type=int, default=200)
-    parser.add_argument("--chunks", type=int, default=50)
+    parser.add_argument("--chunks", type=int, default=100)
+    parser.add_argument(
+        "--ramp", type=float, default=4.0, help="seconds within which the streams begin; 0: all in one moment"
+    )
     parser.add_argument("--people", type=int, default=200)
     parser.add_argument("--messages", type=int, default=1000)
     given = parser.parse_args()
     held = True
     if given.what != "storm":
-        held = asyncio.run(streams(given.sessions, given.chunks)) and held
+        held = asyncio.run(streams(given.sessions, given.chunks, given.ramp)) and held
     if given.what != "streams":
         held = storm(given.people, given.messages) and held
     return int(not held)

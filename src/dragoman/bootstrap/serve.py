@@ -19,6 +19,7 @@ from dragoman.bootstrap.system import System
 from dragoman.bootstrap.tls import connection_options
 from dragoman.bootstrap.work import start_upkeep
 from dragoman.domain.accounts.admin import NewUser
+from dragoman.kit.descriptors import raise_open_files
 from dragoman.kit.errors import Conflict, Unavailable
 from dragoman.kit.recent import RecentLines
 from dragoman.settings import LoadedSettings
@@ -153,5 +154,6 @@ def serve(loaded: LoadedSettings) -> int:
         InvalidInput: the settings contradict themselves.
     """
     keep_offline(loaded.settings)
+    raise_open_files()
     with asyncio.Runner(loop_factory=loop_factory(loaded.settings)) as runner:
         return runner.run(_serve(loaded))

@@ -11,6 +11,7 @@ from dragoman.bootstrap.draining import Drain, make_server
 from dragoman.bootstrap.housekeeping import keep_house, sweeps_of
 from dragoman.bootstrap.offline import keep_offline, loop_factory
 from dragoman.bootstrap.services import Running, open_running
+from dragoman.kit.descriptors import raise_open_files
 from dragoman.kit.errors import Unavailable
 from dragoman.settings import Settings
 
@@ -70,5 +71,6 @@ def work(settings: Settings) -> int:
         InvalidInput: the settings contradict themselves.
     """
     keep_offline(settings)
+    raise_open_files()
     with asyncio.Runner(loop_factory=loop_factory(settings)) as runner:
         return runner.run(_work(settings))

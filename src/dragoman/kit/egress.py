@@ -29,6 +29,7 @@ Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 _RESOLVE_SECONDS = 5.0
 _TRIED_ADDRESSES = 4
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_MOST_CONNECTIONS = 4096
 _DEFAULT_MAX_BYTES = 10 * 1024 * 1024
 
 
@@ -331,10 +332,9 @@ def guarded_client(
     their own.
     """
     # A kept connection is found again by its address alone, whatever name its certificate was checked for:
-    # keep none.
-    inner = transport or httpx.AsyncHTTPTransport(
-        trust_env=False, limits=httpx.Limits(max_connections=100, max_keepalive_connections=0)
-    )
+    # keep none. The bound is far above what one server has under way: whoever waits here waits for the slowest host.
+    limits = httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=0)
+    inner = transport or httpx.AsyncHTTPTransport(trust_env=False, limits=limits)
     guarded = GuardedTransport(
         policy, inner, resolver=resolver, timeout_seconds=timeout_seconds, max_bytes=max_bytes
     )

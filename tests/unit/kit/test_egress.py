@@ -310,6 +310,29 @@ def test_the_real_transport_reaches_a_server_on_this_machine_when_let_through() 
     assert asyncio.run(call()).startswith("Host: inner.example:")
 
 
+def test_calls_do_not_wait_for_many_others_that_are_under_way() -> None:
+    many = 150
+
+    async def call() -> list[int]:
+        waiting: list[asyncio.StreamWriter] = []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            waiting.append(writer)
+            if len(waiting) == many:
+                for one in waiting:
+                    one.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+                    one.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        async with server, guarded_client(EgressPolicy.parse(["127.0.0.1"])) as client:
+            answers = await asyncio.gather(*(client.get(url) for _ in range(many)))
+        return [one.status_code for one in answers]
+
+    assert asyncio.run(call()) == [204] * many
+
+
 def test_the_policy_for_a_child_can_be_pickled_and_refuses_the_same() -> None:
     told: list[str] = []
     policy = EgressPolicy.parse(["inner.example"], on_refused=lambda host: told.append(host))
