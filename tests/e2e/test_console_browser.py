@@ -155,6 +155,31 @@ async def test_from_a_document_to_an_answer_to_the_bill(person: Person, tmp_path
     await person.sees("gateway.created")
 
 
+async def test_files_on_their_way_go_on_while_another_tab_is_looked_at(
+    person: Person, tmp_path: Path
+) -> None:
+    await person.goes_to("/collections")
+    await person.clicks("New collection")
+    await person.writes(name="Box")
+    await person.clicks("Create")
+    await person.page.run(
+        "window.held = []; window.passed = XMLHttpRequest.prototype.send;"
+        "XMLHttpRequest.prototype.send = function (body) { held.push(() => passed.call(this, body)); }; 0"
+    )
+    for number, name in enumerate(("first.md", "second.md")):
+        (tmp_path / name).write_text(f"# Note\n\nThis is note number {number}.\n")
+        await person.page.until("!!document.querySelector('#files')")
+        await person.chooses_file("#files", tmp_path / name)
+        await person.sees(name)
+        if number == 0:
+            await person.clicks("Query lab")
+            await person.clicks("Documents")
+    await person.page.run(
+        "XMLHttpRequest.prototype.send = passed; held.forEach((one) => one()); delete window.held; 0"
+    )
+    await person.page.until("document.body.innerText.split('was taken in').length === 3")
+
+
 async def test_who_only_looks_for_an_answer_finds_whom_to_ask(person: Person) -> None:
     await person.goes_to("/chat")
     await person.page.until("document.querySelector('#talk-to')?.selectedOptions[0].textContent === 'Helper'")

@@ -1,5 +1,6 @@
+import { signal } from "@preact/signals";
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { may, own, upload, via, viaAddress } from "../api.js";
 import { Act, Badge, Dialog, Facts, Form, List, Loaded, Page, Sure, Tabs, Time, say, useLoad } from "../parts.js";
 import { go, href, underWay } from "../route.js";
@@ -132,11 +133,19 @@ const LISTED = 50;
 const RELOADS_MS = 3000;
 let numbers = 0;
 
-// Files go one after the other; one that fails holds up no other and can be sent again.
+// Files go one after the other; one that fails holds up no other and can be sent again. They belong to the collection,
+// not to what shows it: whoever comes back sees them go on.
+const transfers = new Map();
+function transferOf(id) {
+  if (!transfers.has(id)) transfers.set(id, { files: signal([]), waiting: [], after: async () => {} });
+  return transfers.get(id);
+}
+
 function useUploads(id, after) {
-  const [files, setFiles] = useState([]);
-  const waiting = useRef([]);
-  const change = (number, values) => setFiles((old) => old.map((one) => (one.number === number ? { ...one, ...values } : one)));
+  const held = transferOf(id);
+  held.after = after;
+  const { files, waiting } = held;
+  const change = (number, values) => { files.value = files.value.map((one) => (one.number === number ? { ...one, ...values } : one)); };
   const send = async (one) => {
     if (one.stopping.signal.aborted) return;
     change(one.number, { state: "sending", part: 0, why: "" });
@@ -151,21 +160,25 @@ function useUploads(id, after) {
     if (underWay.has(id)) return;
     underWay.add(id);
     let told = Date.now();
-    for (let one = waiting.current.shift(); one; one = waiting.current.shift()) {
-      await send(one);
-      if (Date.now() - told < RELOADS_MS) continue;
-      told = Date.now();
-      await after();
+    try {
+      for (let one = waiting.shift(); one; one = waiting.shift()) {
+        await send(one);
+        if (Date.now() - told < RELOADS_MS) continue;
+        told = Date.now();
+        await held.after();
+      }
+    } finally {
+      underWay.delete(id);
     }
-    underWay.delete(id);
     say(t("All files were sent."));
-    await after();
+    await held.after();
   };
   const put = (chosen) => {
     const added = [...chosen].map((file) => ({ number: ++numbers, file, part: 0, state: "waiting", why: "", stopping: new AbortController() }));
     if (added.length === 0) return;
-    setFiles((old) => [...(underWay.has(id) ? old : old.filter((one) => one.state === "failed")), ...added]);
-    waiting.current.push(...added);
+    const kept = underWay.has(id) ? files.value : files.value.filter((one) => one.state === "failed");
+    files.value = [...kept, ...added];
+    waiting.push(...added);
     work();
   };
   const stop = (one) => {
@@ -175,10 +188,10 @@ function useUploads(id, after) {
   const again = (one) => {
     const fresh = { ...one, state: "waiting", why: "", stopping: new AbortController() };
     change(one.number, fresh);
-    waiting.current.push(fresh);
+    waiting.push(fresh);
     work();
   };
-  return { files, put, stop, again };
+  return { files: files.value, put, stop, again };
 }
 
 function Uploads({ id, after }) {
