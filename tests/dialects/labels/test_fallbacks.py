@@ -9,6 +9,10 @@ import pytest
 from tests.dialects.labels.label_steps import QUESTION, House, house
 
 _FALLBACKS = {"broken": ["cloud", "house"], "house": ["cloud"]}
+_MEDIA = [
+    {"type": "text", "text": "What is this?"},
+    {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}},
+]
 
 
 @pytest.fixture
@@ -53,3 +57,29 @@ async def test_a_limit_that_is_used_up_is_no_failure_of_the_model(here: House) -
     answer = await here.ask("broken", "Hello?")
     assert answer.status_code in (402, 429), answer.text
     assert here.outside.seen == ""
+
+
+@pytest.mark.parametrize("others", [["cloud", "house"], ["cloud"]])
+async def test_a_stand_in_that_a_limit_forbids_is_passed_over(tmp_path: Path, others: list[str]) -> None:
+    dear = {"models": {"cloud": {"input": 1_000_000, "output": 1_000_000}}}
+    limit = {"scope": "organisation", "measure": "usd", "period": "day", "amount": 1, "hard": True}
+    async with house(tmp_path, fallbacks={"broken": others}, prices=dear) as here:
+        assert (await here.client.post("/api/v1/limits", json=limit)).status_code == 200
+        assert (await here.ask("cloud", "Hello?")).status_code == 200
+        answer = await here.ask("broken", "Hello?")
+        assert len(here.outside.bodies) == 1
+        if others == ["cloud"]:
+            assert answer.status_code == 502, answer.text
+            assert answer.json()["error"]["code"] == "provider_error"
+        else:
+            assert answer.status_code == 200, answer.text
+            assert (await _receipt(here, answer))["answers"][0]["route"]["answered"] == "house"
+
+
+async def test_no_model_that_takes_only_text_stands_in_where_there_are_pictures(tmp_path: Path) -> None:
+    async with house(tmp_path, fallbacks={"broken": ["house", "cloud"]}) as here:
+        body = {"model": "broken", "messages": [{"role": "user", "content": _MEDIA}]}
+        answer = await here.client.post("/v1/chat/completions", json=body)
+        assert answer.status_code == 200, answer.text
+        assert here.inside.seen == ""
+        assert "iVBORw0KGgo=" in here.outside.seen

@@ -95,15 +95,22 @@ class Ledger:
             PaymentRequired: a limit of tokens or money is used up.
             QuotaExceeded: a limit of requests is.
             Forbidden: a label of what was used forbids this model.
-            DragomanError: the model failed; it is metered.
+            DragomanError: the model failed; it is metered. Where a stand-in may not be asked, the first failure.
         """
         end = time.monotonic() + deadline_seconds
         candidates = self._candidates(model, request)
+        failure: DragomanError | None = None
         while True:
             one = candidates.pop(0)
-            await self.allowed(one)
             call, begun = shaped(self._flags, request), False
-            hold = await self._reserved(one, call)
+            try:
+                await self.allowed(one)
+                hold = await self._reserved(one, call)
+            except DragomanError as refusal:
+                if one is not model and candidates:
+                    log.info("chat.fallback_refused", model=one.name, code=refusal.code)
+                    continue
+                raise failure or refusal from None
             left = end - time.monotonic()
             events = self._metered(one, call, hold, item=item, deadline_seconds=left)
             try:
@@ -117,15 +124,18 @@ class Ledger:
             except DragomanError as error:
                 if begun or not candidates or end - time.monotonic() < _LEAST_SECONDS or not _passing(error):
                     raise
+                failure = failure or error
                 self._report.tried.append((one.name, error.code))
                 log.warning("chat.fallback", model=one.name, code=error.code, to=candidates[0].name)
 
     def _candidates(self, model: ChatModel, request: ChatRequest) -> list[ChatModel]:
         """The model, and after it those that may answer in its stead; whoever has failed in this run comes last."""
+        media = any(not isinstance(part, TextPart) for turn in request.messages for part in turn.parts)
         others = [
             one
             for one in self._fallbacks(model)
             if (one.profile.tools or not request.tools)
+            and (one.profile.images or one.profile.outside or not media)
             and not (one.profile.outside and self.handling.forbids("outside"))
         ]
         failed = {name for name, _ in self._report.tried}
