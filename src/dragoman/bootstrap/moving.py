@@ -4,8 +4,8 @@ import asyncio
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Collection
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +29,8 @@ from dragoman.kit.archive import new_archive, unpack
 from dragoman.kit.clock import iso, now_ms
 from dragoman.kit.crypto import RootKey
 from dragoman.kit.digest import file_digest
-from dragoman.kit.errors import InvalidInput
+from dragoman.kit.errors import DragomanError, InvalidInput
+from dragoman.kit.tasks import TaskOwner
 from dragoman.settings import Settings
 
 _KIND, _FORMAT = "organisation", 1
@@ -250,15 +251,51 @@ async def _arrived(
         await server.database.read(arriving.check)
         await server.database.read(arriving.check_files)
         homes = _Homes(stage / _WORKSPACES, settings.workspaces_dir, arriving.users())
+        writing: _Writing | None = None
         try:
             # Nothing names them until the transaction is done; what a killed import leaves, the next one replaces.
             await store_all(server.blobs, stage / _BLOBS)
             homes.put()
-            return await server.database.write(arriving.store, origin)
+            writing = TaskOwner().start(
+                _outcome(server.database.write(arriving.store, origin)), name="import"
+            )
+            return await _ended(writing)
         except BaseException:
-            homes.remove()
-            await forget(server.blobs, stage / _BLOBS)
+            if writing is None or await _came_to_nothing(writing, server.database, arriving):
+                homes.remove()
+                await forget(server.blobs, stage / _BLOBS)
             raise
+
+
+_Writing = asyncio.Task[Arrived | DragomanError]
+
+
+async def _outcome(writing: Awaitable[Arrived]) -> Arrived | DragomanError:
+    try:
+        return await writing
+    except DragomanError as error:
+        return error
+
+
+async def _ended(writing: _Writing) -> Arrived:
+    """What the transaction gives; nobody who stops waiting for it stops it."""
+    while not writing.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({writing})
+    outcome = writing.result()
+    if isinstance(outcome, DragomanError):
+        raise outcome
+    return outcome
+
+
+async def _came_to_nothing(writing: _Writing, database: Database, arriving: Arriving) -> bool:
+    """Whether it is certain that the transaction left nothing: a commit may have come through whose answer was lost."""
+    if writing.cancelled():
+        return False
+    try:
+        return not await database.read(arriving.is_here)
+    except DragomanError:
+        return False
 
 
 def _files(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
@@ -25,11 +26,12 @@ from dragoman.bootstrap.services import Running, open_running
 from dragoman.bootstrap.staging import add_folder
 from dragoman.db.connect import open_database
 from dragoman.db.schema import metadata
+from dragoman.db.sqlite import SqliteDatabase
 from dragoman.domain.accounts.operators import Operators
 from dragoman.domain.moving.arriving import Arriving
 from dragoman.domain.moving.plan import MOVED, STAYS
 from dragoman.kit.archive import new_archive, unpack
-from dragoman.kit.errors import Conflict, DragomanError, InvalidInput
+from dragoman.kit.errors import Conflict, DragomanError, InvalidInput, Unavailable
 from dragoman.settings import Settings
 
 PASSPHRASE = "as it was agreed"
@@ -381,6 +383,61 @@ async def test_an_import_that_fails_half_way_leaves_nothing(
     assert not [path for path in (there.data_dir / "blobs").rglob("*") if path.is_file()]
     assert not (there.workspaces_dir / source.user).exists()
     await _imported(there, source.archive)
+
+
+async def _arrived_whole(there: Settings, source: Source) -> None:
+    assert (await _counted(there))["documents"] == source.done.rows["documents"]
+    assert len([path for path in (there.data_dir / "blobs").rglob("*") if path.is_file()]) > 0
+    assert (there.workspaces_dir / source.user / "shell" / "kept.txt").read_text() == "kept"
+    again = await asyncio.to_thread(
+        export_organisation, there, source.organisation, there.data_dir / "again.tar", passphrase=PASSPHRASE
+    )
+    assert again.lost == []
+
+
+async def test_an_import_cancelled_during_its_transaction_keeps_the_files_of_what_was_committed(
+    source: Source, provider: Embeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, tasks, cancelled = _target(tmp_path / "there", provider), list[asyncio.Task[Any]](), Event()
+    put, words = moving._Homes.put, Arriving._words
+
+    def put_in_a_task(homes: moving._Homes) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        put(homes)
+
+    def cancel_and_go_on(arriving: Arriving, connection: Connection) -> None:
+        loop = tasks[0].get_loop()
+        loop.call_soon_threadsafe(tasks[0].cancel)
+        # The second callback comes after the task has met its cancellation.
+        loop.call_soon_threadsafe(lambda: loop.call_soon(lambda: loop.call_soon(cancelled.set)))
+        assert cancelled.wait(30)
+        words(arriving, connection)
+
+    monkeypatch.setattr(moving._Homes, "put", put_in_a_task)
+    monkeypatch.setattr(Arriving, "_words", cancel_and_go_on)
+    done = await _imported(there, source.archive)
+    assert done.organisation_id == source.organisation
+    await _arrived_whole(there, source)
+
+
+async def test_an_import_whose_commit_was_not_answered_keeps_the_files_of_what_was_committed(
+    source: Source, provider: Embeddings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, write = _target(tmp_path / "there", provider), SqliteDatabase.write
+
+    async def lose_the_answer(database: SqliteDatabase, fn: Callable[..., Any], *args: Any) -> Any:
+        answer = await write(database, fn, *args)
+        if getattr(fn, "__name__", "") == "store":
+            raise Unavailable("The connection broke.")
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteDatabase, "write", lose_the_answer)
+        with pytest.raises(Unavailable, match="connection broke"):
+            await _imported(there, source.archive)
+    await _arrived_whole(there, source)
 
 
 def _forged(source: Path, target: Path, change: Callable[[Path], None]) -> Path:

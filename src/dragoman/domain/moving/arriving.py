@@ -92,6 +92,10 @@ class Arriving:
                 code="already_here",
             )
 
+    def is_here(self, connection: Connection) -> bool:
+        """Whether the organisation is in the database."""
+        return repository.has_organisation(connection, self._told["organisation_id"])
+
     def check_files(self, connection: Connection) -> None:
         """Returns when no file of it has the name of one that is here.
 

@@ -90,7 +90,7 @@ def taken(connection: Connection, found: Mapping[str, Iterable[Row]]) -> list[st
     """What of an archive's organisations, users and keys is here already, in words."""
     told: list[str] = []
     for row in found["organisations"]:
-        if _any(connection, organisations.c.id, [row["id"]]):
+        if has_organisation(connection, row["id"]):
             return [f"the organisation itself ({row['id']})"]
         if _any(connection, organisations.c.name, [row["name"]]):
             told.append(f"another organisation called {row['name']!r} (import with --name)")
@@ -108,6 +108,11 @@ def taken(connection: Connection, found: Mapping[str, Iterable[Row]]) -> list[st
         if connection.execute(sa.select(identities.c.user_id).where(mine)).first():
             told.append(f"the account {subject} of {issuer}")
     return told
+
+
+def has_organisation(connection: Connection, organisation_id: str) -> bool:
+    """Whether there is an organisation of that id."""
+    return bool(_any(connection, organisations.c.id, [organisation_id]))
 
 
 def _any(connection: Connection, column: sa.Column[Any], values: Sequence[Any]) -> list[Any]:
