@@ -19,6 +19,10 @@ CHUNKS_AT_ONCE = 16
 _ROUNDS = 2
 
 
+class DamagedVectors(Exception):
+    """What is stored of vectors cannot be what was put there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Codes:
     """Codes of ``n`` passages; ``bits`` is ``uint64 [words, n]``."""

@@ -22,10 +22,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 from sqlalchemy import Connection
-from sqlalchemy.exc import DatabaseError
 
 from dragoman.adapters.vectors import sqlite_search as searching
-from dragoman.adapters.vectors.codes import Codes, encode, width
+from dragoman.adapters.vectors.codes import Codes, DamagedVectors, encode, width
 from dragoman.adapters.vectors.words import collection_prefix, document_word, index_text
 from dragoman.domain.knowledge.ports import IndexEntry, IndexHit, IndexQuery, Unfit
 
@@ -190,7 +189,7 @@ class SqliteIndex:
             for chunk in {key >> CHUNK_BITS for key in passage_keys}:
                 try:
                     _chunk(connection, (dimensions, space), collection_key, chunk)
-                except ValueError:
+                except DamagedVectors:
                     # The codes of others that are lost with it are lacking then, and made of their vectors.
                     _write_chunk(
                         connection, (dimensions, space), collection_key, chunk, _no_codes(dimensions)
@@ -198,14 +197,11 @@ class SqliteIndex:
             _remove_vectors(connection, (dimensions, space), passage_keys)
 
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
-        """The best passages, best first, at most ``limit``. Where vectors are damaged, words alone are searched."""
+        """The best passages, best first, at most ``limit``. Where vectors cannot be read, words alone are searched."""
         try:
             return searching.search(connection, query, self._bounds)
-        except (DatabaseError, ValueError) as error:
-            if query.vectors is None:
-                raise
-            reason = str(error).partition("\n")[0]
-            log.warning("index.vectors_damaged", collections=query.collection_keys, reason=reason)
+        except DamagedVectors as damage:
+            log.warning("index.vectors_damaged", collections=query.collection_keys, reason=str(damage))
             return searching.search(connection, replace(query, vectors=None, fuse="keyword"), self._bounds)
 
 
@@ -300,7 +296,7 @@ def _coded(connection: Connection, collection_key: int, passage_keys: Sequence[i
         for chunk in {key >> CHUNK_BITS for key in passage_keys} if held == space else ():
             try:
                 codes = _chunk(connection, (dimensions, space), collection_key, chunk)
-            except ValueError:
+            except DamagedVectors:
                 continue
             found |= set(codes.passage_keys.tolist())
     return found

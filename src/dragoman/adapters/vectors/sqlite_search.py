@@ -2,13 +2,15 @@
 
 import json
 import re
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError
 
-from dragoman.adapters.vectors.codes import Codes, Probe, nearest, width
+from dragoman.adapters.vectors.codes import Codes, DamagedVectors, Probe, nearest, width
 from dragoman.adapters.vectors.sqlite_words import word_leg
 from dragoman.adapters.vectors.words import MAX_TERMS, WINDOW, WORD_WINDOW
 from dragoman.domain.knowledge.ports import IndexHit, IndexQuery
@@ -56,6 +58,7 @@ _DOCUMENTS = " and v.document_key in (select value from json_each(:documents))"
 _WITHHELD = " and v.document_key not in (select value from json_each(:withheld))"
 _CANDIDATES = " and v.passage_key in (select value from json_each(:candidates))"
 _COUNT_VECTORS = "select count(*) from (select 1 from {vectors} v where {scope} limit :most)"
+_OF_WRONG_LENGTH = "select 1 from {vectors} v where {scope} and length(v.vector) <> :bytes limit 1"
 _CODES = "select passage_keys, document_keys, bits from {codes} v where {scope}"
 
 
@@ -110,6 +113,7 @@ def search(connection: Connection, query: IndexQuery, bounds: Bounds) -> list[In
 
     Raises:
         InvalidInput: more terms than one statement can hold.
+        DamagedVectors: vectors or codes of the collections cannot be read.
     """
     if len(query.terms) > MAX_TERMS:
         raise InvalidInput(f"a search takes at most {MAX_TERMS} terms", param="terms")
@@ -122,10 +126,35 @@ def search(connection: Connection, query: IndexQuery, bounds: Bounds) -> list[In
             statement.words = leg.sql
             statement.params.update(leg.params)
     vectors = query.vectors
-    if vectors is not None and len(vectors) and (vectors.shape[1], query.space) in vector_tables(connection):
+    if vectors is None or not len(vectors):
+        return _hits(connection, query, statement)
+    table = (vectors.shape[1], query.space)
+    if table not in vector_tables(connection):
+        return _hits(connection, query, statement)
+    try:
         _compare(connection, query, bounds, statement)
+        return _hits(connection, query, statement)
+    except DatabaseError as error:
+        if _is_corrupt(error) or _some_of_wrong_length(connection, query, *table):
+            raise DamagedVectors(str(error).partition("\n")[0]) from error
+        raise
+
+
+def _hits(connection: Connection, query: IndexQuery, statement: _Statement) -> list[IndexHit]:
     rows = connection.exec_driver_sql(statement.sql(query.fuse), statement.params)
     return [IndexHit(key, float(score), similarity) for key, score, similarity in rows]
+
+
+def _is_corrupt(error: DatabaseError) -> bool:
+    """Whether the file itself is damaged where it was read."""
+    return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT
+
+
+def _some_of_wrong_length(connection: Connection, query: IndexQuery, dimensions: int, space: int) -> bool:
+    """Whether that is why a comparison failed: the error of the extension has no code of its own."""
+    asked = {"collections": json.dumps(query.collection_keys), "bytes": 4 * dimensions}
+    statement = named(_OF_WRONG_LENGTH, dimensions, space).replace("{scope}", _COLLECTIONS)
+    return connection.exec_driver_sql(statement, asked).first() is not None
 
 
 def vector_tables(connection: Connection) -> list[tuple[int, int]]:
@@ -149,8 +178,15 @@ def named(statement: str, dimensions: int, space: int) -> str:
 
 
 def codes_of(row: Sequence[bytes], code_width: int) -> Codes:
-    """Codes from a stored row of passage keys, document keys and bits."""
+    """Codes from a stored row of passage keys, document keys and bits.
+
+    Raises:
+        DamagedVectors: the three do not fit together.
+    """
     passage_keys, document_keys, bits = row
+    count, odd = divmod(len(passage_keys), 8)
+    if odd or len(document_keys) != len(passage_keys) or 8 * len(bits) != count * code_width:
+        raise DamagedVectors("the parts of a row of codes do not fit together")
     keys = np.frombuffer(passage_keys, np.int64)
     return Codes(
         keys,

@@ -150,7 +150,10 @@ class PassageIndex(Protocol):
         ...
 
     def search(self, connection: Connection, query: IndexQuery) -> list[IndexHit]:
-        """The best passages, best first, at most ``limit``. Where vectors are damaged, words alone are searched."""
+        """The best passages, best first, at most ``limit``.
+
+        Where stored vectors cannot be read, words alone are searched; any other failure is raised.
+        """
         ...
 
 
