@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from dragoman.db.database import Database
 from dragoman.domain.knowledge import jobs
 from dragoman.domain.knowledge.indexing import Indexing, entry_of
-from dragoman.domain.knowledge.model import Collection, Document, StoredPassage
+from dragoman.domain.knowledge.model import Collection, Document
 from dragoman.domain.knowledge.ports import Unfit
 from dragoman.domain.knowledge.repository import collections, documents, reembeddings
 from dragoman.kit.errors import DragomanError
@@ -65,10 +65,10 @@ class IndexMending:
         """
         total, after, began = Mended(), 0, time.monotonic()
         while batch := await self._database.read(documents.passages_after, after, limit=_BATCH):
-            for collection_key in sorted({passage.collection_key for passage in batch}):
-                mine = [passage for passage in batch if passage.collection_key == collection_key]
+            for collection_key in sorted({collection_key for _, collection_key in batch}):
+                mine = [key for key, found in batch if found == collection_key]
                 total = total.plus(await self._looked_at(collection_key, mine))
-            after = batch[-1].key
+            after, _ = batch[-1]
             # Half of the time is left to whoever else reads.
             await asyncio.sleep(min(time.monotonic() - began, _LONGEST_PAUSE_SECONDS))
             began = time.monotonic()
@@ -77,27 +77,25 @@ class IndexMending:
             self._wake()
         return total
 
-    async def _looked_at(self, collection_key: int, passages: Sequence[StoredPassage]) -> Mended:
-        unfit = await self._database.read(self._unfit, collection_key, passages)
+    async def _looked_at(self, collection_key: int, passage_keys: Sequence[int]) -> Mended:
+        unfit = await self._database.read(self._unfit, collection_key, passage_keys)
         if unfit.words or unfit.vectors:
             # Asked again inside the transaction, as others may have been at work meanwhile.
-            unfit = await self._database.write(self._mend, collection_key, passages)
-        return Mended(len(passages), len(unfit.words), len(unfit.vectors))
+            unfit = await self._database.write(self._mend, collection_key, passage_keys)
+        return Mended(len(passage_keys), len(unfit.words), len(unfit.vectors))
 
-    def _unfit(self, connection: Connection, collection_key: int, passages: Sequence[StoredPassage]) -> Unfit:
-        alive = documents.existing(connection, [passage.key for passage in passages])
-        embedded = documents.embedded(connection, sorted(alive))
+    def _unfit(self, connection: Connection, collection_key: int, passage_keys: Sequence[int]) -> Unfit:
+        alive = documents.noted_embedded(connection, passage_keys)
         space = self._space(connection, collections.by_key(connection, collection_key))
-        return self._indexing.index.unfit(
-            connection, collection_key, sorted(alive), embedded if space is not None else (), space or 0
-        )
+        embedded = [key for key, noted in alive.items() if noted and space is not None]
+        return self._indexing.index.unfit(connection, collection_key, list(alive), embedded, space or 0)
 
-    def _mend(self, connection: Connection, collection_key: int, passages: Sequence[StoredPassage]) -> Unfit:
+    def _mend(self, connection: Connection, collection_key: int, passage_keys: Sequence[int]) -> Unfit:
         collections.hold(connection, collection_key)
-        unfit = self._unfit(connection, collection_key, passages)
-        lacking = [passage for passage in passages if passage.key in unfit.words | unfit.vectors]
-        names = {key: found.name for key, found in _owners(connection, lacking).items()}
-        entries = {one.key: entry_of(one, names.get(one.document_key, "")) for one in lacking}
+        unfit = self._unfit(connection, collection_key, passage_keys)
+        lacking = documents.passages_by_keys(connection, sorted(unfit.words | unfit.vectors))
+        owners = documents.by_keys(connection, {passage.document_key for passage in lacking.values()})
+        entries = {key: entry_of(one, owners[one.document_key].name) for key, one in lacking.items()}
         index = self._indexing.index
         index.add_text(connection, [entries[key] for key in sorted(unfit.words)])
         if unfit.vectors:
@@ -107,17 +105,10 @@ class IndexMending:
             index.forget_damaged(connection, collection_key, keys, space)
             if kept:
                 index.add_vectors(connection, [entries[key] for key in kept], vectors, space)
-            self._make_again(connection, [one for one in lacking if one.key in unfit.vectors - set(kept)])
+            lost = sorted(unfit.vectors - set(kept))
+            of_lost = {lacking[key].document_key for key in lost}
+            _make_again(connection, lost, [owners[key] for key in sorted(of_lost)])
         return unfit
-
-    @staticmethod
-    def _make_again(connection: Connection, passages: Sequence[StoredPassage]) -> None:
-        """Has vectors made of passages whose own are lost."""
-        documents.unembed(connection, [passage.key for passage in passages])
-        owners = _owners(connection, passages)
-        for document in owners.values():
-            documents.change(connection, document.key, state="embedding")
-        jobs.enqueue_embed(connection, list(owners.values()))
 
     @staticmethod
     def _space(connection: Connection, collection: Collection | None) -> int | None:
@@ -126,5 +117,9 @@ class IndexMending:
         return reembeddings.space(connection, collection.embedder)
 
 
-def _owners(connection: Connection, passages: Sequence[StoredPassage]) -> dict[int, Document]:
-    return documents.by_keys(connection, {passage.document_key for passage in passages})
+def _make_again(connection: Connection, passage_keys: Sequence[int], owners: Sequence[Document]) -> None:
+    """Has vectors made of passages whose own are lost."""
+    documents.unembed(connection, passage_keys)
+    for document in owners:
+        documents.change(connection, document.key, state="embedding")
+    jobs.enqueue_embed(connection, owners)

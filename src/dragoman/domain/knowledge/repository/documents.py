@@ -375,16 +375,17 @@ def mark_embedded(connection: Connection, keys: Sequence[int]) -> None:
     connection.execute(sa.update(passages).where(passages.c.key.in_(keys)).values(embedded=True))
 
 
-def passages_after(connection: Connection, after: int, *, limit: int) -> list[StoredPassage]:
-    """Passages of all collections in key order, after a key: for walking through all of them in bounded pieces."""
-    statement = sa.select(*_PASSAGE_COLUMNS).where(passages.c.key > after).order_by(passages.c.key)
-    return [passage_of(row) for row in connection.execute(statement.limit(limit)).mappings()]
+def passages_after(connection: Connection, after: int, *, limit: int) -> list[tuple[int, int]]:
+    """Keys of passages and of their collections, in key order, after a key: for walking through all in bounded pieces."""
+    columns = sa.select(passages.c.key, passages.c.collection_key).where(passages.c.key > after)
+    rows = connection.execute(columns.order_by(passages.c.key).limit(limit))
+    return [(row.key, row.collection_key) for row in rows]
 
 
-def embedded(connection: Connection, keys: Sequence[int]) -> list[int]:
-    """Which of these passages are noted to have their vectors."""
-    mine = sa.and_(passages.c.key.in_(keys), passages.c.embedded.is_(True))
-    return list(connection.execute(sa.select(passages.c.key).where(mine)).scalars())
+def noted_embedded(connection: Connection, keys: Sequence[int]) -> dict[int, bool]:
+    """Those of these passages that still exist, and whether they are noted to have their vectors."""
+    statement = sa.select(passages.c.key, passages.c.embedded).where(passages.c.key.in_(keys))
+    return {row.key: row.embedded for row in connection.execute(statement.order_by(passages.c.key))}
 
 
 def unembed(connection: Connection, keys: Sequence[int]) -> None:
