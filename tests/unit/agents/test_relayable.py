@@ -75,6 +75,7 @@ BODY: dict[str, Any] = {"model": "id", "messages": [{"role": "user", "content": 
 FORMAT = {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}
 TOOL = {"type": "function", "function": {"name": "tell"}}
 NAMED = {"type": "function", "function": {"name": "tell"}}
+NAMELESS = {"type": "function", "function": {"description": "x"}}
 HEALED = {"type": "json_schema", "json_schema": {"healing_options": {}}}
 
 
@@ -116,6 +117,13 @@ def test_a_plain_gateway_is_relayed_with_its_settings() -> None:
         {"tool_choice": {"type": "function", "function": {"name": "absent"}}, "tools": [TOOL]},
         {"tool_choice": {"type": "function", "function": {"name": "tell"}}},
         {"tool_choice": {"type": "function", "function": []}, "tools": [TOOL]},
+        {"response_format": {"type": "json_schema"}},
+        {"stream_options": {"include_usage": "yes"}},
+        {"top_k": -1},
+        {"top_k": "x"},
+        {"tools": [{"type": "function", "function": {}}]},
+        {"tools": [NAMELESS], "tool_choice": {"type": "function", "function": {}}},
+        {"n": "1"},
     ],
 )
 def test_requests_that_mean_something_to_this_server_are_not_relayed(changed: dict[str, Any]) -> None:
@@ -158,7 +166,15 @@ def test_conversations_that_are_kept_take_the_domains_way() -> None:
         [{"role": ["user"], "content": "x"}],
         [{"role": "user", "content": 7}],
         [{"role": "user", "content": "x"}, {"role": "user", "content": {}}],
+        [{"role": "user", "content": None}],
+        [{"role": "user", "content": "x"}, {"role": "tool", "content": "x"}],
     ],
 )
 def test_what_are_no_messages_takes_the_way_that_says_so(messages: Any) -> None:
     assert plan(PLAIN)(CALLER, "id", {**BODY, "messages": messages}) is None
+
+
+def test_parts_and_calls_that_only_the_provider_knows_are_passed_on() -> None:
+    said = {"role": "assistant", "content": [{"type": "refusal", "refusal": "no"}], "tool_calls": [{"id": 1}]}
+    body: dict[str, Any] = {**BODY, "messages": [*BODY["messages"], said], "thinking": {"type": "enabled"}}
+    assert plan(PLAIN)(CALLER, "id", body) is not None

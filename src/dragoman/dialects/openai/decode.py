@@ -1,6 +1,7 @@
 """From the OpenAI shape of a chat request to the domain's."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
@@ -30,8 +31,11 @@ from dragoman.kit.jsonbody import first_problem
 _PASSED_ON = ("logit_bias", "logprobs", "top_logprobs", "service_tier", "prediction", "modalities", "store")
 
 
+_LENIENT = ConfigDict(extra="allow", strict=True, defer_build=True)
+
+
 class _Wire(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, defer_build=True)
+    model_config = _LENIENT
 
 
 class _Text(_Wire):
@@ -93,14 +97,32 @@ class _Call(_Wire):
     function: _Function
 
 
-class MessageIn(_Wire):
-    """One message of the request."""
+class MessageHead(BaseModel, frozen=True):
+    """What is told of a message at a glance, whatever its parts and calls are."""
+
+    model_config = _LENIENT
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[_Content] | None = None
+    content: str | Sequence[Any] | None = None
     name: str | None = None
-    tool_calls: list[_Call] | None = None
+    tool_calls: Sequence[Any] | None = None
     tool_call_id: str | None = None
+
+    @property
+    def lacks(self) -> Literal["tool_call_id", "content"] | None:
+        """The field without which such a message means nothing."""
+        if self.role in ("tool", "function") and not (self.tool_call_id or self.name):
+            return "tool_call_id"
+        if self.content is None and not self.tool_calls and self.role != "assistant":
+            return "content"
+        return None
+
+
+class MessageIn(MessageHead, frozen=True):
+    """One message of the request."""
+
+    content: str | list[_Content] | None = None
+    tool_calls: list[_Call] | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
 
@@ -132,12 +154,11 @@ class _StreamOptions(_Wire):
     include_usage: bool = False
 
 
-class CompletionRequest(ExtraFields):
-    """The body of a chat completion; keys without a meaning here are let through unread."""
+class Settings(BaseModel):
+    """The fields of a request that are neither its messages nor this server's own."""
 
-    model: str = Field(min_length=1)
-    messages: list[MessageIn] | None = None
-    prompt: str | None = None
+    model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
+
     stream: bool | None = False
     stream_options: _StreamOptions | None = None
     temperature: float | None = Field(default=None, ge=0, le=2)
@@ -162,6 +183,16 @@ class CompletionRequest(ExtraFields):
     @classmethod
     def _whole_numbers_are_numbers(cls, value: object) -> object:
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class CompletionRequest(Settings, ExtraFields):
+    """The body of a chat completion; keys without a meaning here are let through unread."""
+
+    model_config = ConfigDict(extra="allow", strict=True, defer_build=False)
+
+    model: str = Field(min_length=1)
+    messages: list[MessageIn] | None = None
+    prompt: str | None = None
 
 
 def decode(body: object) -> CompletionRequest:
@@ -257,11 +288,12 @@ def _choice(request: CompletionRequest) -> ToolChoice | None:
 def _message(item: MessageIn, position: int) -> Message:
     where = f"messages[{position}]"
     role = {"developer": "system", "function": "tool"}.get(item.role, item.role)
-    if role == "tool" and not (item.tool_call_id or item.name):
+    lacks = item.lacks
+    if lacks == "tool_call_id":
         raise InvalidInput(
             f"{where}.tool_call_id: a tool's result must name the call.", param=f"{where}.tool_call_id"
         )
-    if item.content is None and not item.tool_calls and role != "assistant":
+    if lacks == "content":
         raise InvalidInput(f"{where}.content: a {item.role} message needs content.", param=f"{where}.content")
     parts = (
         (TextPart(item.content),)

@@ -117,6 +117,23 @@ def provider_format(response_format: JsonObject | None) -> JsonObject | None:
     return {**response_format, "json_schema": kept}
 
 
+def check_format(response_format: JsonObject | None) -> None:
+    """Returns when there is such a response format.
+
+    Raises:
+        InvalidInput: there is none.
+    """
+    if response_format is None:
+        return
+    kind = response_format.get("type")
+    if kind not in _FORMATS:
+        param = "response_format.type"
+        raise InvalidInput(f"{param}: must be one of {', '.join(_FORMATS)}.", param=param)
+    if kind == "json_schema" and not isinstance(response_format.get("json_schema"), Mapping):
+        param = "response_format.json_schema"
+        raise InvalidInput(f"{param}: an object with the schema is needed.", param=param)
+
+
 def structured_output(
     extras: ExtraFields, response_format: JsonObject | None, *, automatic: bool
 ) -> StructuredOutput | None:
@@ -125,14 +142,9 @@ def structured_output(
     Raises:
         InvalidInput: the schema or the number of attempts cannot be used.
     """
+    check_format(response_format)
     described = (response_format or {}).get("json_schema")
-    if response_format is not None and response_format.get("type") not in _FORMATS:
-        param = "response_format.type"
-        raise InvalidInput(f"{param}: must be one of {', '.join(_FORMATS)}.", param=param)
     if not isinstance(described, Mapping):
-        if (response_format or {}).get("type") == "json_schema":
-            param = "response_format.json_schema"
-            raise InvalidInput(f"{param}: an object with the schema is needed.", param=param)
         described = {}
     attempts = _attempts(described)
     wants_json = (response_format or {}).get("type") in ("json_object", "json_schema")
