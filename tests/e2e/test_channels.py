@@ -260,6 +260,16 @@ def test_a_person_answers_from_the_console(shop: Shop) -> None:
     assert bot.post(f"/contacts/{contact}/messages", {"text": ""}).status_code == 400
 
 
+@pytest.mark.parametrize("service", ["telegram", "zapi"])
+def test_what_a_person_writes_is_sent_as_it_is(shop: Shop, service: str) -> None:
+    bot = shop.bot(service)
+    bot.writes("hello")
+    bot.answers(1)
+    written = "a_b_c /_x_/ **not bold** [1](2)"
+    assert bot.post(f"/contacts/{bot.contact()['id']}/messages", {"text": written}).status_code == 200
+    assert bot.answers(2)[1] == written
+
+
 @pytest.mark.parametrize("service", ["telegram", "kapso"])
 def test_a_forged_call_is_refused(shop: Shop, service: str) -> None:
     bot = shop.bot(service)

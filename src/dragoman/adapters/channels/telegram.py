@@ -97,7 +97,7 @@ class TelegramChannel:
             url = self._url(integration, "sendVoice")
             answer = await self._http.upload(url, {"chat_id": address}, "voice", voice)
         else:
-            text, entities = with_entities(piece.text)
+            text, entities = with_entities(piece.text) if piece.markdown else ("", [])
             message = {"chat_id": address, "text": text or piece.text, "entities": entities if text else []}
             answer = await self._call(integration, "sendMessage", message)
         number = object_of(answer.get("result")).get("message_id")

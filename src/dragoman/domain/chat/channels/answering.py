@@ -17,7 +17,7 @@ from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.commands import command_of, usage_text
 from dragoman.domain.chat.channels.delivery import ContactDelivery
 from dragoman.domain.chat.channels.jobs import enqueue_send
-from dragoman.domain.chat.channels.model import Contact, Place, Received
+from dragoman.domain.chat.channels.model import Contact, OutgoingSource, Place, Received
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.ports import Fetched, MediaRef, MediaType, Outgoing
 from dragoman.domain.chat.channels.sessions import ContactSessions
@@ -181,7 +181,7 @@ class ContactAnswers:
         else:
             live, said = await self._chat.said(access_key)
             text = usage_text(live.session.token_count, len(said))
-        await self._database.write(self._put_out, work.contact, keys, [Outgoing(text)], "done", None)
+        await self._database.write(self._put_out, work.contact, keys, "notice", [Outgoing(text)], "done")
         self._wake()
         if len(keys) < len(work.waiting):
             raise RunLater(self._clock_ms())
@@ -222,7 +222,7 @@ class ContactAnswers:
 
         def answered(connection: Connection, reply: Reply) -> None:
             pieces = self._delivery.pieces(work.place, reply.answer, spoken=audio)
-            self._put_out(connection, work.contact, work.keys, pieces, "done", None)
+            self._put_out(connection, work.contact, work.keys, "answer", pieces, "done")
 
         return Prompt(
             parts,
@@ -239,12 +239,13 @@ class ContactAnswers:
         connection: Connection,
         contact: Contact,
         settled: Sequence[int],
+        source: OutgoingSource,
         pieces: Sequence[Outgoing],
         state: str,
-        error: str | None,
+        error: str | None = None,
     ) -> None:
         repository.settle(connection, settled, state, error)
-        repository.put_out(connection, contact.key, "answer", pieces, self._clock_ms())
+        repository.put_out(connection, contact.key, source, pieces, self._clock_ms())
         enqueue_send(connection, contact.key)
 
     async def _decline(self, work: _Work, why: Occasion, reason: str, *, settled: str = "done") -> None:
@@ -253,7 +254,8 @@ class ContactAnswers:
         await self._say(work, text, settled, reason if settled == "failed" else None)
 
     async def _say(self, work: _Work, text: str, settled: str, error: str | None) -> None:
-        await self._database.write(self._put_out, work.contact, work.keys, [Outgoing(text)], settled, error)
+        pieces = [Outgoing(text)]
+        await self._database.write(self._put_out, work.contact, work.keys, "notice", pieces, settled, error)
         self._wake()
 
     # Media

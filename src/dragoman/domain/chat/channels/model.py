@@ -10,6 +10,7 @@ from dragoman.domain.chat.model import Channel, ChatClient, Integration
 # The address of the contact whom the owner of a client plays; no service has such a one.
 SIMULATED = "0"
 
+# Answers to people and by schedules are agents' words, and Markdown; notices are ours.
 OutgoingSource: TypeAlias = Literal["answer", "person", "schedule", "notice"]
 
 
@@ -78,6 +79,11 @@ class Sending:
     error: str | None
     created_at: int
     sent_at: int | None
+
+    @property
+    def markdown(self) -> bool:
+        """Whether the text is an agent's."""
+        return self.source in ("answer", "schedule")
 
 
 @dataclass(frozen=True, slots=True)

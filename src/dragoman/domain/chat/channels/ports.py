@@ -70,12 +70,16 @@ class OutgoingMedia:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One piece of an answer: a text, sound with its media type, or other media with the text as their caption."""
+    """One piece of what is sent: a text, sound with its media type, or other media with the text as their caption.
+
+    ``markdown``: the text is an agent's, and its signs mean something; others are sent as they are.
+    """
 
     text: str
     audio: bytes | None = None
     mime: str | None = None
     media: OutgoingMedia | None = None
+    markdown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,9 @@ class ContactSending:
         await self._database.write(repository.change_out, piece.key, begun)
         audio = await self._sound(contact, place, piece)
         media = None if piece.media is None else await at_hand(piece.media, self._own)
+        outgoing = Outgoing(piece.text, audio, piece.mime, media, piece.markdown)
         try:
-            message_id = await self._pass_on(contact, place, Outgoing(piece.text, audio, piece.mime, media))
+            message_id = await self._pass_on(contact, place, outgoing)
         except DragomanError as error:
             log.warning("channel.send_failed", channel=contact.channel, attempt=attempts, reason=error.detail)
             if not _may_pass(error) or attempts >= self._most_attempts:
