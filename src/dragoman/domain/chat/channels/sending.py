@@ -1,6 +1,6 @@
 """Sends what waits for a contact: piece after piece, again with growing pauses, until it is sent or given up."""
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -129,6 +129,9 @@ class ContactSending:
             self._told(contact.channel, "retried")
             raise RunLater(self._clock_ms() + _pause_ms(attempts, error)) from error
         sent = {"state": "sent", "message_id": message_id, "sent_at": self._clock_ms(), "error": None}
+        if piece.text:
+            # The sound of a text was kept only for further attempts.
+            sent["audio"] = None
         await self._database.write(self._settle, piece, sent, None)
         self._told(contact.channel, "sent")
 
@@ -144,16 +147,26 @@ class ContactSending:
             return await adapter.send(place.integration, contact.address, Outgoing(piece.media.reference))
 
     async def _sound(self, contact: Contact, place: Place, piece: Sending) -> bytes | None:
-        """The piece as sound where it is one, or is to be spoken and can be."""
+        """The piece as sound where it is one, or is to be spoken and can be; that is done once for all attempts."""
         if piece.audio is not None:
             return b64decode(piece.audio)
         if piece.mime is None or self._speech is None:
             return None
+        sound = await self._allowed(self._speech, place, contact, piece.text)
+        if sound is not None:
+            kept = {"audio": b64encode(sound).decode("ascii")}
+            await self._database.write(repository.change_out, piece.key, kept)
+        return sound
+
+    async def _allowed(
+        self, speech: SpeechService, place: Place, contact: Contact, text: str
+    ) -> bytes | None:
+        """The text as sound, under the labels that the conversation bears."""
         if self._labels is None or contact.session_id is None:
-            return await self._spoken(self._speech, place, contact, piece.text)
+            return await self._spoken(speech, place, contact, text)
         with with_handling(self._labels.handling()):
             await self._labels.resume(place.owner, contact.session_id)
-            return await self._spoken(self._speech, place, contact, piece.text)
+            return await self._spoken(speech, place, contact, text)
 
     async def _spoken(self, speech: SpeechService, place: Place, contact: Contact, text: str) -> bytes | None:
         spec = place.client.draft.spec
