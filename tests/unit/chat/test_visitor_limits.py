@@ -80,6 +80,19 @@ async def test_the_days_bound_outlives_a_restart_and_ends_with_the_day(world: Wo
     await world.ask(await visitor(world))
 
 
+async def test_a_question_that_is_refused_for_another_reason_is_not_counted(world: World) -> None:
+    world.limits = limits(address=2, per_day=2)
+    world.chat = world.service()
+    await world.limit(messages_per_hour=1)
+    key = await visitor(world)
+    await world.ask(key)
+    for _ in range(2):
+        with pytest.raises(QuotaExceeded) as refused:
+            await world.ask(key)
+        assert refused.value.code == "messages_per_hour"
+    await world.ask(await visitor(world))
+
+
 async def test_sessions_that_the_operator_opened_are_bound_by_their_own_limits_only(world: World) -> None:
     world.limits = limits(address=1, client=1, per_day=1)
     world.chat = world.service()

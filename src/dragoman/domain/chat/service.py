@@ -324,10 +324,11 @@ class ChatService:
             raise ChatUnavailable("A person is answering in this session.", code="session_held")
         if not held:
             self._refuse_busy(live)
+        if session.visitor:
+            # Before anything is read: who asks too much costs little. What is refused later is not counted.
+            self._limits.count(connection, session.client_id, origin_address(), now)
         said = messages.select(connection, session.key)
         _refuse_beyond_limits(connection, live, len(said), now)
-        if session.visitor:
-            self._limits.count(connection, session.client_id, origin_address(), now)
         question = None
         if prompt.parts is not None:
             parts = attached.known(connection, session.key, prompt.parts)
