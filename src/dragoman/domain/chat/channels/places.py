@@ -7,11 +7,14 @@ from hashlib import sha256
 from sqlalchemy import Connection
 
 from dragoman.db.database import Database
+from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.model import Place
 from dragoman.domain.chat.channels.ports import ChannelAdapter
 from dragoman.domain.chat.clients import ChatClientsService
 from dragoman.domain.chat.model import Channel
+from dragoman.domain.chat.repository import clients
+from dragoman.kit.errors import NotFound
 
 _SECRET_CHARACTERS = 43
 
@@ -65,3 +68,15 @@ class Places:
             return None
         integration = self._clients.integration(connection, client_id, channel)
         return None if integration is None else Place(*found, integration)
+
+    def of(self, connection: Connection, caller: Caller, client_id: str, channel: Channel) -> Place:
+        """As ``load``, for a caller whose client it is.
+
+        Raises:
+            NotFound: the caller has no such client, or it does not answer there.
+        """
+        clients.get(connection, caller, client_id)
+        place = self.load(connection, client_id, channel)
+        if place is None:
+            raise NotFound("The integration is not configured.", code="integration_not_found")
+        return place

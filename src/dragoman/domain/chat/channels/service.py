@@ -11,7 +11,7 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.roles import require
 from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.jobs import enqueue_answer, enqueue_send
-from dragoman.domain.chat.channels.model import Contact, Place, Received, Sending
+from dragoman.domain.chat.channels.model import Contact, Received, Sending
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.takeover import Takeover
 from dragoman.domain.chat.model import Channel, ChatMessage
@@ -64,7 +64,7 @@ class ChannelsService:
             DragomanError: the service refused.
         """
         require(caller, "create")
-        place = await self._database.read(self._place, caller, client_id, channel)
+        place = await self._database.read(self._places.of, caller, client_id, channel)
         secret = self._places.secret(client_id, channel)
         said = await self._places.adapter(channel).connect(place.integration, hook_url, secret)
         return HookInfo(channel, hook_url, said)
@@ -157,7 +157,7 @@ class ChannelsService:
 
         def store(connection: Connection) -> str:
             contact = _contact(connection, caller, client_id, contact_id, lock=True)
-            place = self._place(connection, caller, client_id, contact.channel)
+            place = self._places.of(connection, caller, client_id, contact.channel)
             (made,) = self._takeover.say(connection, place, contact, text, by=caller.email)
             enqueue_send(connection, contact.key)
             audit.record(connection, caller, "contact.spoken_to", contact_id, client=client_id, message=made)
@@ -226,13 +226,6 @@ class ChannelsService:
 
         await self._database.write(store)
         self._wake()
-
-    def _place(self, connection: Connection, caller: Caller, client_id: str, channel: Channel) -> Place:
-        clients.get(connection, caller, client_id)
-        place = self._places.load(connection, client_id, channel)
-        if place is None:
-            raise NotFound("The integration is not configured.", code="integration_not_found")
-        return place
 
 
 def _contact(

@@ -9,7 +9,7 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.roles import require
 from dragoman.domain.chat.channels import repository as channels
 from dragoman.domain.chat.channels.inbound import InboundMessages
-from dragoman.domain.chat.channels.model import SIMULATED, Place
+from dragoman.domain.chat.channels.model import SIMULATED
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.ports import HookCheck, Inbound
 from dragoman.domain.chat.channels.watch import repository
@@ -17,7 +17,7 @@ from dragoman.domain.chat.channels.watch.model import ChannelState, Said
 from dragoman.domain.chat.model import Channel
 from dragoman.domain.chat.repository import clients
 from dragoman.kit.clock import now_ms
-from dragoman.kit.errors import InvalidInput, NotFound
+from dragoman.kit.errors import InvalidInput
 from dragoman.kit.ids import uuid7
 
 _LONGEST_TEXT = 4096
@@ -51,7 +51,7 @@ class ChannelWatch:
                     repository.traffic(connection, client_id, channel),
                 )
                 for channel in self._places.channels
-                if self._places.load(connection, client_id, channel) is not None
+                if clients.has_integration(connection, client_id, channel)
             ]
 
         return await self._database.read(look)
@@ -64,7 +64,7 @@ class ChannelWatch:
             DragomanError: the service failed, or refused the integration's keys.
         """
         require(caller, "create")
-        place = await self._database.read(self._place, caller, client_id, channel)
+        place = await self._database.read(self._places.of, caller, client_id, channel)
         return await self._places.adapter(channel).check(place.integration)
 
     async def simulate(self, caller: Caller, client_id: str, channel: Channel, text: str) -> None:
@@ -80,7 +80,7 @@ class ChannelWatch:
             raise InvalidInput(f"text must have 1 to {_LONGEST_TEXT} characters.", param="text")
 
         def store(connection: Connection) -> None:
-            place = self._place(connection, caller, client_id, channel)
+            place = self._places.of(connection, caller, client_id, channel)
             message = Inbound(f"simulated:{uuid7()}", SIMULATED, text, now_ms(), name=caller.email)
             self._inbound.put_in(connection, place, message)
 
@@ -100,10 +100,3 @@ class ChannelWatch:
             return [] if contact is None else repository.said(connection, contact.key, limit=_SHOWN)
 
         return await self._database.read(look)
-
-    def _place(self, connection: Connection, caller: Caller, client_id: str, channel: Channel) -> Place:
-        clients.get(connection, caller, client_id)
-        place = self._places.load(connection, client_id, channel)
-        if place is None:
-            raise NotFound("The integration is not configured.", code="integration_not_found")
-        return place
