@@ -15,7 +15,7 @@ from dragoman.dialects.aivax.envelope import answer, json_response, said
 from dragoman.dialects.aivax.fields import Member, Record, Text
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.chat.channels.inbound import HookAddress
-from dragoman.domain.chat.channels.model import Contact, Received, Sending
+from dragoman.domain.chat.channels.model import Contact, Received, Unsent
 from dragoman.domain.chat.channels.ports import Hook
 from dragoman.domain.chat.model import Channel
 from dragoman.kit.clock import iso, now_ms
@@ -181,16 +181,14 @@ def _contact(contact: Contact) -> dict[str, JsonValue]:
     }
 
 
-def _unsent(contact: Contact, piece: Sending) -> dict[str, JsonValue]:
+def _unsent(contact: Contact, piece: Unsent) -> dict[str, JsonValue]:
     return {
         "id": piece.id,
         "contactId": contact.id,
         "channel": type_of(contact.channel),
         "address": contact.address,
         "text": piece.text,
-        "media": None
-        if piece.media is None
-        else {"kind": piece.media.kind, "fileName": piece.media.filename},
+        "media": None if piece.media_kind is None else {"kind": piece.media_kind, "fileName": piece.filename},
         "attempts": piece.attempts,
         "error": piece.error,
         "createdAt": iso(piece.created_at),

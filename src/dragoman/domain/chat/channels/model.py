@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from dragoman.domain.accounts.caller import Caller
-from dragoman.domain.chat.channels.ports import MediaRef, OutgoingMedia
+from dragoman.domain.chat.channels.ports import MediaRef, MediaType, OutgoingMedia
 from dragoman.domain.chat.model import Channel, ChatClient, Integration
 
 # The address of the contact whom the owner of a client plays; no service has such a one.
@@ -84,6 +84,19 @@ class Sending:
     def markdown(self) -> bool:
         """Whether the text is an agent's."""
         return self.source in ("answer", "schedule")
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """A piece that was given up, as it is shown: of media only what they are."""
+
+    id: str
+    text: str
+    media_kind: MediaType | None
+    filename: str | None
+    attempts: int
+    error: str | None
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from dragoman.db.upsert import upsert
 from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.tables import users
-from dragoman.domain.chat.channels.model import Contact, OutgoingSource, Received, Sending
+from dragoman.domain.chat.channels.model import Contact, OutgoingSource, Received, Sending, Unsent
 from dragoman.domain.chat.channels.ports import Inbound, MediaRef, Outgoing, OutgoingMedia
 from dragoman.domain.chat.channels.tables import channel_contacts, channel_inbound, channel_outbound
 from dragoman.domain.chat.model import Channel, ChatClient
@@ -268,19 +268,19 @@ def own_message(connection: Connection, contact_key: int, message: Inbound, sinc
     return None if row is None else _sending(row)
 
 
-def outgoing(
-    connection: Connection, client_id: str, states: Sequence[str], *, limit: int
-) -> list[tuple[Contact, Sending]]:
-    """Pieces to contacts of a client, which was got for the caller before, in these states, newest first."""
+def unsent(connection: Connection, client_id: str, *, limit: int) -> list[tuple[Contact, Unsent]]:
+    """Pieces that were given up, newest first, for a client that was got for the caller before."""
+    out = channel_outbound.c
+    named = (out.media["kind"].as_string(), out.media["filename"].as_string())
     statement = (
-        sa.select(*_CONTACT, *_SENDING)
-        .join(channel_contacts, channel_contacts.c.key == channel_outbound.c.contact_key)
-        .where(channel_contacts.c.client_id == client_id, channel_outbound.c.state.in_(states))
-        .order_by(channel_outbound.c.key.desc())
+        sa.select(*_CONTACT, out.id, out.text, *named, out.attempts, out.error, out.created_at)
+        .join(channel_contacts, channel_contacts.c.key == out.contact_key)
+        .where(channel_contacts.c.client_id == client_id, out.state == "dead")
+        .order_by(out.key.desc())
         .limit(limit)
     )
     return [
-        (Contact(*row[: len(_CONTACT)]), _sending(row[len(_CONTACT) :]))
+        (Contact(*row[: len(_CONTACT)]), Unsent(*row[len(_CONTACT) :]))
         for row in connection.execute(statement)
     ]
 

@@ -11,7 +11,7 @@ from dragoman.domain.accounts.caller import Caller
 from dragoman.domain.accounts.roles import require
 from dragoman.domain.chat.channels import repository
 from dragoman.domain.chat.channels.jobs import enqueue_answer, enqueue_send
-from dragoman.domain.chat.channels.model import Contact, Received, Sending
+from dragoman.domain.chat.channels.model import Contact, Received, Unsent
 from dragoman.domain.chat.channels.places import Places
 from dragoman.domain.chat.channels.takeover import Takeover
 from dragoman.domain.chat.model import Channel, ChatMessage
@@ -37,7 +37,7 @@ class HookInfo:
 class DeadLetters:
     """What could not be sent, and what could not be answered."""
 
-    unsent: list[tuple[Contact, Sending]]
+    unsent: list[tuple[Contact, Unsent]]
     unanswered: list[tuple[Contact, Received]]
 
 
@@ -177,7 +177,7 @@ class ChannelsService:
         def load(connection: Connection) -> DeadLetters:
             clients.get(connection, caller, client_id)
             return DeadLetters(
-                repository.outgoing(connection, client_id, ["dead"], limit=_LISTED),
+                repository.unsent(connection, client_id, limit=_LISTED),
                 repository.unanswered(connection, client_id, limit=_LISTED),
             )
 

@@ -75,13 +75,13 @@ def said(connection: Connection, contact_key: int, *, limit: int) -> list[Said]:
     """The latest messages from and to a contact that was got before, oldest first."""
     come, out = channel_inbound.c, channel_outbound.c
     asked = sa.select(come.message_id, come.text, come.state, come.error, come.received_at)
-    told = sa.select(out.id, out.text, out.state, out.error, out.created_at, out.media)
+    # Of media only what they are called: they may stand in the row with all their bytes.
+    filename = out.media["filename"].as_string()
+    told = sa.select(out.id, out.text, out.state, out.error, out.created_at, filename)
     asked = asked.where(come.contact_key == contact_key).order_by(come.key.desc()).limit(limit)
     told = told.where(out.contact_key == contact_key).order_by(out.key.desc()).limit(limit)
     found = [Said(f"user:{row[0]}", "user", *row[1:]) for row in connection.execute(asked)]
-    for *row, media in connection.execute(told):
-        filename = media["filename"] if media else None
-        found.append(Said(f"assistant:{row[0]}", "assistant", *row[1:], filename=filename))
+    found += [Said(f"assistant:{row[0]}", "assistant", *row[1:]) for row in connection.execute(told)]
     # What is answered comes before its answer also within one millisecond.
     found.reverse()
     return sorted(found, key=lambda one: (one.at, one.role == "assistant"))[-limit:]
