@@ -19,7 +19,7 @@ from dragoman.domain.chat.turn import Reply
 from dragoman.domain.schedules import repository
 from dragoman.domain.schedules.inactive import is_inactive
 from dragoman.domain.schedules.jobs import enqueue_again
-from dragoman.domain.schedules.model import Recipient, RecurringTask, Schedule
+from dragoman.domain.schedules.model import DELIVERED, FAILED, IGNORED, Recipient, RecurringTask, Schedule
 from dragoman.domain.schedules.planning import zone_named
 from dragoman.kit.clock import now_ms
 from dragoman.kit.cron import next_moment
@@ -31,7 +31,6 @@ log = structlog.get_logger(__name__)
 _LATE_MS = 3_600_000
 _BUSY_MS = 2000
 _SESSION_SECONDS = 86_400
-DELIVERED, IGNORED = "Delivered", "Ignored"
 _ONCE = (
     "This is a follow-up that you planned yourself; the user has not written anything now. Write the message to the user, and "
     "nothing else.\nReason: {reason}\nContext: {context}"
@@ -136,7 +135,7 @@ class ScheduleFiring:
 
         def note(connection: Connection) -> None:
             if "schedule" in payload:
-                values = {"activated_at": self._clock_ms(), "activation_result": f"Failed: {reason}"}
+                values = {"activated_at": self._clock_ms(), "activation_result": f"{FAILED}: {reason}"}
                 repository.change_schedule(connection, str(payload["schedule"]), values)
                 return
             found = _load_again(connection, str(payload["client"]), str(payload["task"]))
@@ -149,7 +148,7 @@ class ScheduleFiring:
 
     def settled(self, connection: Connection, cause: str, error: str | None) -> None:
         """Takes what became of a message on its messaging service."""
-        result = DELIVERED if error is None else f"Failed: {error}"
+        result = DELIVERED if error is None else f"{FAILED}: {error}"
         repository.change_schedule(connection, cause, {"activation_result": result})
 
     def _move_on(self, connection: Connection, task: RecurringTask, *, active: bool, executed: bool) -> None:
@@ -206,7 +205,7 @@ class ScheduleFiring:
         except Conflict as error:
             raise RunLater(self._clock_ms() + _BUSY_MS) from error
         except (QuotaExceeded, ChatUnavailable, InvalidInput, Forbidden) as error:
-            reason = f"Failed: {error.detail}"
+            reason = f"{FAILED}: {error.detail}"
             log.warning("schedule.refused", schedule=occasion.cause, reason=error.detail)
 
             def refuse(connection: Connection) -> None:

@@ -5,6 +5,9 @@ from typing import Literal
 
 Target = Literal["telegram", "zapi", "evolution", "kapso", "web_chat"]
 
+# How the result of an activation begins; behind a colon it says why.
+DELIVERED, IGNORED, FAILED = "Delivered", "Ignored", "Failed"
+
 
 @dataclass(frozen=True, slots=True)
 class Recipient:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from dragoman.domain.chat.channels import repository as channels
 from dragoman.domain.chat.tables import chat_messages, chat_sessions
 from dragoman.domain.memories.model import person_of
-from dragoman.domain.schedules.model import Recipient, RecurringTask, Schedule
+from dragoman.domain.schedules.model import FAILED, IGNORED, Recipient, RecurringTask, Schedule
 from dragoman.domain.schedules.tables import chat_recurring_tasks, chat_schedules
 
 _LISTED = 10_000
@@ -134,7 +134,8 @@ def last_scheduled(
     """
     found: dict[str, tuple[str, int, int]] = {}
     once, result = chat_schedules, chat_schedules.c.activation_result
-    reached = sa.or_(result.is_(None), sa.not_(sa.or_(result.like("Ignored%"), result.like("Failed%"))))
+    missed = sa.or_(result.startswith(IGNORED), result.startswith(FAILED))
+    reached = sa.or_(result.is_(None), sa.not_(missed))
     for table, moment, counts in (
         (once, once.c.activated_at, reached),
         (chat_recurring_tasks, chat_recurring_tasks.c.last_at, sa.true()),
