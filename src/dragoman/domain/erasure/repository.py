@@ -39,8 +39,8 @@ from dragoman.domain.voice.tables import voice_sessions
 from dragoman.kit.digest import text_digest
 
 _BOUND = 500
-# Around the id of an erased user, in the place of the address.
-_ERASED, _NOBODYS = "erased-", "@erased.invalid"
+# What stands in the place of an erased user's address.
+_NOBODYS = "erased-" + users.c.id + "@erased.invalid"
 # In an order that keeps what refers behind what it refers to. Collections go before, with their documents and passages.
 OWNED: tuple[tuple[sa.Table, str], ...] = (
     (shared_files, "owner_id"),
@@ -108,12 +108,12 @@ def erase_user(connection: Connection, user_id: str, email: str) -> None:
         connection.execute(sa.update(table).where(table.c[column] == email).values({column: left}))
     called = sa.update(organisations).where(organisations.c.name == email)
     connection.execute(called.values(name="organisation " + organisations.c.id))
-    _unnamed(connection, user_id)
+    _unnamed(connection, usage_records.c.user_id == user_id)
     connection.execute(
         sa.update(users)
         .where(users.c.id == user_id)
         .values(
-            email=_ERASED + user_id + _NOBODYS,
+            email=_NOBODYS,
             name=None,
             salt="",
             settings={},
@@ -123,22 +123,22 @@ def erase_user(connection: Connection, user_id: str, email: str) -> None:
     )
 
 
-def _unnamed(connection: Connection, user_id: str) -> int:
-    """Takes what names anybody out of the user's part of the bill; from how many records."""
+def _unnamed(connection: Connection, of_whom: sa.ColumnElement[bool]) -> int:
+    """Takes what names anybody out of these users' part of the bill; from how many records."""
     columns = usage_records.c
     named = sa.or_(columns.key_id.is_not(None), columns.end_user.is_not(None))
-    unnamed = sa.update(usage_records).where(columns.user_id == user_id, named)
+    unnamed = sa.update(usage_records).where(of_whom, named)
     return connection.execute(unnamed.values(key_id=None, end_user=None)).rowcount
 
 
 def forget_late(connection: Connection) -> int:
     """Removes what erased users were still given, by answers under way and out of servers' journals; how many rows."""
-    erased = sa.select(users.c.id).where(users.c.email == _ERASED + users.c.id + _NOBODYS)
-    gone = 0
-    for user_id in connection.execute(erased).scalars().all():
-        gone += _unnamed(connection, user_id)
-        for table, column in OWNED:
-            gone += connection.execute(sa.delete(table).where(table.c[column] == user_id)).rowcount
+    erased = sa.select(users.c.id).where(users.c.email == _NOBODYS)
+    if connection.execute(erased.limit(1)).first() is None:
+        return 0
+    gone = _unnamed(connection, usage_records.c.user_id.in_(erased))
+    for table, column in OWNED:
+        gone += connection.execute(sa.delete(table).where(table.c[column].in_(erased))).rowcount
     return gone
 
 
