@@ -1,6 +1,6 @@
 """From an agent and a request to what its model is asked: media, moderation, routing, knowledge, tools."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 
 from dragoman.db.database import Database
@@ -14,7 +14,7 @@ from dragoman.domain.agents.ledger import Ledger
 from dragoman.domain.agents.limits import RunLimits
 from dragoman.domain.agents.lookup import Found, Lookup
 from dragoman.domain.agents.model import ResolvedAgent
-from dragoman.domain.agents.offering import Offered, Offering, nothing_offered, tools_in_force
+from dragoman.domain.agents.offering import Offering, nothing_offered, tools_in_force
 from dragoman.domain.agents.queries import REWRITE_SECONDS, last_user_text, search_terms
 from dragoman.domain.agents.remembered import remembered
 from dragoman.domain.agents.request import LeftOut, RunReport, RunRequest
@@ -35,7 +35,7 @@ from dragoman.domain.knowledge.collections import CollectionsService
 from dragoman.domain.labels.handling import Handling
 from dragoman.domain.labels.service import LabelsService
 from dragoman.domain.memories.service import MemoriesService
-from dragoman.domain.messages.parts import Message, TextPart
+from dragoman.domain.messages.parts import Message, TextPart, ToolSpec
 from dragoman.domain.skills.service import SkillsService
 from dragoman.domain.tools.catalogue import ToolCatalogue
 from dragoman.domain.tools.spec import ApprovalRule
@@ -107,9 +107,16 @@ class Prepared:
     takes_media: bool
     left_out: tuple[LeftOut, ...] = ()
 
-    def shows(self, name: str) -> bool:
-        """Whether the model is offered the caller's tool of that name now."""
-        return name in self.own_names or self.toolbox.sees(name)
+    @property
+    def callers(self) -> tuple[ToolSpec, ...]:
+        """The caller's tools that the model is offered now."""
+        sees = self.toolbox.sees
+        return tuple(tool for tool in self.call.tools if tool.name in self.own_names or sees(tool.name))
+
+    @property
+    def offered(self) -> tuple[ToolSpec, ...]:
+        """All tools that the model is offered now."""
+        return (*self.toolbox.specs(), *self.callers)
 
 
 class Preparation:
@@ -246,9 +253,8 @@ class Preparation:
                 ask=ledger.asker(own, "tools", deadline_seconds=_TOOL_QUESTION_SECONDS),
                 searches=asked.searches,
             )
-            _check_choice(asked.call.tool_choice, offered)
         profile = asked.model.profile
-        return Prepared(
+        prepared = Prepared(
             spec=spec,
             model=asked.model,
             call=replace(asked.call, tools=offered.callers),
@@ -259,6 +265,9 @@ class Preparation:
             takes_media=(profile.images or profile.outside) and "disable_multi_modal_input" not in spec.flags,
             left_out=ledger.missing,
         )
+        if not profile.quotes_only:
+            _check_choice(prepared.call.tool_choice, {tool.name for tool in prepared.offered})
+        return prepared
 
     async def _call(
         self,
@@ -323,13 +332,10 @@ class Preparation:
         return [collection.context for collection in found if collection.context]
 
 
-def _check_choice(choice: ToolChoice | None, offered: Offered) -> None:
-    """Refuses that a tool must be called which the model is not offered."""
+def _check_choice(choice: ToolChoice | None, names: Set[str]) -> None:
+    """Refuses that a tool must be called which is none of these."""
     if choice is None or choice.mode not in ("required", "function"):
         return
-    own = (tool.name for tool in offered.callers if tool.name in offered.own_names)
-    shown = (tool.name for tool in offered.callers if offered.toolbox.sees(tool.name))
-    names = {*own, *shown, *(spec.name for spec in offered.toolbox.specs())}
     if choice.mode == "required" and not names:
         raise InvalidInput("tool_choice asks for a call, but no tool is offered.", param="tool_choice")
     if choice.mode == "function" and choice.function not in names:

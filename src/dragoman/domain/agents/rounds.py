@@ -126,7 +126,7 @@ class Rounds:
             # A model that calls all the same is not let: the server's tools stay untouched.
             wishes = [wish for wish in wishes if wish.name not in toolbox]
             return [], wishes
-        callers = {tool.name for tool in self.prepared.call.tools if self.prepared.shows(tool.name)}
+        callers = {tool.name for tool in self.prepared.callers}
         hidden = [wish for wish in wishes if wish.name in toolbox or (toolbox and wish.name not in callers)]
         return hidden, [wish for wish in wishes if wish not in hidden]
 

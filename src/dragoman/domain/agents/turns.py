@@ -83,11 +83,10 @@ class ModelTurns:
             texts.append(DATA_NOTE)
         if prepared.left_out:
             texts.append(_LEFT_OUT.format(owners=", ".join(one.owner for one in prepared.left_out)))
-        tools = (*prepared.toolbox.specs(), *(tool for tool in call.tools if prepared.shows(tool.name)))
-        choice = call.tool_choice
+        tools, choice = prepared.offered, call.tool_choice
         if bound is not None:
             texts.append(_NO_MORE_TOOLS.format(reason=reason_of(bound)))
-            callers = tuple(tool for tool in tools if tool.name not in prepared.toolbox)
+            callers = prepared.callers
             # Providers refuse earlier calls without any tool, so they are only forbidden where the caller has none.
             tools, choice = (callers, None) if callers else (tools, ToolChoice("none"))
         elif number > 1 and choice is not None and choice.mode in ("required", "function"):
