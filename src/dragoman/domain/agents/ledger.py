@@ -10,7 +10,7 @@ import orjson
 import structlog
 
 from dragoman.domain.agents.habits import shaped
-from dragoman.domain.agents.request import LeftOut, RunReport
+from dragoman.domain.agents.request import RunReport
 from dragoman.domain.inference.asking import Ask
 from dragoman.domain.inference.chat import complete
 from dragoman.domain.inference.ports import ChatModel, ChatRequest
@@ -41,7 +41,7 @@ class Ledger:
     Args:
         flags: the habits of the agent's models; every call is shaped by them.
         handling: has the labels of what was used; no model gets what they forbid.
-        report: gets the priced lines.
+        report: gets the priced lines, and what could not be offered.
         fallbacks: the models that are asked when one has failed before it said anything.
     """
 
@@ -64,12 +64,12 @@ class Ledger:
         self._flags = flags
         self.handling = handling
         self._fallbacks = fallbacks
-        self._report = report
+        self.report = report
 
     @property
     def spent_usd(self) -> float:
         """What has been used so far, in US dollars."""
-        return sum(charge.amount for charge in self._report.charges)
+        return sum(charge.amount for charge in self.report.charges)
 
     def asker(self, model: ChatModel, item: str, *, deadline_seconds: float) -> Ask:
         """The model behind one call, for a question beside the answer; ``item`` names its lines."""
@@ -117,7 +117,7 @@ class Ledger:
                 async with aclosing(events):
                     async for event in events:
                         if not begun and one is not model and item == _ANSWER:
-                            self._report.model = one.name
+                            self.report.model = one.name
                         begun = True
                         yield event
                 return
@@ -125,7 +125,7 @@ class Ledger:
                 if begun or not candidates or end - time.monotonic() < _LEAST_SECONDS or not _passing(error):
                     raise
                 failure = failure or error
-                self._report.tried.append((one.name, error.code))
+                self.report.tried.append((one.name, error.code))
                 log.warning("chat.fallback", model=one.name, code=error.code, to=candidates[0].name)
 
     def _candidates(self, model: ChatModel, request: ChatRequest) -> list[ChatModel]:
@@ -138,7 +138,7 @@ class Ledger:
             and (one.profile.images or one.profile.outside or not media)
             and not (one.profile.outside and self.handling.forbids("outside"))
         ]
-        failed = {name for name, _ in self._report.tried}
+        failed = {name for name, _ in self.report.tried}
         found = [model, *others]
         return sorted(found, key=lambda one: one.name in failed)
 
@@ -194,14 +194,14 @@ class Ledger:
         hold = await self._meter.reserve(self._context, model=model.name, usage=usage)
         if hold is not None:
             self._context = replace(self._context, counts=False)
-            self._report.reserved.extend(hold.told)
-            self._report.warnings += [text for text in hold.warnings if text not in self._report.warnings]
+            self.report.reserved.extend(hold.told)
+            self.report.warnings += [text for text in hold.warnings if text not in self.report.warnings]
         return hold
 
     def embedded(self, embedder: str, tokens: int) -> None:
         """Notes that texts of so many tokens became vectors."""
         charge = self._prices.embedding_charge("embedding", embedder, tokens)
-        self._report.charges.append(charge)
+        self.report.charges.append(charge)
         if charge.amount:
             usage = Usage(prompt_tokens=tokens)
             self._meter.record(replace(self._context, counts=False), model=embedder, usage=usage, status=200)
@@ -209,7 +209,7 @@ class Ledger:
     def used(self, item: str, quantity: int, description: str) -> None:
         """Notes one use of something that is no model: a search, a picture."""
         charge = self._prices.use_charge(item, quantity, description)
-        self._report.charges.append(charge)
+        self.report.charges.append(charge)
         cost = round(charge.amount * 1_000_000)
         self._meter.record(
             replace(self._context, kind="tool", counts=False),
@@ -219,20 +219,11 @@ class Ledger:
             cost_micro_usd=cost,
         )
 
-    @property
-    def missing(self) -> tuple[LeftOut, ...]:
-        """The tools that could not be offered."""
-        return tuple(self._report.left_out)
-
-    def left_out(self, owner: str, reason: str) -> None:
-        """Notes tools that could not be offered."""
-        self._report.left_out.append(LeftOut(owner, reason))
-
     def _record(self, model: str, usage: Usage, status: int, *, item: str, hold: Hold | None) -> None:
         self._meter.record(self._context, model=model, usage=usage, status=status, hold=hold)
         self._context = replace(self._context, counts=False)
         if usage.total_tokens:
-            self._report.charges.extend(self._prices.charges(item, model, usage))
+            self.report.charges.extend(self._prices.charges(item, model, usage))
 
 
 def _passing(error: DragomanError) -> bool:

@@ -160,7 +160,7 @@ def _scope(
         agent_name=agent.name,
         tools=replace_callbacks(settings, called),
         charge=ledger.used,
-        left_out=ledger.left_out,
+        left_out=ledger.report.leave_out,
         handling=ledger.handling,
         ask=ask,
         person=request.user,

@@ -17,7 +17,7 @@ from dragoman.domain.agents.model import ResolvedAgent
 from dragoman.domain.agents.offering import Offering, nothing_offered, tools_in_force
 from dragoman.domain.agents.queries import REWRITE_SECONDS, last_user_text, search_terms
 from dragoman.domain.agents.remembered import remembered
-from dragoman.domain.agents.request import LeftOut, RunReport, RunRequest
+from dragoman.domain.agents.request import RunReport, RunRequest
 from dragoman.domain.agents.sampling import merged
 from dragoman.domain.agents.skillbook import SkillBook
 from dragoman.domain.agents.spec import AgentSpec
@@ -94,7 +94,6 @@ class Prepared:
     """What the model is asked. The call's tools are those of the caller; ``own_names`` are those of the request itself.
 
     ``structured``: the answer must be such JSON. ``takes_media``: the model can be shown pictures and sound.
-    ``left_out``: tools that are missing.
     """
 
     spec: AgentSpec
@@ -105,7 +104,6 @@ class Prepared:
     own_names: frozenset[str]
     structured: StructuredOutput | None
     takes_media: bool
-    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def callers(self) -> tuple[ToolSpec, ...]:
@@ -263,7 +261,6 @@ class Preparation:
             own_names=offered.own_names,
             structured=request.structured,
             takes_media=(profile.images or profile.outside) and "disable_multi_modal_input" not in spec.flags,
-            left_out=ledger.missing,
         )
         if not profile.quotes_only:
             _check_choice(prepared.call.tool_choice, {tool.name for tool in prepared.offered})

@@ -100,6 +100,10 @@ class RunReport:
     warnings: list[str] = field(default_factory=list[str])
     left_out: list[LeftOut] = field(default_factory=list[LeftOut])
 
+    def leave_out(self, owner: str, reason: str) -> None:
+        """Notes tools that could not be offered."""
+        self.left_out.append(LeftOut(owner, reason))
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels that bind what was used."""

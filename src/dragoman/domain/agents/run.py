@@ -220,7 +220,7 @@ class AgentRunner:
         recorder: Recorder,
         gate: Gate | None,
     ) -> Rounds:
-        for one in prepared.left_out:
+        for one in ledger.report.left_out:
             recorder.step("decision", one.owner, state="left_out", note=one.reason)
         allowance = Allowance(self._parts.limits, lambda: ledger.spent_usd)
         consent = self._consent(caller, agent, request, recorder.run_id)

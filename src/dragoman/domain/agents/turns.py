@@ -81,8 +81,8 @@ class ModelTurns:
         texts = [text for text in (await self._skills(),) if text]
         if prepared.toolbox:
             texts.append(DATA_NOTE)
-        if prepared.left_out:
-            texts.append(_LEFT_OUT.format(owners=", ".join(one.owner for one in prepared.left_out)))
+        if left_out := self.ledger.report.left_out:
+            texts.append(_LEFT_OUT.format(owners=", ".join(one.owner for one in left_out)))
         tools, choice = prepared.offered, call.tool_choice
         if bound is not None:
             texts.append(_NO_MORE_TOOLS.format(reason=reason_of(bound)))
