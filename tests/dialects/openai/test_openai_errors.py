@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.e2e.in_process import InProcess
 
+_TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 _HELLO = [{"role": "user", "content": "Hello"}]
 
 
@@ -47,6 +48,11 @@ async def test_malformed_json_is_refused_as_such(app: InProcess, path: str, body
         ({"stream": "yes"}, "stream"),
         ({"tools": [{"type": "function"}]}, "tools[0].function"),
         ({"tool_choice": "perhaps"}, "tool_choice"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        (
+            {"tools": _TOOLS, "tool_choice": {"type": "function", "function": {"name": "nobody"}}},
+            "tool_choice",
+        ),
         ({"prompt": "and a prompt"}, "prompt"),
         ({"n": 2}, "n"),
     ],

@@ -29,7 +29,7 @@ from dragoman.db.schema import metadata
 from dragoman.db.sqlite import SqliteDatabase
 from dragoman.domain.accounts.operators import Operators
 from dragoman.domain.moving.arriving import Arriving
-from dragoman.domain.moving.plan import MOVED, STAYS
+from dragoman.domain.moving.plan import BLOB_COLUMNS, MOVED, STAYS
 from dragoman.kit.archive import new_archive, unpack
 from dragoman.kit.errors import Conflict, DragomanError, InvalidInput, Unavailable
 from dragoman.settings import Settings
@@ -207,6 +207,8 @@ def test_every_table_goes_along_or_stays_for_a_reason() -> None:
     tables = {table.name for table in metadata.sorted_tables}
     assert MOVED.keys() | STAYS.keys() == tables
     assert not MOVED.keys() & STAYS.keys()
+    columns = [column for table in metadata.sorted_tables for column in table.columns]
+    assert set(BLOB_COLUMNS) == {column for column in columns if column.name in ("blob", "blob_key")}
 
 
 async def test_two_organisations_of_one_server_meet_again_elsewhere_and_answer_the_same(

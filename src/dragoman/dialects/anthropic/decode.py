@@ -192,10 +192,8 @@ def _choice(request: MessagesRequest) -> ToolChoice | None:
     if choice is None:
         return None
     if choice.type == "tool":
-        if choice.name not in {tool.name for tool in request.tools or ()}:
-            raise InvalidInput(
-                f"tool_choice.name: {choice.name!r} is not among tools.", param="tool_choice.name"
-            )
+        if choice.name is None:
+            raise InvalidInput("tool_choice.name: Field required", param="tool_choice.name")
         return ToolChoice("function", choice.name)
     return ToolChoice("required" if choice.type == "any" else choice.type)
 

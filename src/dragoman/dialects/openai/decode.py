@@ -277,11 +277,7 @@ def _choice(request: CompletionRequest) -> ToolChoice | None:
     if choice is None:
         return None
     if not isinstance(choice, str):
-        name = choice.function.name
-        # Without tools in the request it may name one of the gateway's.
-        if request.tools is not None and name not in {tool.function.name for tool in request.tools}:
-            raise InvalidInput(f"tool_choice names {name!r}, which is not among tools.", param="tool_choice")
-        return ToolChoice("function", name)
+        return ToolChoice("function", choice.function.name)
     return ToolChoice(choice)
 
 

@@ -264,6 +264,13 @@ class Preparation:
         )
         if not profile.quotes_only:
             _check_choice(prepared.call.tool_choice, {tool.name for tool in prepared.offered})
+        elif (
+            own.profile.quotes_only
+            and not spec.skills.skills
+            and not tools_in_force(spec.tools, request).any_tools
+        ):
+            # An agent that writes is quoted for as well where its passages answer: its tools are not needed then.
+            _check_choice(prepared.call.tool_choice, {tool.name for tool in request.tools})
         return prepared
 
     async def _call(

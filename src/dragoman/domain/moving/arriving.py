@@ -19,7 +19,7 @@ from dragoman.domain.knowledge.repository import reembeddings
 from dragoman.domain.labels.service import TOPIC as LABELS_TOPIC
 from dragoman.domain.moving import repository, waiting
 from dragoman.domain.moving.leaving import TABLES, vector_record
-from dragoman.domain.moving.plan import KNOWN_OUTSIDE, MOVED, Moved
+from dragoman.domain.moving.plan import BLOB_COLUMNS, KNOWN_OUTSIDE, MOVED, Moved
 from dragoman.domain.moving.repository import Numbers
 from dragoman.domain.moving.rows import Row, read_rows
 from dragoman.domain.moving.sealed import Secrets
@@ -30,7 +30,7 @@ from dragoman.kit.errors import Conflict, InvalidInput
 _VECTORS_AT_ONCE = 1_000
 # Tables whose ids others refer to, and columns that name files.
 _PARENTS = ("users", "groups", "agents", "chat_clients")
-_FILES = {"documents": "blob_key", "document_standings": "blob_key", "hosted_files": "blob"}
+_FILES = {column.table.name: column.name for column in BLOB_COLUMNS}
 _ENTRIES_AT_ONCE = 500
 _TOPICS = (accounts.KEYS_TOPIC, LABELS_TOPIC, BUDGETS_TOPIC, LIMITS_TOPIC)
 

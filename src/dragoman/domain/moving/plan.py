@@ -161,6 +161,12 @@ _ALL = (
     Moved(audit_heads, _ORGANISATION),
 )
 MOVED: Mapping[str, Moved] = {one.table.name: one for one in _ALL}
+# Columns that name files of the blob store.
+BLOB_COLUMNS: tuple[sa.Column[str], ...] = (
+    documents.c.blob_key,
+    document_standings.c.blob_key,
+    hosted_files.c.blob,
+)
 # What lets people and programs in; left out when asked for.
 KEYS = ("api_keys", "passwords")
 # Numbers that people or programs outside may have written down.

@@ -15,10 +15,9 @@ from dragoman.domain.accounts.tables import api_keys, organisations, users
 from dragoman.domain.chat.tables import chat_clients
 from dragoman.domain.knowledge.model import Document
 from dragoman.domain.knowledge.repository.documents import by_keys
-from dragoman.domain.knowledge.tables import collections, document_standings, documents, embedders, passages
-from dragoman.domain.moving.plan import MOVED, Moved
+from dragoman.domain.knowledge.tables import collections, documents, embedders, passages
+from dragoman.domain.moving.plan import BLOB_COLUMNS, MOVED, Moved
 from dragoman.domain.moving.rows import Row
-from dragoman.domain.tools.hosted.tables import hosted_files
 from dragoman.kit.errors import Conflict
 
 _AT_ONCE = 500
@@ -50,9 +49,8 @@ def clients(connection: Connection, organisation_id: str) -> dict[str, str]:
 
 def stored_files(connection: Connection, organisation_id: str) -> list[str]:
     """The keys of the files that the organisation's rows name."""
-    columns = (documents.c.blob_key, document_standings.c.blob_key, hosted_files.c.blob)
     found: set[str] = set()
-    for column in columns:
+    for column in BLOB_COLUMNS:
         mine = MOVED[column.table.name].mine(organisation_id)
         found |= {str(key) for key in connection.execute(sa.select(column).where(mine)).scalars() if key}
     return sorted(found)
@@ -131,8 +129,7 @@ def _shown(value: Any) -> str:
 
 def files_of_others(connection: Connection, keys: Sequence[str]) -> bool:
     """Whether any of these files is named by a row that is here."""
-    columns = (documents.c.blob_key, document_standings.c.blob_key, hosted_files.c.blob)
-    return any(_any(connection, column, keys) for column in columns)
+    return any(_any(connection, column, keys) for column in BLOB_COLUMNS)
 
 
 class Numbers:

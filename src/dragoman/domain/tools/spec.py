@@ -104,3 +104,9 @@ class ToolsSpec(BaseModel):
     protocol: str | None = None
     explain: bool = False
     approvals: ApprovalRule | None = None
+
+    @property
+    def any_tools(self) -> bool:
+        """Whether there are any tools, whoever carries them out."""
+        named = (self.client, self.callbacks, self.callback_sources, self.mcp_sources, self.registered)
+        return self.shell or any((*named, self.builtin))
