@@ -53,6 +53,10 @@ class ChildCrashed(Unavailable):
     code = "child_crashed"
 
 
+class ChildKilled(ChildCrashed):
+    """The child process was killed by something else than this program: an operator, or a machine short of memory."""
+
+
 class ChildTimeout(DeadlineExceeded):
     """The call did not end in its time; its process has been killed."""
 
@@ -100,7 +104,12 @@ class ChildPool:
         return sum(child.alive for child in self._children)
 
     async def call(
-        self, fn: Callable[..., R], *args: Any, timeout_seconds: float, answer: Answer | None = None
+        self,
+        fn: Callable[..., R],
+        *args: Any,
+        timeout_seconds: float,
+        answer: Answer | None = None,
+        again: bool = False,
     ) -> R:
         """What ``fn(*args)`` returns in a child; its exceptions come with the child's traceback as a note.
 
@@ -108,12 +117,24 @@ class ChildPool:
         dataclasses, enums and arrays. The time counts from when a process is free; one that
         has to start gets the time for that on top. Cancelling kills it.
         ``answer`` answers what ``fn`` asks by ``kit.child.ask``, within the same time.
+        ``again``: one whose process is killed from outside is made once more; for work that may be done twice.
 
         Raises:
             ChildTimeout: the time is over.
             ChildCrashed: the process ended, or its answer could not be read.
         """
         message = pickle.dumps((fn, args, timeout_seconds), protocol=5)
+        try:
+            reply = await self._replied(message, timeout_seconds, answer)
+        except ChildKilled:
+            if not again or self._closed:
+                raise
+            reply = await self._replied(message, timeout_seconds, answer)
+        return cast("R", _result(reply))
+
+    async def _replied(
+        self, message: bytes, timeout_seconds: float, answer: Answer | None
+    ) -> tuple[bool | None, Any, bool]:
         async with self._slots:
             if self._closed:
                 raise Unavailable(f"The {self._name} processes are shut down.")
@@ -138,7 +159,7 @@ class ChildPool:
                 await self._discard(child)
                 raise
             await self._give_back(child, worn=reply[2])
-        return cast("R", _result(reply))
+        return reply
 
     async def close(self) -> None:
         """Kills the children; calls in flight end as crashed, later ones are refused."""
@@ -228,14 +249,15 @@ class _Child:
                 raise ChildCrashed(f"The work gave more than {_REPLY_BYTES >> 20} MB.")
             return await reader.readexactly(length)
         except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise ChildCrashed(await self._crash_reason()) from error
+            raise await self._crash() from error
 
-    async def _crash_reason(self) -> str:
+    async def _crash(self) -> ChildCrashed:
         self.kill()
         code = await self._process.wait()
         report = await asyncio.to_thread(self._last_words)
         log.warning("child.crashed", code=code, report=report)
-        return f"The process that did the work ended unexpectedly ({_ending(code)})."
+        kind = ChildKilled if code == -signal.SIGKILL else ChildCrashed
+        return kind(f"The process that did the work ended unexpectedly ({_ending(code)}).")
 
     def _last_words(self) -> str:
         if self._report.closed:

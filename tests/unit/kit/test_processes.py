@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from dragoman.kit.errors import InvalidInput, Unavailable
-from dragoman.kit.processes import ChildCrashed, ChildPool, ChildTimeout
+from dragoman.kit.processes import ChildCrashed, ChildKilled, ChildPool, ChildTimeout
 from dragoman.kit.tasks import TaskOwner
 
 
@@ -209,6 +209,30 @@ async def test_a_child_killed_while_idle_does_not_spoil_the_next_call() -> None:
     os.kill(pid, signal.SIGKILL)
     await until(lambda: children.children == 0)
     assert await children.call(len, "abc", timeout_seconds=10) == 3
+    await children.close()
+
+
+def killed_once(mark: str) -> str:
+    """As if somebody had killed the process the first time."""
+    if not Path(mark).exists():
+        Path(mark).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "done"
+
+
+async def test_work_that_may_be_done_twice_is_done_again_where_its_child_was_killed(tmp_path: Path) -> None:
+    children = pool()
+    with pytest.raises(ChildKilled, match="SIGKILL"):
+        await children.call(killed_once, str(tmp_path / "a"), timeout_seconds=10)
+    assert await children.call(killed_once, str(tmp_path / "b"), timeout_seconds=10, again=True) == "done"
+    await children.close()
+
+
+async def test_work_that_crashes_by_itself_is_not_done_again(tmp_path: Path) -> None:
+    children = pool()
+    with pytest.raises(ChildCrashed) as raised:
+        await children.call(os.abort, timeout_seconds=10, again=True)
+    assert not isinstance(raised.value, ChildKilled)
     await children.close()
 
 

@@ -41,6 +41,7 @@ class FileParser:
                 limits,
                 workspace,
                 timeout_seconds=limits.timeout_seconds,
+                again=True,
             )
         except ChildTimeout as error:
             raise InvalidInput(

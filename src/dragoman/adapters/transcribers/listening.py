@@ -1,9 +1,12 @@
 """Whisper on CTranslate2, inside a child process. Needs the extra ``voice``."""
 
+import re
 from functools import lru_cache
 
 import numpy as np
 from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from numpy.typing import NDArray
 
 from dragoman.domain.inference.speech.ports import Segment, TranscribeOptions, Transcript, Word
 from dragoman.kit.pcm import samples
@@ -14,6 +17,15 @@ _BEAM = 5
 # A cough must not become a sentence.
 _SURELY_SILENT = 0.8
 _TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+# The model was made for half a minute at a time. With less to look at it answers sooner, and below ten seconds it
+# begins to say short words again and again.
+_FRAMES_A_SECOND = 100
+_LEAST_FRAMES = 10 * _FRAMES_A_SECOND
+_MOST_FRAMES = 30 * _FRAMES_A_SECOND
+_SILENT_FRAMES = _FRAMES_A_SECOND
+_MOST_TOKENS, _TOKENS_A_SECOND = 16, 10
+_PERHAPS_SILENT = 0.3
+_WORDS = re.compile(r"\w+")
 
 
 @lru_cache(maxsize=1)
@@ -29,9 +41,12 @@ def heard(model: str, threads: int, sound: bytes, options: TranscribeOptions) ->
     language = options.language if whisper.model.is_multilingual else "en"
     if len(sound) // 2 < _SHORTEST_SAMPLES:
         return Transcript("", language or "en", duration)
+    values = samples(sound).astype(np.float32) / 32768.0
+    if options.quick and language is not None and (text := _briefly(whisper, values, language)) is not None:
+        return Transcript(text, language, duration, (Segment(text, 0.0, round(duration, 2)),))
     temperature = options.temperature
     found, info = whisper.transcribe(
-        samples(sound).astype(np.float32) / 32768.0,
+        values,
         language=language,
         task="translate" if options.translate and whisper.model.is_multilingual else "transcribe",
         beam_size=1 if options.quick else _BEAM,
@@ -64,3 +79,39 @@ def heard(model: str, threads: int, sound: bytes, options: TranscribeOptions) ->
 
 def _usual(quick: bool) -> float | tuple[float, ...]:
     return 0.0 if quick else _TEMPERATURES
+
+
+def _briefly(whisper: WhisperModel, values: NDArray[np.float32], language: str) -> str | None:
+    """What is said, decoded with no more silence around it than needed; None where that cannot be relied on."""
+    seconds = len(values) / RATE_HZ
+    frames = max(_LEAST_FRAMES, int(seconds * _FRAMES_A_SECOND) + _SILENT_FRAMES)
+    if frames > _MOST_FRAMES:
+        return None
+    features = whisper.feature_extractor(values)
+    features = np.pad(features, ((0, 0), (0, frames - features.shape[1])))
+    tokenizer = Tokenizer(
+        whisper.hf_tokenizer, whisper.model.is_multilingual, task="transcribe", language=language
+    )
+    most = _MOST_TOKENS + int(seconds * _TOKENS_A_SECOND)
+    [result] = whisper.model.generate(
+        whisper.encode(features.astype(np.float32)),
+        [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
+        beam_size=1,
+        max_length=most,
+        return_no_speech_prob=True,
+    )
+    tokens = result.sequences_ids[0]
+    text = tokenizer.decode(tokens)
+    if result.no_speech_prob > _PERHAPS_SILENT or _repeats(text) or len(tokens) >= most - _MOST_TOKENS // 2:
+        return None
+    return text
+
+
+def _repeats(text: str) -> bool:
+    """Whether words are followed by the same words."""
+    words = _WORDS.findall(text.lower())
+    return any(
+        words[at : at + length] == words[at + length : at + 2 * length]
+        for length in range(1, len(words) // 2 + 1)
+        for at in range(len(words) - 2 * length + 1)
+    )

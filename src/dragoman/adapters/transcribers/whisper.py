@@ -108,6 +108,7 @@ class WhisperTranscriber:
             return await self._pool.call(
                 *(hear_in_child, str(self._model), self._threads, sound, options),
                 timeout_seconds=_WINDOW_SECONDS,
+                again=True,
             )
         except ChildCrashed as error:
             raise ProviderError(f"The transcriber failed: {error.detail}", retryable=True) from error
