@@ -26,6 +26,7 @@ from dragoman.kit import pcm  # noqa: E402
 _PAGE_HZ = 48_000
 _LEAD_SECONDS, _PAUSE_SECONDS = 20.0, 6.0
 _SECONDS = 60.0
+STAGES = ("vad", "stt", "eou_delay", "llm_ttft", "tts_ttfb", "e2e")
 SETTINGS = {"vad.min_silence_duration": "0.25", "min_endpointing_delay": "0.3"}
 # Notes when the microphone and the agent begin and end to sound, by one clock; half a second of silence is an end.
 METER = """
@@ -111,6 +112,7 @@ async def measured(sound: Path, turns: int) -> dict[str, object]:
             heard = await page.run(
                 "playground.events.filter((e) => e.type === 'transcript' && e.final).length"
             )
+            stages = await page.run("playground.events.filter((e) => e.type === 'metrics')")
     found, missed = between(sounds)
     timed = sorted(found[1:])
     return {
@@ -121,6 +123,11 @@ async def measured(sound: Path, turns: int) -> dict[str, object]:
         "browser_p95_ms": round(timed[min(len(timed) - 1, int(0.95 * len(timed)))], 1)
         if timed
         else float("inf"),
+        "browser_stages_ms": {
+            name: round(1000 * statistics.median(float(each[name]) for each in stages[1:]), 1)
+            for name in STAGES
+            if stages[1:]
+        },
     }
 
 

@@ -20,12 +20,15 @@ from typing import IO, Any, TypeAlias, TypeVar, cast
 import structlog
 
 from dragoman.kit.child import HEADER
-from dragoman.kit.errors import DeadlineExceeded, Unavailable
+from dragoman.kit.errors import DeadlineExceeded, DragomanError, Unavailable
 from dragoman.kit.offline import VARIABLE
+from dragoman.kit.tasks import TaskOwner
 
 R = TypeVar("R")
 # What the parent says to a question of the child's; both are plain values.
 Answer: TypeAlias = Callable[[Any], Awaitable[object]]
+# True and the result, False and the error with its traceback, None and a question; and whether the child is worn.
+_Told: TypeAlias = tuple[bool | None, Any, bool]
 
 log = structlog.get_logger(__name__)
 
@@ -96,12 +99,18 @@ class ChildPool:
         self._start_seconds = start_seconds
         self._idle: list[_Child] = []
         self._children: set[_Child] = set()
+        self._kept = TaskOwner()
         self._closed = False
 
     @property
     def children(self) -> int:
         """How many processes there are now."""
         return sum(child.alive for child in self._children)
+
+    @property
+    def busy(self) -> int:
+        """How many of them are at work."""
+        return len(self._children) - len(self._idle)
 
     async def call(
         self,
@@ -110,6 +119,7 @@ class ChildPool:
         timeout_seconds: float,
         answer: Answer | None = None,
         again: bool = False,
+        keep: bool = False,
     ) -> R:
         """What ``fn(*args)`` returns in a child; its exceptions come with the child's traceback as a note.
 
@@ -118,6 +128,7 @@ class ChildPool:
         has to start gets the time for that on top. Cancelling kills it.
         ``answer`` answers what ``fn`` asks by ``kit.child.ask``, within the same time.
         ``again``: one whose process is killed from outside is made once more; for work that may be done twice.
+        ``keep``: cancelled, short work comes to its end unheard, so that its process and all it has loaded is kept.
 
         Raises:
             ChildTimeout: the time is over.
@@ -125,46 +136,71 @@ class ChildPool:
         """
         message = pickle.dumps((fn, args, timeout_seconds), protocol=5)
         try:
-            reply = await self._replied(message, timeout_seconds, answer)
+            reply = await self._replied(message, timeout_seconds, answer, keep=keep)
         except ChildKilled:
             if not again or self._closed:
                 raise
-            reply = await self._replied(message, timeout_seconds, answer)
+            reply = await self._replied(message, timeout_seconds, answer, keep=keep)
         return cast("R", _result(reply))
 
     async def _replied(
+        self, message: bytes, timeout_seconds: float, answer: Answer | None, *, keep: bool
+    ) -> _Told:
+        if not keep:
+            async with self._slots:
+                return await self._answered(message, timeout_seconds, answer)
+        await self._slots.acquire()
+        work = self._kept.start(self._outcome(message, timeout_seconds, answer), name=self._name)
+        work.add_done_callback(lambda _: self._slots.release())
+        outcome = await asyncio.shield(work)
+        if isinstance(outcome, DragomanError):
+            raise outcome
+        return outcome
+
+    async def _outcome(
         self, message: bytes, timeout_seconds: float, answer: Answer | None
-    ) -> tuple[bool | None, Any, bool]:
-        async with self._slots:
-            if self._closed:
-                raise Unavailable(f"The {self._name} processes are shut down.")
-            child: _Child | None = None
-            try:
-                async with asyncio.timeout(timeout_seconds + self._start_seconds) as bound:
-                    child = await self._take()
-                    if child.calls:
-                        bound.reschedule(asyncio.get_running_loop().time() + timeout_seconds)
-                    reply = _read_reply(await child.exchange(message))
-                    while reply[0] is None:
-                        if answer is None:
-                            raise ChildCrashed("The work asked something that nobody answers.")
-                        answered = pickle.dumps(await answer(reply[1]), protocol=5)
-                        reply = _read_reply(await child.exchange(answered))
-            except TimeoutError:
-                await self._discard(child)
-                raise ChildTimeout(
-                    f"The work was stopped: it took longer than {timeout_seconds:g} seconds."
-                ) from None
-            except BaseException:
-                await self._discard(child)
+    ) -> _Told | DragomanError:
+        """The reply, or why there is none: whoever asked may have gone, and then nobody has to be told."""
+        try:
+            return await self._answered(message, timeout_seconds, answer)
+        except DragomanError as error:
+            return error
+        except asyncio.CancelledError:
+            if not self._closed:
                 raise
-            await self._give_back(child, worn=reply[2])
+            return ChildCrashed(f"The {self._name} processes are shut down.")
+
+    async def _answered(self, message: bytes, timeout_seconds: float, answer: Answer | None) -> _Told:
+        if self._closed:
+            raise Unavailable(f"The {self._name} processes are shut down.")
+        child: _Child | None = None
+        try:
+            async with asyncio.timeout(timeout_seconds + self._start_seconds) as bound:
+                child = await self._take()
+                if child.calls:
+                    bound.reschedule(asyncio.get_running_loop().time() + timeout_seconds)
+                reply = _read_reply(await child.exchange(message))
+                while reply[0] is None:
+                    if answer is None:
+                        raise ChildCrashed("The work asked something that nobody answers.")
+                    answered = pickle.dumps(await answer(reply[1]), protocol=5)
+                    reply = _read_reply(await child.exchange(answered))
+        except TimeoutError:
+            await self._discard(child)
+            raise ChildTimeout(
+                f"The work was stopped: it took longer than {timeout_seconds:g} seconds."
+            ) from None
+        except BaseException:
+            await self._discard(child)
+            raise
+        await self._give_back(child, worn=reply[2])
         return reply
 
     async def close(self) -> None:
         """Kills the children; calls in flight end as crashed, later ones are refused."""
         self._closed = True
         await asyncio.gather(*(self._discard(child) for child in list(self._children)))
+        await self._kept.close()
 
     async def _take(self) -> "_Child":
         for dead in [child for child in self._children if not child.alive]:
@@ -317,8 +353,8 @@ def _is_value(kind: type[Any]) -> bool:
     return issubclass(kind, (BaseException, enum.Enum)) or hasattr(kind, "__dataclass_fields__")
 
 
-def _read_reply(reply: bytes) -> tuple[bool | None, Any, bool]:
-    """True and the result, False and the error with its traceback, None and a question; and whether the child is worn."""
+def _read_reply(reply: bytes) -> _Told:
+    """What the child says."""
     try:
         kind, value, worn = _Reply(io.BytesIO(reply)).load()
     except Exception as unreadable:
@@ -326,7 +362,7 @@ def _read_reply(reply: bytes) -> tuple[bool | None, Any, bool]:
     return kind, value, bool(worn)
 
 
-def _result(reply: tuple[bool | None, Any, bool]) -> object:
+def _result(reply: _Told) -> object:
     answered, value, _ = reply
     if answered:
         return value

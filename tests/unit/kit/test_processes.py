@@ -228,6 +228,32 @@ async def test_work_that_may_be_done_twice_is_done_again_where_its_child_was_kil
     await children.close()
 
 
+async def test_short_work_that_nobody_waits_for_any_more_keeps_its_process_and_its_place() -> None:
+    children, tasks = pool(), TaskOwner()
+    pid = await children.call(os.getpid, timeout_seconds=10)
+    waiting = tasks.start(children.call(time.sleep, 0.3, timeout_seconds=10, keep=True), name="waiting")
+    await until(lambda: children.busy == 1)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await children.call(os.getpid, timeout_seconds=10, keep=True) == pid
+    with pytest.raises(ValueError, match="sleep length"):
+        await children.call(time.sleep, -1, timeout_seconds=10, keep=True)
+    with pytest.raises(ChildTimeout):
+        await children.call(time.sleep, 60, timeout_seconds=0.1, keep=True)
+    await children.close()
+
+
+async def test_closing_ends_work_that_was_to_be_kept() -> None:
+    children, tasks = pool(), TaskOwner()
+    waiting = tasks.start(children.call(time.sleep, 60, timeout_seconds=90, keep=True), name="waiting")
+    await until(lambda: children.children == 1)
+    await children.close()
+    with pytest.raises(ChildCrashed):
+        await waiting
+    assert children.children == 0
+
+
 async def test_work_that_crashes_by_itself_is_not_done_again(tmp_path: Path) -> None:
     children = pool()
     with pytest.raises(ChildCrashed) as raised:

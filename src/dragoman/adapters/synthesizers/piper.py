@@ -140,7 +140,7 @@ class PiperSynthesizer:
     async def _said(self, model: _Model, text: str, speed: float, pitch: float) -> bytes:
         call = (speak_in_child, model.path, self._threads, text, speed, pitch)
         try:
-            sound = await self._pool.call(*call, timeout_seconds=_PHRASE_SECONDS, again=True)
+            sound = await self._pool.call(*call, timeout_seconds=_PHRASE_SECONDS, again=True, keep=True)
         except ChildCrashed as error:
             raise ProviderError(f"The voice failed: {error.detail}", retryable=True) from error
         return sound if model.rate_hz == _RATE_HZ else resampled(sound, model.rate_hz, _RATE_HZ)

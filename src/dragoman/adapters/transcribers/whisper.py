@@ -109,6 +109,7 @@ class WhisperTranscriber:
                 *(hear_in_child, str(self._model), self._threads, sound, options),
                 timeout_seconds=_WINDOW_SECONDS,
                 again=True,
+                keep=options.quick,
             )
         except ChildCrashed as error:
             raise ProviderError(f"The transcriber failed: {error.detail}", retryable=True) from error
