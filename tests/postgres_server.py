@@ -26,7 +26,6 @@ _SETTINGS = (
     "fsync=off",
     "full_page_writes=off",
     "shared_buffers=32MB",
-    "max_connections=60",
     "log_min_messages=fatal",
 )
 _libc = ctypes.CDLL(None)
@@ -53,10 +52,12 @@ class PostgresServer:
 
     Args:
         waits: commits wait until they are written down, so that they outlive a killed process of the server.
+        connections: the most at the same time.
     """
 
-    def __init__(self, *, waits: bool = False) -> None:
-        self._settings = (*_SETTINGS, f"synchronous_commit={'on' if waits else 'off'}")
+    def __init__(self, *, waits: bool = False, connections: int = 60) -> None:
+        commit = "on" if waits else "off"
+        self._settings = (*_SETTINGS, f"max_connections={connections}", f"synchronous_commit={commit}")
         self._folder = Path(tempfile.mkdtemp(prefix="dragoman-pg-"))
         self._identity = self._unprivileged()
         self._binaries = self._find_binaries()

@@ -21,8 +21,9 @@ sys.path[:0] = [str(_ROOT), str(_ROOT / "tests")]
 
 from budgets import budgets  # noqa: E402
 from kills import fleet_kills, kills  # noqa: E402
-from machines import soak, throughput  # noqa: E402
+from machines import throughput  # noqa: E402
 from rows import Row, table  # noqa: E402
+from soak import soak  # noqa: E402
 from trouble import trouble  # noqa: E402
 
 
@@ -33,9 +34,20 @@ def arguments() -> argparse.Namespace:
         "--rounds", type=int, default=100, help="kill rounds on SQLite; a third as many on PostgreSQL"
     )
     parser.add_argument("--minutes", type=float, default=60, help="how long the soak lasts")
-    parser.add_argument("--seconds", type=float, default=10, help="how long the gateway is loaded")
+    parser.add_argument("--seconds", type=float, default=5, help="how long the gateway is loaded in a round")
     parser.add_argument(
-        "--documents", type=int, default=40, help="how many files are read for the rate of ingestion"
+        "--documents", type=int, default=12, help="how many files each pair is given to read in a round"
+    )
+    parser.add_argument(
+        "--share",
+        type=float,
+        help="how much of a core each serve and work gets while pairs are compared; 0: as much as they can get "
+        "(default: that on six cores or more, below a tenth of what there is for each of the four)",
+    )
+    parser.add_argument(
+        "--collections",
+        type=int,
+        help="the most collections that these files go to (default: each client has one of its own)",
     )
     parser.add_argument("--clients", type=int, default=200, help="how many clients ask against a budget")
     parser.add_argument(
@@ -68,7 +80,15 @@ def main() -> int:
         ],
         "budget": [lambda folder: budgets(folder, clients=given.clients)],
         "trouble": [trouble],
-        "machines": [lambda folder: throughput(folder, seconds=given.seconds, documents=given.documents)],
+        "machines": [
+            lambda folder: throughput(
+                folder,
+                seconds=given.seconds,
+                documents=given.documents,
+                share=given.share,
+                collections=given.collections,
+            )
+        ],
         "soak": [lambda folder: soak(folder, minutes=given.minutes)],
     }
     wanted = given.parts.split(",")

@@ -1,16 +1,18 @@
-"""Two `serve` and two `work` processes against one pair, and a soak: rate, memory and the slowest answers over time."""
+"""Two pairs of `serve` and `work` over one PostgreSQL against one pair: answers through the gateway, and files read."""
 
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-import httpx
 from rows import Row
-from tests.e2e.fleet import fleet
+from shares import NoShares, Shares, shares
+from tests.e2e.fleet import Fleet, fleet
 from tests.e2e.server import API_KEY, Server
-from upstream import MODEL, Upstream, cores, resident_mb
+from upstream import Upstream, cores, cpu_seconds, idle_seconds
 
 from postgres_server import PostgresServer
 from samples import docx
@@ -18,171 +20,216 @@ from samples import docx
 GAIN = 1.7
 # Two servers, two workers, the database, the load and the provider.
 CORES_NEEDED = 6
-GROWTH, TAIL = 1.05, 1.2
-SAMPLE_SECONDS = 5.0
+# Of the machine, for the four processes together where there are fewer cores.
+BOUNDED = 0.3
+ROUNDS = 3
+_CONNECTIONS = 32
+# Thrice what a worker reads at the same time, so that it never waits for the next file.
+_UPLOADERS = 6
+_WARMING = 8
+_FULL = 0.03
+_READ_SECONDS = 600.0
+_UNITS = {"gateway": "answers/s", "reading documents": "documents/s"}
 
 
-def throughput(folder: Path, *, seconds: float, documents: int) -> list[Row]:
-    """The gateway's answers a second and documents read a second, of one pair and of two."""
-    folder.joinpath("one").mkdir(parents=True)
-    folder.joinpath("two").mkdir()
-    postgres = PostgresServer()
-    try:
-        with Upstream(folder / "provider") as upstream:
-            figures = {
-                pairs: _measure(
-                    postgres, folder / name, upstream, pairs, seconds=seconds, documents=documents
-                )
-                for pairs, name in ((1, "one"), (2, "two"))
-            }
-    finally:
-        postgres.stop()
-    rows: list[Row] = []
-    for place, what, unit in ((0, "gateway", "answers/s"), (1, "reading documents", "documents/s")):
-        one, two = figures[1][place], figures[2][place]
-        gain = two / one
-        enough = cores() >= CORES_NEEDED
-        measured = f"{one:.0f} {unit} of one pair, {two:.0f} of two: {gain:.2f} times"
-        if not enough:
-            measured += (
-                f"; {cores()} cores for {CORES_NEEDED} busy processes, so this says nothing of more machines"
+@dataclass
+class _Pairs:
+    """So many pairs of processes and what was measured of them, a value for each round."""
+
+    machines: Fleet
+    name: str
+    rates: dict[str, list[float]] = field(default_factory=dict)
+    used: dict[str, list[float]] = field(default_factory=dict)
+    idle: dict[str, list[float]] = field(default_factory=dict)
+    files: int = 0
+
+    def datasets(self, most: int | None) -> list[str]:
+        """For each client the dataset it sends files to."""
+        clients = _UPLOADERS * len(self.machines.serves)
+        return [f"library-{number % (most or clients)}" for number in range(clients)]
+
+    def measure(self, what: str, busy: list[Server], work: Callable[[], float]) -> None:
+        """Keeps a rate, what part of a core each busy process used meanwhile, and what part of the machine idled."""
+        began, spent, idled = time.monotonic(), _spent(busy), idle_seconds()
+        rate = work()
+        seconds = time.monotonic() - began
+        self.rates.setdefault(what, []).append(rate)
+        self.used.setdefault(what, []).append((_spent(busy) - spent) / seconds / len(busy))
+        self.idle.setdefault(what, []).append((idle_seconds() - idled) / seconds / cores())
+
+
+def _spent(servers: list[Server]) -> float:
+    return sum(cpu_seconds(server.pid) for server in servers)
+
+
+def throughput(
+    folder: Path,
+    *,
+    seconds: float,
+    documents: int,
+    share: float | None = None,
+    collections: int | None = None,
+) -> list[Row]:
+    """The gateway's answers a second and documents read a second, of one pair and of two.
+
+    Args:
+        documents: for each pair and round.
+        collections: the most that the documents go to; None: each client has one of its own.
+        share: of a core for each process; None: all they can get where there are cores enough, and else a small one.
+    """
+    if share is None:
+        share = 0.0 if cores() >= CORES_NEEDED else round(BOUNDED * cores() / 4, 2)
+    for name in ("one", "two"):
+        folder.joinpath(name).mkdir(parents=True)
+    with ExitStack() as stack:
+        postgres = PostgresServer(connections=100)
+        stack.callback(postgres.stop)
+        upstream = stack.enter_context(Upstream(folder / "provider"))
+        pairs = [
+            _Pairs(
+                stack.enter_context(
+                    fleet(postgres, folder / name, serves=number, works=number, settings=upstream.settings)
+                ),
+                name,
             )
-        rows.append(Row("machines", what, measured, f">= {GAIN} times", gain >= GAIN if enough else None))
-    return rows
+            for number, name in ((1, "one"), (2, "two"))
+        ]
+        for one in pairs:
+            _warm(one, upstream, collections)
+        note, judged = _bounded(stack, pairs, share)
+        for _ in range(ROUNDS):
+            for one in pairs:
+                datasets = one.datasets(collections)
+                _round(
+                    one, upstream, datasets, seconds=seconds, documents=documents * len(one.machines.works)
+                )
+    return [_row(pairs, what, unit, note, judged=judged) for what, unit in _UNITS.items()]
 
 
-def _measure(
-    postgres: PostgresServer, folder: Path, upstream: Upstream, pairs: int, *, seconds: float, documents: int
-) -> tuple[float, float]:
-    with fleet(postgres, folder, serves=pairs, works=pairs, settings=upstream.settings) as machines:
-        ports = [server.port for server in machines.serves]
-        upstream.load(ports, API_KEY, seconds=1, connections=16)
-        found = upstream.load(ports, API_KEY, seconds=seconds, connections=32)
+def _bounded(stack: ExitStack, pairs: list[_Pairs], share: float) -> tuple[str, bool]:
+    """Gives the shares; says so, and whether the measurement can be judged."""
+    enough = cores() >= CORES_NEEDED
+    if share:
+        try:
+            given = stack.enter_context(shares(share))
+        except NoShares as reason:
+            return (
+                f"{cores()} cores for {CORES_NEEDED} busy processes and no shares of them: {reason}",
+                enough,
+            )
+        _give(given, pairs)
+        if not enough and 4 * share > cores() / 2:
+            return (
+                f"four processes with {share:.0%} of a core each leave too little of {cores()} cores",
+                False,
+            )
+        return (
+            f"each serve and each work, with its children, had {share:.0%} of a core; what database, store, provider "
+            "and load used of the rest of this machine is not judged",
+            True,
+        )
+    if enough:
+        return f"each process had what it could get of {cores()} cores", True
+    return f"{cores()} cores for {CORES_NEEDED} busy processes, so this says nothing of more machines", False
+
+
+def _give(given: Shares, pairs: list[_Pairs]) -> None:
+    for one in pairs:
+        for kind, servers in (("serve", one.machines.serves), ("work", one.machines.works)):
+            for number, server in enumerate(servers):
+                given.give(f"{one.name}-{kind}{number}", server.pid)
+
+
+def _warm(one: _Pairs, upstream: Upstream, collections: int | None) -> None:
+    """Connections are open, and every worker has started its reader."""
+    datasets = one.datasets(collections)
+    with one.machines.serves[0].client() as client:
+        for name in set(datasets):
+            client.post("/user/add-dataset", json={"dataset": name}).raise_for_status()
+    upstream.load(
+        [server.port for server in one.machines.serves], API_KEY, seconds=1, connections=_CONNECTIONS
+    )
+    _read(one, datasets, _WARMING * len(one.machines.works))
+
+
+def _round(one: _Pairs, upstream: Upstream, datasets: list[str], *, seconds: float, documents: int) -> None:
+    serves, works = one.machines.serves, one.machines.works
+
+    def ask() -> float:
+        ports = [server.port for server in serves]
+        found = upstream.load(ports, API_KEY, seconds=seconds, connections=_CONNECTIONS)
         if found["errors"]:
             raise RuntimeError(f"{found['errors']:.0f} answers failed under load")
-        return found["rate"], _read_rate(machines.serves[0], documents)
+        return found["rate"]
+
+    one.measure("gateway", serves, ask)
+    one.measure("reading documents", works, lambda: _read(one, datasets, documents))
 
 
-def _read_rate(server: Server, documents: int) -> float:
-    """Files a second from the first that is taken in until all are read."""
-    with server.client() as client:
-        client.post("/user/add-dataset", json={"dataset": "library"})
-        listed = client.get("/api/v1/collections").json()
-        collection = next(item["id"] for item in listed if item["name"] == "library")
-        text = [("", f"Sentence {number} of a document that is read.") for number in range(200)]
-        contents = [docx([("Heading1", f"Report {number}"), *text]) for number in range(documents)]
-        began = time.monotonic()
-        for number, content in enumerate(contents):
-            answer = client.post(
-                "/server/train-with-file",
-                files={"file": (f"{number}.docx", content)},
-                data={"dataset": "library"},
-            )
-            answer.raise_for_status()
-        while client.get(f"/api/v1/collections/{collection}").json()["state"]["queued"]:
-            if time.monotonic() - began > 600:
-                raise RuntimeError("the documents are not read within ten minutes")
-            time.sleep(0.05)
-        return documents / (time.monotonic() - began)
-
-
-class _Soak:
-    """Clients that ask, store and search for a time, and what their calls took."""
-
-    def __init__(self, server: Server, minutes: float) -> None:
-        self.server = server
-        self.began = time.monotonic()
-        self.ends = self.began + minutes * 60
-        self.took: list[tuple[float, float]] = []
-        self.failed: list[str] = []
-
-    def client(self, call: Callable[[httpx.Client, int], httpx.Response]) -> None:
-        """Calls until the time is over."""
-        number = 0
-        with self.server.client() as client:
-            while time.monotonic() < self.ends:
-                number += 1
-                began = time.monotonic()
-                answer = call(client, number)
-                self.took.append((began - self.began, time.monotonic() - began))
-                if answer.status_code != 200:
-                    self.failed.append(f"{answer.status_code} {answer.text[:200]}")
-                time.sleep(0.02)
-
-    def p99(self, first: float, last: float) -> float:
-        """The 99th percentile of calls begun between two moments, in seconds."""
-        inside = sorted(took for at, took in self.took if first <= at < last)
-        return inside[min(len(inside) - 1, int(len(inside) * 0.99))] if inside else 0.0
-
-
-def soak(folder: Path, *, minutes: float) -> list[Row]:
-    """Mixed load on one process with SQLite: the growth of its memory after a tenth of the time, and the slowest answers."""
-    with Upstream(folder / "provider") as upstream:
-        settings = {"DRAGOMAN_EMBEDDING__PROVIDER": "none", **upstream.settings}
-        with Server(folder / "soak" / "data", settings) as server:
-            return _soaked(server, minutes)
-
-
-def _soaked(server: Server, minutes: float) -> list[Row]:
-    with server.client() as client:
-        made = client.post("/api/v1/collections", json={"collectionName": "soak"}).json()["collectionId"]
-    run = _Soak(server, minutes)
-
-    def ask(client: httpx.Client, number: int) -> httpx.Response:
-        messages = [{"role": "user", "content": f"hello {number}"}]
-        return client.post("/v1/chat/completions", json={"model": MODEL, "messages": messages})
-
-    def store(client: httpx.Client, number: int) -> httpx.Response:
-        # The same hundred again and again: the database must not grow for ever, either.
-        body = {"name": f"doc {number % 100}", "contents": f"Lamp {number} stands in the hall. " * 20}
-        return client.put(f"/api/v1/collections/{made}/documents", json=body)
-
-    def search(client: httpx.Client, number: int) -> httpx.Response:
-        body = {"term": f"lamp {number % 100}", "collections": [made], "minScore": 0.01}
-        return client.post("/api/v1/query", json=body)
-
-    threads = [threading.Thread(target=run.client, args=(call,)) for call in (ask, ask, store, search)]
-    for thread in threads:
-        thread.start()
-    memory: list[tuple[float, float]] = []
-    pause = min(SAMPLE_SECONDS, minutes * 60 / 40)
-    while time.monotonic() < run.ends:
-        time.sleep(pause)
-        memory.append((time.monotonic() - run.began, resident_mb(server.pid)))
-    for thread in threads:
-        thread.join()
-    return _verdicts(run, memory, minutes)
-
-
-def _verdicts(run: _Soak, memory: list[tuple[float, float]], minutes: float) -> list[Row]:
-    whole = minutes * 60
-    settled = [size for at, size in memory if whole * 0.1 <= at < whole * 0.3]
-    late = [size for at, size in memory if at >= whole * 0.8]
-    growth = median(late) / median(settled)
-    first, last = run.p99(whole / 60, whole / 6), run.p99(whole * 5 / 6, whole)
-    part = f"soak, {minutes:g} min"
-    long = minutes >= 60
-    note = "" if long else "; an hour judges it"
-    return [
-        Row(
-            part,
-            "every call is answered",
-            f"{len(run.took)} calls, {len(run.failed)} failed{': ' + run.failed[0] if run.failed else ''}",
-            "0 failed",
-            not run.failed,
-        ),
-        Row(
-            part,
-            "memory",
-            f"{median(settled):.0f} MiB, then {median(late):.0f} MiB: {(growth - 1) * 100:+.1f} %{note}",
-            "<= +5 %",
-            growth <= GROWTH if long else None,
-        ),
-        Row(
-            part,
-            "slowest answers",
-            f"p99 {first * 1000:.0f} ms in the first sixth, {last * 1000:.0f} ms in the last{note}",
-            "<= 1.2 times",
-            last <= first * TAIL if long else None,
-        ),
+def _read(one: _Pairs, datasets: list[str], documents: int) -> float:
+    """Files a second from the first that is sent until all are read; clients send to every server."""
+    text = [("", f"Sentence {number} of a document that is read.") for number in range(200)]
+    contents = [
+        (f"{number}.docx", docx([("Heading1", f"Report {number}"), *text]))
+        for number in range(one.files, one.files + documents)
     ]
+    one.files += documents
+    failed: list[str] = []
+
+    def send(server: Server, dataset: str) -> None:
+        with server.client() as client:
+            while True:
+                try:
+                    file = contents.pop()
+                except IndexError:
+                    return
+                answer = client.post(
+                    "/server/train-with-file", files={"file": file}, data={"dataset": dataset}
+                )
+                if answer.status_code != 200:
+                    failed.append(f"{answer.status_code} {answer.text[:200]}")
+
+    serves = one.machines.serves
+    clients = [
+        threading.Thread(target=send, args=(serves[number % len(serves)], dataset))
+        for number, dataset in enumerate(datasets)
+    ]
+    began = time.monotonic()
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    _wait_until_read(serves[0])
+    if failed:
+        raise RuntimeError(f"{len(failed)} files were not read: {failed[0]}")
+    return documents / (time.monotonic() - began)
+
+
+def _wait_until_read(server: Server) -> None:
+    deadline = time.monotonic() + _READ_SECONDS
+    with server.client() as client:
+        for item in client.get("/api/v1/collections").json():
+            while client.get(f"/api/v1/collections/{item['id']}").json()["state"]["queued"]:
+                if time.monotonic() > deadline:
+                    raise RuntimeError("the documents are not read within ten minutes")
+                time.sleep(0.05)
+
+
+def _row(pairs: list[_Pairs], what: str, unit: str, note: str, *, judged: bool) -> Row:
+    one, two = (median(pair.rates[what]) for pair in pairs)
+    gain = two / one
+    who = "serve" if what == "gateway" else "work"
+    used = " and ".join(f"{median(pair.used[what]):.1%}" for pair in pairs)
+    idle = [median(pair.idle[what]) for pair in pairs]
+    rounds = "; ".join(
+        f"{pair.name}: {', '.join(f'{rate:.2f}' if rate < 10 else f'{rate:.0f}' for rate in pair.rates[what])}"
+        for pair in pairs
+    )
+    measured = (
+        f"{one:.3g} {unit} of one pair, {two:.3g} of two (medians of {ROUNDS} rounds, {rounds}): {gain:.2f} times; "
+        f"a {who} used {used} of a core, the machine idled {idle[0]:.0%} and {idle[1]:.0%}; {note}"
+    )
+    held = gain >= GAIN
+    if judged and not held and idle[1] < _FULL:
+        return Row("machines", what, f"{measured}; the machine was full", f">= {GAIN} times", None)
+    return Row("machines", what, measured, f">= {GAIN} times", held if judged else None)

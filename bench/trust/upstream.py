@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.e2e.index_state import child_processes
+
 _PROGRAMS = Path(__file__).resolve().parent.parent / "gateway"
 MODEL = "plain"
 
@@ -93,3 +95,21 @@ def resident_mb(pid: int) -> float:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def idle_seconds() -> float:
+    """How long this machine's cores have had nothing to do, all together, since it started."""
+    idle, waits = Path("/proc/stat").read_text().partition("\n")[0].split()[4:6]
+    return (int(idle) + int(waits)) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """Time on a processor of a process and of the children it has, from the scheduler's own account."""
+    total = 0
+    for one in {pid, *child_processes(pid)}:
+        for task in Path(f"/proc/{one}/task").glob("*/schedstat"):
+            try:
+                total += int(task.read_text().split()[0])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+    return total / 1e9

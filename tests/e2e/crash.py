@@ -37,6 +37,7 @@ class Acknowledged:
     gateways: dict[str, str] = field(default_factory=dict)
     kills: int = 0
     requests_cut: int = 0
+    writers_lost: list[str] = field(default_factory=list)
     restart_seconds: list[float] = field(default_factory=list)
 
 
@@ -132,6 +133,11 @@ class CrashRun:
                     with self._lock:
                         self.stored.requests_cut += 1
                     time.sleep(0.1)
+                except Exception as error:  # noqa: BLE001  whatever it is, it is told among the problems
+                    said = f"{type(error).__name__}: {error}"[:300]
+                    with self._lock:
+                        self.stored.writers_lost.append(f"a writer ended: {said}")
+                    return
 
     def _expect(self, name: str, word: str | None) -> None:
         """Before a request: until it is answered, the old state or the new one is right."""
@@ -209,9 +215,13 @@ class CrashRun:
     # What a client sees afterwards
 
     def problems(self) -> list[str]:
-        """What is missing, double, or not findable, as clients see it; empty when every promise was kept."""
+        """What is missing, double, or not findable, as clients see it, and calls that were answered as they must not be.
+
+        Empty when every promise was kept.
+        """
         with self.server.client() as client:
-            return [*self._document_problems(client), *self._thing_problems(client)]
+            seen = [*self._document_problems(client), *self._thing_problems(client)]
+        return [*self.stored.writers_lost, *seen]
 
     def _document_problems(self, client: httpx.Client) -> list[str]:
         listed: dict[str, list[str]] = {}
@@ -274,7 +284,7 @@ def _made(client: httpx.Client, path: str, body: dict[str, object]) -> dict[str,
 def _taken(answer: httpx.Response) -> None:
     if answer.status_code == 503:
         raise NotTaken(answer.text)
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == 200, f"{answer.request.url.path} answered {answer.status_code} {answer.text}"
 
 
 def _filling(number: int) -> str:
