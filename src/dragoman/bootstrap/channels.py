@@ -57,9 +57,10 @@ class ChannelParts:
     forgotten: ForgottenMessages
 
 
-def _adapters(
+def channel_adapters(
     settings: Settings, policy: EgressPolicy, stack: AsyncExitStack
 ) -> dict[Channel, ChannelAdapter]:
+    """The messaging services; what needs closing is given to the stack."""
     group = settings.channels
 
     def client(policy: EgressPolicy, max_bytes: int) -> httpx.AsyncClient:
@@ -96,7 +97,7 @@ def open_channels(
 ) -> ChannelParts:
     """The parts; what needs closing is given to the stack. ``told`` is given a channel, what became of messages, and how many."""
     group = settings.channels
-    adapters = _adapters(settings, policy, stack)
+    adapters = channel_adapters(settings, policy, stack)
     places = Places(database, chat["chat_clients"], adapters, root_key.derive("channel-hooks"))
     sessions = ContactSessions(chat["chat_sessions"])
     takeover = Takeover(sessions, held_ms=group.takeover_seconds * 1000)

@@ -28,7 +28,7 @@ async def open_erasure(settings: Settings) -> AsyncIterator[Erasure]:
         await database.write(index.prepare, 0)
 
         async def forget_folders(user_id: str) -> int:
-            return await to_thread.run_sync(_removed, settings.workspaces_dir / user_id)
+            return await to_thread.run_sync(removed_folder, settings.workspaces_dir / user_id)
 
         async def forget_persons(users: Sequence[str], person: str) -> int:
             homes = [settings.workspaces_dir / user for user in users]
@@ -43,7 +43,8 @@ async def open_erasure(settings: Settings) -> AsyncIterator[Erasure]:
         )
 
 
-def _removed(folder: Path) -> int:
+def removed_folder(folder: Path) -> int:
+    """How many entries the folder had, which is gone with them; 0 when there is none. Blocks."""
     if not folder.is_dir():
         return 0
     count = sum(1 for _ in folder.iterdir())

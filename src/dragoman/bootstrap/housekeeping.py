@@ -8,6 +8,7 @@ import structlog
 from dragoman.db.database import Database
 from dragoman.domain.chat.limits import forget_rates
 from dragoman.domain.erasure.service import Retention
+from dragoman.domain.moving.removal.service import LateUsage
 from dragoman.domain.services import Services
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import DragomanError
@@ -24,6 +25,7 @@ def sweeps_of(services: Services, database: Database) -> Mapping[str, Sweep]:
     days = {name.removesuffix("_days"): int(value) for name, value in kept.items()}
     return {
         "retention": Retention(database, days).sweep,
+        "late_usage": LateUsage(database).sweep,
         "conversations": services.conversations.forget_old,
         "chat_events": services.chat.forget_told,
         "failed_sign_ins": services.accounts.signin.attempts.forget_old,

@@ -10,7 +10,7 @@ from dragoman.cli.options import add_action, read_settings
 from dragoman.cli.output import print_json, print_table
 from dragoman.domain.accounts.audit.chain import Event
 from dragoman.domain.accounts.audit.service import Chain
-from dragoman.kit.clock import iso
+from dragoman.domain.accounts.audit.shown import shown
 from dragoman.kit.errors import InvalidInput
 from dragoman.settings import Settings
 
@@ -90,32 +90,10 @@ def _checked(chain: Chain) -> dict[str, object]:
     }
 
 
-def _shown(event: Event) -> dict[str, object]:
-    told = event.told()
-    return {
-        "organisation": event.organisation_id,
-        "number": event.number,
-        "at": iso(event.at),
-        "action": event.action,
-        "outcome": event.outcome,
-        "actor": told.get("actor"),
-        "actor_id": told.get("actor_id"),
-        "key": told.get("key"),
-        "address": told.get("address"),
-        "target": told.get("target"),
-        "details": told.get("details"),
-        "redacted": event.content is None,
-        "content": event.content,
-        "content_hash": event.content_hash,
-        "previous": event.previous,
-        "hash": event.hash,
-    }
-
-
 def _tail(arguments: argparse.Namespace) -> int:
     if arguments.count < 1:
         raise InvalidInput("--count must be at least 1.", param="count")
-    rows = [_shown(event) for event in asyncio.run(_latest(read_settings(arguments).settings, arguments))]
+    rows = [shown(event) for event in asyncio.run(_latest(read_settings(arguments).settings, arguments))]
     if arguments.json:
         print_json(rows)
     else:
@@ -139,7 +117,7 @@ def _export(arguments: argparse.Namespace) -> int:
 async def _exported(settings: Settings, arguments: argparse.Namespace) -> None:
     async with open_accounts(settings) as accounts:
         async for event in accounts.audit.export(arguments.organisation):
-            print(_cef(event) if arguments.format == "cef" else orjson.dumps(_shown(event)).decode())
+            print(_cef(event) if arguments.format == "cef" else orjson.dumps(shown(event)).decode())
 
 
 def _redact(arguments: argparse.Namespace) -> int:

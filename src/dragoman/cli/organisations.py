@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dragoman.bootstrap.accounts import open_accounts
 from dragoman.bootstrap.moving import export_organisation, import_organisation
+from dragoman.cli import removal
 from dragoman.cli.options import add_action, read_settings
 from dragoman.cli.output import print_json, print_table
 from dragoman.domain.accounts.tenants.service import Organisation
@@ -19,7 +20,7 @@ _COLUMNS = ("id", "name", "users", "groups", "created_at")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds ``create``, ``list``, ``export`` and ``import``."""
+    """Adds ``create``, ``list``, ``export``, ``import`` and ``remove``."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     create = add_action(actions, "create", "create an organisation without users")
     create.add_argument("name", metavar="NAME", help="what it is called; no two have the same name")
@@ -35,6 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     into.add_argument("--name", metavar="NAME", help="what it is called here, when its name is taken")
     into.add_argument("--without-secrets", action="store_true", help="do without the secrets in the file")
     into.set_defaults(run=_import)
+    removal.configure(
+        add_action(actions, "remove", "take an organisation with everything of its own off the server")
+    )
     for action, help_text in ((out, "seals secrets in the file"), (into, "opens the file's secrets")):
         action.add_argument(
             "--passphrase-file", metavar="FILE", type=Path, help=f"whose first line {help_text}; - is stdin"

@@ -36,7 +36,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "mcp": ("dragoman.cli.mcp", "list, add, test and delete MCP servers"),
     "models": ("dragoman.cli.models", "list and test models"),
     "plugins": ("dragoman.cli.plugins", "list and run plugins"),
-    "organisations": ("dragoman.cli.organisations", "create, list, export and import organisations"),
+    "organisations": ("dragoman.cli.organisations", "create, list, export, import and remove organisations"),
     "users": ("dragoman.cli.users", "create, list, lock out and erase users"),
     "groups": ("dragoman.cli.groups", "put users of an organisation into groups"),
     "keys": ("dragoman.cli.keys", "create, list and revoke API keys"),

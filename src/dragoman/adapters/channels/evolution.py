@@ -67,6 +67,13 @@ class EvolutionChannel:
         await self._call(integration, "webhook/set", {"webhook": inner, **inner})
         return "The Evolution API server calls this server from now on."
 
+    async def disconnect(self, integration: Integration) -> bool:
+        told = await self._call(integration, "webhook/find", None)
+        hook = object_of(told.get("webhook")) or told
+        inner = {"enabled": False, "url": text_of(hook.get("url")), "events": ["MESSAGES_UPSERT"]}
+        await self._call(integration, "webhook/set", {"webhook": inner, **inner})
+        return True
+
     async def check(self, integration: Integration) -> HookCheck | None:
         told = await self._call(integration, "webhook/find", None)
         # Some versions tell it within ``webhook``, some as it is.

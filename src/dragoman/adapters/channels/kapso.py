@@ -73,6 +73,9 @@ class KapsoChannel:
             f"{_RECEIVED} and {_SENT}, with the secret that stands here as webhookSecretKey."
         )
 
+    async def disconnect(self, integration: Integration) -> bool:
+        return False
+
     async def check(self, integration: Integration) -> HookCheck | None:
         return None
 

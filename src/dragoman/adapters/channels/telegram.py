@@ -85,6 +85,10 @@ class TelegramChannel:
         await self._call(integration, "setWebhook", body)
         return "Telegram calls this server from now on."
 
+    async def disconnect(self, integration: Integration) -> bool:
+        await self._call(integration, "deleteWebhook", {})
+        return True
+
     async def check(self, integration: Integration) -> HookCheck | None:
         told = object_of((await self._call(integration, "getWebhookInfo", {})).get("result"))
         return HookCheck(text_of(told.get("url")) or None, text_of(told.get("last_error_message")) or None)

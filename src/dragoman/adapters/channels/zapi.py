@@ -79,6 +79,9 @@ class ZapiChannel:
         await self._call(integration, "PUT", "update-webhook-received-delivery", {"value": hook_url})
         return "Z-API calls this server from now on, for messages sent from the telephone too."
 
+    async def disconnect(self, integration: Integration) -> bool:
+        return False
+
     async def check(self, integration: Integration) -> HookCheck | None:
         told = await self._call(integration, "GET", "me", None)
         url = text_of(told.get("receivedAndDeliveryCallbackUrl")) or text_of(told.get("receivedCallbackUrl"))

@@ -150,6 +150,8 @@ class SimulatedServices:
             return 200, {"ok": True, "result": {"message_id": number}}
         if method == "setWebhook":
             self._hook("telegram", body.get("url"))
+        if method == "deleteWebhook":
+            self._hook("telegram", "")
         if method == "getWebhookInfo":
             return 200, {"ok": True, "result": {"url": self._hook("telegram"), "pending_update_count": 0}}
         if method == "getFile":
@@ -173,7 +175,7 @@ class SimulatedServices:
         if method == "chat/getBase64FromMediaMessage":
             return 200, {"base64": "", "mimetype": "application/octet-stream"}
         if method == "webhook/set":
-            self._hook("evolution", body.get("url"))
+            self._hook("evolution", body.get("url") if body.get("enabled") is not False else "")
         if method == "webhook/find":
             return 200, {"url": self._hook("evolution"), "enabled": True}
         if not method.startswith("message/"):

@@ -9,6 +9,7 @@ from dragoman.db.jobs.queue import (
     counts_by_kind,
     enqueue,
     enqueue_many,
+    forget,
     holders,
 )
 from dragoman.db.jobs.runner import FailedHook, JobHandler, JobRunner, JobTiming, RunLater
@@ -26,6 +27,7 @@ __all__ = [
     "counts_by_kind",
     "enqueue",
     "enqueue_many",
+    "forget",
     "holders",
     "process_owner",
 ]

@@ -15,6 +15,7 @@ from dragoman.kit.ids import uuid7
 from dragoman.kit.jsontypes import JsonObject
 
 MAX_ATTEMPTS = 5
+_NAMED_AT_ONCE = 500
 _FREE: Mapping[str, Any] = {"owner": None, "lease_until": None}
 
 
@@ -230,6 +231,15 @@ def sweep(connection: Connection, finished_before: int, *, limit: int) -> int:
     """Deletes jobs that ended before that time; gives how many."""
     old = sa.select(jobs.c.id).where(jobs.c.finished_at < finished_before).limit(limit)
     return connection.execute(sa.delete(jobs).where(jobs.c.id.in_(old))).rowcount
+
+
+def forget(connection: Connection, kind: str, keys: Sequence[str]) -> int:
+    """Deletes the jobs of that kind and these keys, whatever their state; gives how many."""
+    gone = 0
+    for start in range(0, len(keys), _NAMED_AT_ONCE):
+        named = jobs.c.key.in_(keys[start : start + _NAMED_AT_ONCE])
+        gone += connection.execute(sa.delete(jobs).where(jobs.c.kind == kind, named)).rowcount
+    return gone
 
 
 def counts(connection: Connection, now: int) -> Counts:

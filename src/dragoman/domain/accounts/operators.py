@@ -24,7 +24,11 @@ class Operators:
         """Whether the caller is one: an administrator of the operators' organisation who came with no public key."""
         if caller.key_kind != "private" or not may(caller, "manage"):
             return False
-        return await self._database.read(self._home) == caller.organisation_id
+        return await self.home() == caller.organisation_id
+
+    async def home(self) -> str | None:
+        """The id of the operators' organisation; None when there is none."""
+        return await self._database.read(self._home)
 
     async def require(self, caller: Caller) -> None:
         """Returns when the caller is one.

@@ -14,9 +14,9 @@ from dragoman.domain.accounts.model import User
 from dragoman.domain.accounts.versions import Versions
 from dragoman.domain.erasure import repository
 from dragoman.domain.erasure.model import Erased
-from dragoman.domain.knowledge.indexing import DELETED_AT_ONCE, Indexing
+from dragoman.domain.knowledge.clearing import clear_collection
+from dragoman.domain.knowledge.indexing import Indexing
 from dragoman.domain.knowledge.ports import BlobStore
-from dragoman.domain.knowledge.repository import collections
 from dragoman.domain.usage.budgets.service import TOPIC as BUDGETS
 from dragoman.kit.clock import now_ms
 from dragoman.kit.errors import Conflict, InvalidInput, NotFound
@@ -70,7 +70,7 @@ class Erasure:
         user, found = await self._database.write(self._locked_out, email, heir)
         files = 0
         for key, _ in await self._database.read(repository.collections_of, user.id):
-            files += await self._removed_collection(key)
+            files += await clear_collection(self._database, self._indexing, self._blobs, key)
         blobs = await self._database.read(repository.hosted_blobs, user.id)
         await self._database.write(self._erased, user, found)
         for blob in blobs:
@@ -135,23 +135,6 @@ class Erasure:
         accounts.set_disabled(connection, user.email, True)
         accounts.raise_version(connection, accounts.KEYS_TOPIC)
         return user, self._found(connection, user.email)
-
-    async def _removed_collection(self, key: int) -> int:
-        """Removes a collection in steps; gives how many files it had."""
-        files, full = 0, True
-        while full:
-            gone = await self._database.write(self._indexing.delete_documents, key)
-            for blob in filter(None, gone):
-                await self._blobs.delete(blob)
-                files += 1
-            full = len(gone) == DELETED_AT_ONCE
-
-        def remove(connection: Connection) -> None:
-            self._indexing.delete_documents(connection, key)
-            collections.delete(connection, key)
-
-        await self._database.write(remove)
-        return files
 
     def _erased(self, connection: Connection, user: User, found: Erased) -> None:
         repository.erase_user(connection, user.id, user.email)

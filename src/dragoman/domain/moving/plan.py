@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from dragoman.domain.accounts.audit.tables import audit_events, audit_heads
 from dragoman.domain.accounts.external.tables import identities
 from dragoman.domain.accounts.groups.tables import group_members, groups
-from dragoman.domain.accounts.signin.tables import passwords
+from dragoman.domain.accounts.signin.tables import passwords, setup_links, sign_ins
 from dragoman.domain.accounts.tables import api_keys, logins, organisations, secrets, users
 from dragoman.domain.agents.approvals.tables import tool_approvals
 from dragoman.domain.agents.deep.tables import deep_runs, deep_updates
@@ -54,6 +54,7 @@ from dragoman.domain.usage.conversations.tables import conversations
 from dragoman.domain.usage.limits.tables import user_limits
 from dragoman.domain.usage.receipts.tables import receipts
 from dragoman.domain.usage.tables import usage_records
+from dragoman.domain.voice.tables import voice_sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,15 @@ class Moved:
 
     def mine(self, organisation_id: str) -> sa.ColumnElement[bool]:
         """Which rows are the organisation's."""
-        column, key = self.within
-        rules = [_inside(self.table.c[column], key, organisation_id)]
-        rules += [_inside(self.table.c[other], parent, organisation_id) for other, parent in self.also]
-        return sa.and_(*rules)
+        return sa.and_(*self._rules(organisation_id))
+
+    def touched(self, organisation_id: str) -> sa.ColumnElement[bool]:
+        """Which rows cannot be without the organisation."""
+        return sa.or_(*self._rules(organisation_id))
+
+    def _rules(self, organisation_id: str) -> list[sa.ColumnElement[bool]]:
+        parents = (self.within, *self.also)
+        return [_inside(self.table.c[column], key, organisation_id) for column, key in parents]
 
 
 def _inside(
@@ -161,6 +167,12 @@ _ALL = (
     Moved(audit_heads, _ORGANISATION),
 )
 MOVED: Mapping[str, Moved] = {one.table.name: one for one in _ALL}
+# What is of an organisation and does not go along; what else stays goes with the row that it belongs to, or after a while.
+BOUND = (
+    Moved(voice_sessions, _ORGANISATION, also=(_OWNER,)),
+    Moved(sign_ins, _USER),
+    Moved(setup_links, _USER),
+)
 # Columns that name files of the blob store.
 BLOB_COLUMNS: tuple[sa.Column[str], ...] = (
     documents.c.blob_key,

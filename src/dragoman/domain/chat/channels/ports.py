@@ -127,6 +127,10 @@ class ChannelAdapter(Protocol):
         """Tells the service where to call, where it can be told; gives a sentence for the operator."""
         ...
 
+    async def disconnect(self, integration: Integration) -> bool:
+        """Tells the service to call nowhere any more; False where it cannot be told."""
+        ...
+
     async def check(self, integration: Integration) -> HookCheck | None:
         """Where the service says that it calls; None when it cannot be asked."""
         ...

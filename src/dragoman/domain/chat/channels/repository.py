@@ -16,7 +16,7 @@ from dragoman.domain.chat.channels.ports import Inbound, MediaRef, Outgoing, Out
 from dragoman.domain.chat.channels.tables import channel_contacts, channel_inbound, channel_outbound
 from dragoman.domain.chat.model import Channel, ChatClient
 from dragoman.domain.chat.repository.clients import read_client
-from dragoman.domain.chat.tables import chat_clients
+from dragoman.domain.chat.tables import chat_clients, chat_integrations
 from dragoman.kit.ids import uuid7
 
 _CONTACT = [channel_contacts.c[one.name] for one in fields(Contact)]
@@ -321,3 +321,14 @@ def forget(connection: Connection, before: int, *, limit: int) -> int:
         old = sa.select(table.c.key).where(moment < before, table.c.state.in_(states)).limit(limit)
         removed += connection.execute(sa.delete(table).where(table.c.key.in_(old))).rowcount
     return removed
+
+
+def integrations_of(connection: Connection, organisation_id: str) -> list[tuple[str, Channel]]:
+    """Where the clients of an organisation answer on messaging services, by client. For the operator."""
+    statement = (
+        sa.select(chat_integrations.c.client_id, chat_integrations.c.channel)
+        .join(chat_clients, chat_clients.c.id == chat_integrations.c.client_id)
+        .where(chat_clients.c.organisation_id == organisation_id)
+        .order_by(chat_integrations.c.client_id, chat_integrations.c.channel)
+    )
+    return [(row.client_id, row.channel) for row in connection.execute(statement)]

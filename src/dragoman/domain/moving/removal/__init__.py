@@ -1,0 +1,1 @@
+"""An organisation that is taken off the server."""
