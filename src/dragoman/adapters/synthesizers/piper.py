@@ -10,15 +10,17 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dragoman.adapters.synthesizers.phrases import phrases
 from dragoman.adapters.synthesizers.presets import PITCHES
 from dragoman.domain.inference.speech.languages import base_language
 from dragoman.domain.inference.speech.ports import SpeechRequest, Voice
 from dragoman.domain.inference.speech.voices import unknown_voice
-from dragoman.kit.errors import ProviderError, Unavailable
-from dragoman.kit.pcm import resampled
-from dragoman.kit.processes import ChildCrashed, ChildPool
+from dragoman.kit.child import ask
+from dragoman.kit.errors import DragomanError, ProviderError, Unavailable
+from dragoman.kit.pcm import Resampler
+from dragoman.kit.processes import ChildCrashed, ChildKilled, ChildPool
 from dragoman.kit.tasks import TaskOwner
 
 _ENGINE = "dragoman.adapters.synthesizers.vits"
@@ -28,9 +30,11 @@ _PHRASE_SECONDS = 60.0
 _AHEAD = 2
 
 
-def speak_in_child(model: str, threads: int, text: str, speed: float, pitch: float) -> bytes:
-    """Samples of a phrase; the process that runs this keeps the voice loaded."""
-    return importlib.import_module(_ENGINE).voice(model, threads).speak(text, speed, pitch)
+def speak_in_child(model: str, threads: int, text: str, speed: float, pitch: float) -> None:
+    """Gives its caller samples of a phrase until it wants no more; the process that runs this keeps the voice loaded."""
+    for piece in importlib.import_module(_ENGINE).voice(model, threads).speak(text, speed, pitch):
+        if piece and not ask(piece):
+            return
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +98,25 @@ class PiperSynthesizer:
         )
 
     async def stream(self, request: SpeechRequest) -> AsyncIterator[bytes]:
-        """The speech phrase by phrase, each made while the one before is played."""
+        """The speech piece by piece; each phrase is made while the one before is played."""
         model, pitch = self._chosen(request)
         waiting = deque(phrases(request.text))
-        made: deque[asyncio.Task[bytes]] = deque()
-        while waiting or made:
-            while waiting and len(made) < _AHEAD:
-                made.append(
-                    self._tasks.start(
-                        self._said(model, waiting.popleft(), request.speed, pitch), name="speak"
-                    )
-                )
-            # A phrase is short; letting it come to its end keeps the process and its voice.
-            sound = await asyncio.shield(made[0])
-            made.popleft()
-            if sound:
-                yield sound
+        made: deque[_Phrase] = deque()
+        try:
+            while waiting or made:
+                while waiting and len(made) < _AHEAD:
+                    made.append(self._said(model, waiting.popleft(), request.speed, pitch))
+                async for sound in made[0].pieces():
+                    yield sound
+                made.popleft()
+        finally:
+            for phrase in made:
+                phrase.stop()
 
     async def warm(self) -> None:
         """Loads the usual voice."""
-        await self._said(self._models[self._usual], "Hello.", 1.0, 1.0)
+        async for _ in self.stream(SpeechRequest("Hello.", voice=self._usual)):
+            pass
 
     async def close(self) -> None:
         """Ends what is being spoken; the pool is its owner's to close."""
@@ -137,13 +140,70 @@ class PiperSynthesizer:
                 model = (exact or of_language)[0]
         return model, 1.0 if wanted is None else PITCHES[wanted]
 
-    async def _said(self, model: _Model, text: str, speed: float, pitch: float) -> bytes:
+    def _said(self, model: _Model, text: str, speed: float, pitch: float) -> "_Phrase":
         call = (speak_in_child, model.path, self._threads, text, speed, pitch)
+        phrase = _Phrase(model.rate_hz)
+        phrase.making = self._tasks.start(phrase.make(self._pool, call), name="speak")
+        return phrase
+
+
+class _Phrase:
+    """A phrase being made in a process, and its sound as far as it is there."""
+
+    def __init__(self, rate_hz: int) -> None:
+        self._resampler = Resampler(rate_hz, _RATE_HZ)
+        self._queue: asyncio.Queue[bytes | DragomanError | None] = asyncio.Queue()
+        self._wanted = self._silent = True
+        self.making: asyncio.Task[None] | None = None
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The sound as it comes.
+
+        Raises:
+            ProviderError: the voice failed.
+        """
+        while (piece := await self._queue.get()) is not None:
+            if isinstance(piece, DragomanError):
+                raise piece
+            yield piece
+
+    def stop(self) -> None:
+        """Nobody wants it any more; the process and its voice are kept."""
+        self._wanted = False
+        if self.making is not None:
+            self.making.cancel()
+
+    async def make(self, pool: ChildPool, call: tuple[Any, ...]) -> None:
+        """Has the phrase made, once more when the process is killed before anything is heard."""
         try:
-            sound = await self._pool.call(*call, timeout_seconds=_PHRASE_SECONDS, again=True, keep=True)
+            try:
+                await self._call(pool, call)
+            except ChildKilled:
+                if not self._silent:
+                    raise
+                await self._call(pool, call)
+            self._put(self._resampler.flush())
+            self._queue.put_nowait(None)
         except ChildCrashed as error:
-            raise ProviderError(f"The voice failed: {error.detail}", retryable=True) from error
-        return sound if model.rate_hz == _RATE_HZ else resampled(sound, model.rate_hz, _RATE_HZ)
+            self._queue.put_nowait(ProviderError(f"The voice failed: {error.detail}", retryable=True))
+        except DragomanError as error:
+            self._queue.put_nowait(error)
+        except Exception:
+            self._queue.put_nowait(ProviderError("The voice failed."))
+            raise
+
+    async def _call(self, pool: ChildPool, call: tuple[Any, ...]) -> None:
+        # A phrase is short; letting it come to its end keeps the process and its voice.
+        await pool.call(*call, timeout_seconds=_PHRASE_SECONDS, answer=self._take, keep=True)
+
+    async def _take(self, piece: bytes) -> bool:
+        self._put(self._resampler.push(piece))
+        return self._wanted
+
+    def _put(self, piece: bytes) -> None:
+        if piece:
+            self._silent = False
+            self._queue.put_nowait(piece)
 
 
 def _found(folders: Sequence[Path]) -> dict[str, _Model]:

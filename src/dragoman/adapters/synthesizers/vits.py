@@ -7,24 +7,32 @@ import json
 import re
 import subprocess
 import unicodedata
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 from onnxruntime.capi.onnxruntime_pybind11_state import SessionOptions
 
+from dragoman.adapters.synthesizers.halves import Halves, halves
 from dragoman.kit.errors import ProviderError
-from dragoman.kit.pcm import as_pcm
+from dragoman.kit.pcm import Resampler, as_pcm
 
 _PIECE = re.compile(r"([^,.;:!?…]*(?:[,.:](?=\d)[^,.;:!?…]*)*)([,.;:!?…]*)")
 _OTHER_LANGUAGE = re.compile(r"\([^)]*\)")
 _SPELL_SECONDS = 20
-_LOUDNESS = 0.85
-_QUIETEST = 1e-4
 _MARKS = ",.;:!?"
+# How loud the loudest of what is said first is made, and what lies between that and the voice's own loudness at most.
+_LOUDNESS, _LEAST_GAIN, _MOST_GAIN = 0.85, 0.5, 8.0
+_SAID_FIRST = "One, two, three."
+# The first piece is short, so that it can be heard soon; each frame needs so many on either side to sound as in the whole.
+_FIRST_FRAMES, _MOST_FRAMES = 30, 240
+_BESIDE_FRAMES = 12
+_PITCH_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +59,68 @@ class PiperVoice:
             length=usual.get("length_scale", 1.0),
             noise_width=usual.get("noise_w", 0.8),
         )
-        options = SessionOptions()
-        options.enable_cpu_mem_arena = False
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+        self._threads = threads
         self._speakers = facts.get("num_speakers", 1)
+        self._halves = halves(model)
+        if self._halves is None:
+            self._whole, self._decoder = self._session(str(model)), None
+        else:
+            self._whole, self._decoder = self._session(self._halves.frames), self._session(self._halves.sound)
+            self._halves = Halves(b"", b"", self._halves.name)
+        self._gain = 1.0
+        loudest = max((float(np.abs(sound).max()) for sound in self._sounds(_SAID_FIRST, 1.0)), default=0.0)
+        if loudest:
+            self._gain = min(_MOST_GAIN, max(_LEAST_GAIN, _LOUDNESS / loudest))
 
-    def speak(self, text: str, speed: float, pitch: float) -> bytes:
-        """16-bit samples at the voice's own rate; empty when nothing in the text can be said."""
+    def speak(self, text: str, speed: float, pitch: float) -> Iterator[bytes]:
+        """16-bit samples at the voice's own rate, piece by piece; none when nothing in the text can be said."""
+        # A higher voice plays its samples faster, so it is made slower first.
+        pitched = Resampler(round(pitch * _PITCH_STEPS), _PITCH_STEPS)
+        for sound in self._sounds(text, pitch / speed):
+            yield pitched.push(as_pcm(np.clip(sound * self._gain, -1.0, 1.0)))
+        yield pitched.flush()
+
+    def _sounds(self, text: str, length: float) -> Iterator[NDArray[np.float32]]:
         phonemes = self._spelled(text)
         if not phonemes:
-            return b""
-        marks = self._config.ids
+            return
+        first = _floats(self._whole.run(None, self._asked(phonemes, length)))
+        if self._decoder is None or self._halves is None:
+            yield first.reshape(-1)
+            return
+        count, at, size = first.shape[2], 0, _FIRST_FRAMES
+        while at < count:
+            end = min(count, at + size)
+            begin = max(0, at - _BESIDE_FRAMES)
+            frames = first[:, :, begin : min(count, end + _BESIDE_FRAMES)]
+            sound = _floats(self._decoder.run(None, {self._halves.name: frames})).reshape(-1)
+            samples = len(sound) // frames.shape[2]
+            yield sound[(at - begin) * samples : (end - begin) * samples]
+            at, size = end, min(2 * size, _MOST_FRAMES)
+
+    def _asked(self, phonemes: str, length: float) -> Mapping[str, NDArray[np.generic]]:
+        config, marks = self._config, self._config.ids
         ids = [*marks["^"], *marks["_"]]
         for phoneme in unicodedata.normalize("NFD", phonemes):
             if phoneme in marks:
                 ids += [*marks[phoneme], *marks["_"]]
         ids += marks["$"]
-        config = self._config
         feed: dict[str, NDArray[np.generic]] = {
             "input": np.array([ids], np.int64),
             "input_lengths": np.array([len(ids)], np.int64),
-            # A higher voice plays its samples faster, so it is made slower first.
-            "scales": np.array([config.noise, config.length * pitch / speed, config.noise_width], np.float32),
+            "scales": np.array([config.noise, config.length * length, config.noise_width], np.float32),
         }
         if self._speakers > 1:
             feed["sid"] = np.array([0], np.int64)
-        sound = np.asarray(self._session.run(None, feed)[0], np.float32).reshape(-1)
-        return as_pcm(_pitched(sound / max(float(np.abs(sound).max()), _QUIETEST) * _LOUDNESS, pitch))
+        return feed
+
+    def _session(self, model: str | bytes) -> InferenceSession:
+        options = SessionOptions()
+        options.enable_cpu_mem_arena = False
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def _spelled(self, text: str) -> str:
         """Phonemes with the punctuation between them, which the voice breathes by."""
@@ -101,11 +141,8 @@ def _phonemes(words: str, language: str) -> str:
     return " ".join(_OTHER_LANGUAGE.sub("", ran.stdout).split())
 
 
-def _pitched(sound: NDArray[np.float32], pitch: float) -> NDArray[np.float32]:
-    if pitch == 1.0:
-        return sound
-    places = np.arange(0, len(sound) - 1, pitch)
-    return np.interp(places, np.arange(len(sound)), sound).astype(np.float32)
+def _floats(answer: Any) -> NDArray[np.float32]:
+    return np.asarray(answer[0], np.float32)
 
 
 @lru_cache(maxsize=4)
