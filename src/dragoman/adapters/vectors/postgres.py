@@ -261,7 +261,10 @@ def _exists(connection: Connection, catalogue: str, column: str, name: str) -> b
 
 def _remove_words(connection: Connection, keys: Collection[int]) -> None:
     passages = {"passages": list(keys)}
-    collections = connection.exec_driver_sql(_COLLECTIONS_OF, passages).scalars()
+    collections = connection.exec_driver_sql(_COLLECTIONS_OF, passages).scalars().all()
+    # Passages that have just been stored have none, and every statement here makes other writers wait longer.
+    if not collections:
+        return
     _lock(connection, (_LOCKS + collection_key for collection_key in collections))
     _count_words(connection, keys, sign=-1)
     connection.exec_driver_sql(

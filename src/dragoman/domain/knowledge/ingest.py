@@ -108,7 +108,8 @@ class Ingestion:
             _require(connection, collection)
             # Somebody else may have stored it since.
             replaced = documents.find(connection, collection.key, draft.external_id)
-            document = self._row(connection, collection, draft, size=len(text.encode()), sha256=sha256)
+            size = len(text.encode())
+            document = self._row(connection, collection, draft, replaced, size=size, sha256=sha256)
             if chunked is None:
                 documents.put_text(connection, document.key, text=text, page_starts=(), warnings=())
                 jobs.enqueue_index(connection, [document])
@@ -149,6 +150,7 @@ class Ingestion:
                 connection,
                 collection,
                 draft,
+                replaced,
                 size=size,
                 sha256=sha256,
                 blob_key=blob_key,
@@ -184,7 +186,10 @@ class Ingestion:
                 if before is None:
                     fresh[draft.external_id] = (draft, text, sha256)
                 elif before.sha256 != sha256 or before.state in ("failed", "cancelled"):
-                    changed = self._row(connection, collection, draft, size=len(text.encode()), sha256=sha256)
+                    # The batch may name it twice.
+                    current = documents.find(connection, collection.key, draft.external_id)
+                    size = len(text.encode())
+                    changed = self._row(connection, collection, draft, current, size=size, sha256=sha256)
                     documents.put_text(connection, changed.key, text=text, page_starts=(), warnings=())
                     work.append(changed)
                 elif _description(before) != draft:
@@ -230,15 +235,15 @@ class Ingestion:
         connection: Connection,
         collection: Collection,
         draft: DocumentDraft,
+        before: Document | None,
         *,
         size: int,
         sha256: str,
         blob_key: str | None = None,
         media_type: str | None = "text/plain",
     ) -> Document:
+        """The row with new content; ``before`` is what was there, found while the collection is held."""
         now = now_ms()
-        _require(connection, collection)
-        before = documents.find(connection, collection.key, draft.external_id)
         values = _content(size, sha256, now, blob_key=blob_key, media_type=media_type)
         if before is None:
             documents.insert(connection, [_new(collection, draft, values, now)])

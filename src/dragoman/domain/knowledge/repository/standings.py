@@ -47,7 +47,7 @@ def keep(connection: Connection, document_key: int, standing: Standing) -> None:
 def take(connection: Connection, document: Document) -> Standing | None:
     """What was kept for the document, which is forgotten; None when nothing was."""
     found = standing_of(connection, document)
-    return found if drop(connection, document.key) else None
+    return found if found is not None and drop(connection, document.key) else None
 
 
 def drop(connection: Connection, document_key: int) -> bool:
