@@ -4,11 +4,12 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from anyio import to_thread
 from tests.browser.axe import violations
 from tests.browser.chromium import Page, chromium
-from tests.e2e.server import EMAIL, Server
+from tests.e2e.server import API_KEY, EMAIL, Server
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="Chromium is not installed")
 
@@ -52,6 +53,9 @@ _READY = (
 _QUIET = {
     "DRAGOMAN_EMBEDDING__PROVIDER": "none",
     "DRAGOMAN_MODELS__LOCAL__ENABLED": "false",
+    # A port that nobody may listen on.
+    "DRAGOMAN_MODELS__PROVIDERS": '{"dead": {"base_url": "http://127.0.0.1:1/v1", "models": ["broken"], "outside": false}}',
+    "DRAGOMAN_MODELS__FALLBACKS": '{"broken": ["extractive"]}',
 }
 
 
@@ -322,6 +326,23 @@ async def test_a_limit_is_set_shown_and_removed_and_an_answer_has_its_receipt(pe
     await person.sees("Nothing bounds this any more.")
     await person.clicks("Remove")
     await person.sees("No limit yet")
+
+
+async def test_a_receipt_names_the_models_that_failed_before_another_answered(person: Person) -> None:
+    asked = {"model": "broken", "messages": [{"role": "user", "content": "Hello?"}]}
+    async with httpx.AsyncClient(base_url=person.base, timeout=60) as client:
+        headers = {"authorization": f"Bearer {API_KEY}"}
+        answer = await client.post("/v1/chat/completions", json=asked, headers=headers)
+    assert answer.status_code == 200, answer.text
+    await person.goes_to(f"/receipts/{answer.headers['x-dragoman-receipt']}")
+    await person.sees("Models that failed before")
+    told = await person.page.run(
+        "[...document.querySelectorAll('h3')].find((one) => one.textContent === 'Models that failed before')"
+        ".nextElementSibling.innerText"
+    )
+    assert told.startswith("broken ")
+    await person.sees("asked broken, answered by extractive")
+    assert await violations(person.page) == []
 
 
 async def test_what_is_wrong_in_json_is_shown_where_it_stands(person: Person) -> None:

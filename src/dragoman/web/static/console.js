@@ -472,6 +472,7 @@ Please report this to https://github.com/markedjs/marked.`,t){let a="<p>An error
       ${s.answers.map(a=>l`<${om} key=${a.run} of=${a} />`)}`}<//><//>`}function om({of:t}){return l`<section><h2>${n("How it came about")}</h2>
     <p>${n("{agent}: asked {asked}, answered by {answered}.",{agent:t.agent.name,asked:t.route.asked,answered:t.route.answered||n("nobody")})}
       ${t.route.complexity&&` ${n("The request was found to be of {level} difficulty.",{level:t.route.complexity})}`}</p>
+    ${(t.route.tried||[]).length>0&&l`<h3>${n("Models that failed before")}</h3><ul>${t.route.tried.map(e=>l`<li>${e.model} <${I} kind="bad">${e.failed}<//></li>`)}</ul>`}
     ${t.documents.length>0&&l`<h3>${n("Documents it rests on")}</h3><ul>${t.documents.map(e=>l`<li>${e.name}${e.label&&l` <${I} kind="warn">${e.label}<//>`}</li>`)}</ul>`}
     ${t.decisions.length>0&&l`<h3>${n("What was decided")}</h3><ul>${t.decisions.map(e=>l`<li><${I} kind=${e.allowed?"good":"bad"}>${e.allowed?n("allowed"):n("refused")}<//> ${rm(e)}</li>`)}</ul>`}
   </section>`}function rm(t){return t.kind==="limit"?n("{name}: {reserved} reserved, {settled} used.",{name:t.name,reserved:L(t.reserved),settled:t.settled===null?"\u2013":L(t.settled)}):t.kind==="moderation"?n("Moderation: {category}.",{category:t.category}):t.policy?n("Label {label}, {policy}: {what}.",{label:t.label,policy:t.policy,what:t.what}):n("Label {label}: {what}.",{label:t.label,what:t.what})}function Ol(){let t=T(()=>A("GET","/models"),[]),[e,s]=x(null);return l`<${W} title=${n("Models")}>

@@ -109,6 +109,7 @@ function Told({ of }) {
   return html`<section><h2>${t("How it came about")}</h2>
     <p>${t("{agent}: asked {asked}, answered by {answered}.", { agent: of.agent.name, asked: of.route.asked, answered: of.route.answered || t("nobody") })}
       ${of.route.complexity && ` ${t("The request was found to be of {level} difficulty.", { level: of.route.complexity })}`}</p>
+    ${(of.route.tried || []).length > 0 && html`<h3>${t("Models that failed before")}</h3><ul>${of.route.tried.map((one) => html`<li>${one.model} <${Badge} kind="bad">${one.failed}<//></li>`)}</ul>`}
     ${of.documents.length > 0 && html`<h3>${t("Documents it rests on")}</h3><ul>${of.documents.map((one) => html`<li>${one.name}${one.label && html` <${Badge} kind="warn">${one.label}<//>`}</li>`)}</ul>`}
     ${of.decisions.length > 0 && html`<h3>${t("What was decided")}</h3><ul>${of.decisions.map((one) => html`<li><${Badge} kind=${one.allowed ? "good" : "bad"}>${one.allowed ? t("allowed") : t("refused")}<//> ${decided(one)}</li>`)}</ul>`}
   </section>`;
