@@ -5,6 +5,7 @@ import fractions
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -32,6 +33,8 @@ _WAITING_EVENTS = 200
 _ANSWER_SECONDS = 15.0
 # A browser that has the answer connects within a moment, or never.
 _CONNECT_SECONDS = 30.0
+# How long a client is waited for that does not say that it has heard the last of it.
+_DELIVERY_SECONDS = 3.0
 
 
 class _AgentTrack(MediaStreamTrack):
@@ -132,9 +135,21 @@ class Peer:
             self._early.append(text)
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connection, once what was told has arrived."""
         await self._tasks.close()
+        await self._delivered()
         await self._connection.close()
+
+    async def _delivered(self) -> None:
+        # A channel is closed by agreement, and only behind all that was sent on it; an empty buffer is no sign of that.
+        channel, over = self._channel, asyncio.Event()
+        if channel is None or channel.readyState != "open" or self._connection.connectionState != "connected":
+            return
+        channel.once("close", lambda: over.set())
+        channel.close()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DELIVERY_SECONDS):
+                await over.wait()
 
     def _heard(self, track: Any) -> None:
         if track.kind == "audio":

@@ -32,6 +32,13 @@ class Ended:
     reason: str
     message: str | None = None
 
+    def told(self) -> list[dict[str, JsonValue]]:
+        """What the client is told of it before its connection ends."""
+        why: list[dict[str, JsonValue]] = []
+        if self.message is not None:
+            why.append({"type": "error", "code": self.reason, "message": self.message})
+        return [*why, {"type": "ended", "reason": self.reason}]
+
 
 Output = SoundOut | Told | Ended
 
@@ -132,7 +139,7 @@ class EngineCall(Protocol):
         ...
 
     def relay(self, text: str) -> None:
-        """Sends a text over the data channel of a relayed call."""
+        """Sends a text over the data channel, where there is one."""
         ...
 
     def retune(self, spec: VoiceSpec) -> None:

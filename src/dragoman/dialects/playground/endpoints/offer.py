@@ -9,7 +9,7 @@ from dragoman.dialects.playground.body import json_object
 from dragoman.dialects.playground.calls import DIALECT, calls_of
 from dragoman.dialects.playground.errors import invalid_field
 from dragoman.domain.voice.calls import LiveCall
-from dragoman.domain.voice.ports import CallSetup
+from dragoman.domain.voice.ports import CallSetup, Ended
 
 router = APIRouter()
 
@@ -45,10 +45,12 @@ async def answer_offer(request: Request) -> Response:
 
 
 async def _until_over(call: LiveCall) -> None:
-    """Sound and events go to the browser directly; only the end matters here."""
+    """Sound and events go to the browser directly; only of the end it is told from here."""
     async with call:
-        async for _ in call.outputs():
-            pass
+        async for output in call.outputs():
+            if isinstance(output, Ended):
+                for event in output.told():
+                    call.engine.relay(orjson.dumps(event).decode())
 
 
 @router.get("/rtc/validate")

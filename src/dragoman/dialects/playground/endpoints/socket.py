@@ -171,20 +171,18 @@ async def _to_client(socket: WebSocket, call: LiveCall) -> None:
                     case Told(event):
                         if event.get("type") != "opened":
                             await socket.send_text(orjson.dumps(event).decode())
-                    case Ended(reason, message):
-                        await _goodbye(socket, reason, message)
+                    case Ended():
+                        await _goodbye(socket, output)
         except (WebSocketDisconnect, RuntimeError, TimeoutError):
             return
 
 
-async def _goodbye(socket: WebSocket, reason: str, message: str | None) -> None:
-    if socket.client_state is not WebSocketState.CONNECTED or reason == "left":
+async def _goodbye(socket: WebSocket, ended: Ended) -> None:
+    if socket.client_state is not WebSocketState.CONNECTED or ended.reason == "left":
         return
-    if message is not None:
-        told = {"type": "error", "code": reason, "message": message}
-        await socket.send_text(orjson.dumps(told).decode())
-    await socket.send_text(orjson.dumps({"type": "ended", "reason": reason}).decode())
-    await socket.close(_ENDED, reason)
+    for event in ended.told():
+        await socket.send_text(orjson.dumps(event).decode())
+    await socket.close(_ENDED, ended.reason)
 
 
 async def _refuse(socket: WebSocket, error: DragomanError) -> None:
