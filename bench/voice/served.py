@@ -24,7 +24,7 @@ import httpx  # noqa: E402
 import numpy as np  # noqa: E402
 from tests.e2e.server import API_KEY, Server  # noqa: E402
 from tests.voice.voice_services import Services  # noqa: E402
-from turns import FRAME_SECONDS, HZ, speech  # noqa: E402
+from turns import APART_SECONDS, FRAME_SECONDS, HZ, speech  # noqa: E402
 from websockets.asyncio.client import connect  # noqa: E402
 
 from dragoman.kit.tasks import TaskOwner  # noqa: E402
@@ -122,8 +122,9 @@ class Calls:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def converse(base: str, said: bytes, calls: Calls) -> None:
-    """One caller, who asks again and again until it is over."""
+async def converse(base: str, said: bytes, calls: Calls, number: int) -> None:
+    """One caller, who asks again and again until it is over; each begins a little after the one before."""
+    await asyncio.sleep(number * APART_SECONDS)
     headers = {"authorization": f"Bearer {API_KEY}"}
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60, trust_env=False) as client:
         body = {"agent_config": {"vad": {"min_silence_duration": 0.3}, "min_endpointing_delay": 0.3}}
@@ -163,7 +164,8 @@ async def call_as_told(sound: Path) -> None:
                 case ["call", base, count]:
                     calls = Calls()
                     running = [
-                        owner.start(converse(base, said, calls), name="bench.call") for _ in range(count)
+                        owner.start(converse(base, said, calls, number), name="bench.call")
+                        for number in range(count)
                     ]
                     for _ in running:
                         await calls.begun.acquire()

@@ -22,7 +22,7 @@ HEARD = "what time does the office open?"
 REPLY = ("Sure, ", "the ", "office ", "opens ", "at ", "nine ", "on ", "Monday ", "morning. ")
 SPOKEN = b"\x10\x00" * 24_000
 _SAMPLES = int(HZ * FRAME_SECONDS)
-_APART_SECONDS = 0.37
+APART_SECONDS = 0.37
 _LEAD_FRAMES = 50
 
 
@@ -48,7 +48,7 @@ async def ask(
     said: np.ndarray, turns: int, number: int, push: Callable[[bytes], Awaitable[None]], seen: Turns
 ) -> None:
     """Says it ``turns`` times, with silence after each; conversations begin a little apart."""
-    await asyncio.sleep(number * _APART_SECONDS)
+    await asyncio.sleep(number * APART_SECONDS)
     begun, count = time.perf_counter(), 0
 
     async def frame(data: bytes) -> None:

@@ -97,7 +97,7 @@ class LiveCall:
         loop = asyncio.get_running_loop()
         self._last_active = loop.time()
         setup = replace(setup, patience=bounds.patience)
-        self._engine = await engine.open(self.session.spec, setup, self._ways.wrap(self._mind), self._take)
+        self._engine = await engine.open(self._mind.spec, setup, self._ways.wrap(self._mind), self._take)
         self._watch = tasks.start(self._watched(bounds, loop.time()), name="voice.watch")
         self._warming = tasks.start(self._warm(), name="voice.warm")
         if self._owner.counted is not None:

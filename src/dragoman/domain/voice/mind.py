@@ -70,6 +70,15 @@ class SessionMind:
         self._listener = self._transcriber()
         self._request = self._speech_request()
 
+    @property
+    def spec(self) -> VoiceSpec:
+        """The settings as far as its transcriber is to follow them: open speech goes to none outside again and again."""
+        spec = self._session.spec
+        given = spec.listening.ref.endpoint is not None
+        if given or self._parts.speech.is_outside(self._listener.name):
+            return replace(spec, listening=replace(spec.listening, interim=False))
+        return spec
+
     async def think(self, messages: list[Mapping[str, str]]) -> AsyncIterator[Thought]:
         """The agent's answer, with its knowledge, tools and memories."""
         conversation = tuple(
