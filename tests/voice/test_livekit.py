@@ -306,6 +306,22 @@ async def test_the_person_may_write_and_stop(seat: Seat) -> None:
     assert seat.told.empty()
 
 
+async def test_the_agent_leaves_once_all_is_told(anyio_backend: str) -> None:
+    seat = Seat()
+    await seat.agent.join("ws://cluster", "room-token")
+    events = [
+        {"type": "error", "code": "silence", "message": "Nobody."},
+        {"type": "ended", "reason": "silence"},
+    ]
+    for event in events:
+        seat.agent.tell(json.dumps(event))
+    with anyio.fail_after(10):
+        await seat.agent.close()
+    sent = seat.room.local_participant.sent
+    assert [json.loads(sent.get_nowait()[1]) for _ in events] == events
+    assert seat.room.connected is None
+
+
 async def test_an_empty_room_is_left(seat: Seat) -> None:
     person = seat.room.remote_participants.pop("p")
     seat.room.emit("participant_disconnected", person)

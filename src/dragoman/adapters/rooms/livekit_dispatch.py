@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 import jwt
+import orjson
 import structlog
 from google.protobuf.message import DecodeError
 from livekit.protocol import agent, models
@@ -193,6 +194,8 @@ class Dispatch:
                 await self._status(job_id, agent.JobStatus.JS_RUNNING)
                 async for output in call.outputs():
                     if isinstance(output, Ended):
+                        for event in output.told():
+                            call.engine.relay(orjson.dumps(event).decode())
                         return output
             finally:
                 del self._jobs[job_id]

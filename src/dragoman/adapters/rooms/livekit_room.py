@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -24,6 +25,8 @@ _FRAME_MS = 20
 _QUEUE_MS = 200
 # A participant whose network changed is back within a moment, or does not come.
 _GONE_SECONDS = 20.0
+# How long what was told may take on its way when the agent leaves.
+_DELIVERY_SECONDS = 3.0
 
 
 def _frames(track: Any) -> Any:
@@ -64,6 +67,8 @@ class LiveKitRoom:
         self._playing: deque[bytes] = deque(maxlen=_WAITING_FRAMES)
         self._telling: deque[str] = deque(maxlen=_WAITING_EVENTS)
         self._play_wake, self._tell_wake = asyncio.Event(), asyncio.Event()
+        self._all_told = asyncio.Event()
+        self._all_told.set()
         self._listening: asyncio.Task[None] | None = None
         self._leaving: asyncio.TimerHandle | None = None
         self._captions: Captions | None = None
@@ -106,12 +111,17 @@ class LiveKitRoom:
     def tell(self, text: str) -> None:
         """Sends a message to everybody in the room."""
         self._telling.append(text)
+        self._all_told.clear()
         self._tell_wake.set()
 
     async def close(self) -> None:
-        """Leaves the room."""
+        """Leaves the room, once what was told has been sent to who is in it."""
         if self._leaving is not None:
             self._leaving.cancel()
+        if self._captions is not None and not self._over:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DELIVERY_SECONDS):
+                    await self._all_told.wait()
         await self._tasks.close()
         await self._room.disconnect()
         await self._source.aclose()
@@ -181,6 +191,7 @@ class LiveKitRoom:
             self._tell_wake.clear()
             while self._telling:
                 await self._send(self._telling.popleft())
+            self._all_told.set()
 
     async def _send(self, text: str) -> None:
         event = orjson.loads(text)
