@@ -21,9 +21,12 @@ from dragoman.domain.schedules.jobs import AGAIN, ONCE
 from dragoman.domain.schedules.tables import chat_recurring_tasks, chat_schedules
 from dragoman.domain.usage.receipts.tables import receipts
 from dragoman.domain.usage.tables import usage_records
+from dragoman.kit.clock import now_ms
 
 _AT_ONCE = 1000
 _FACT = "organisation_removed:"
+# No server comes back with a journal after so long; looking for what it brings takes a while where there is much.
+_LATE_MS = 31 * 86_400_000
 # What refers to others comes before what it refers to.
 REMOVED: Mapping[str, Moved] = {one.table.name: one for one in (*BOUND, *reversed(list(MOVED.values())))}
 # These go together, at the end.
@@ -107,15 +110,16 @@ def remove_rest(connection: Connection, organisation_id: str) -> None:
     for table in (audit_events, audit_heads, users):
         connection.execute(sa.delete(table).where(table.c.organisation_id == organisation_id))
     connection.execute(sa.delete(organisations).where(organisations.c.id == organisation_id))
-    fact_or(connection, f"{_FACT}{organisation_id}", "")
+    connection.execute(sa.delete(facts).where(facts.c.name == f"{_FACT}{organisation_id}"))
+    fact_or(connection, f"{_FACT}{organisation_id}", str(now_ms()))
 
 
 def forget_late(connection: Connection) -> int:
     """Removes usage that came out of servers' journals after its organisation had been removed; how many rows."""
-    told = connection.execute(sa.select(facts.c.name).where(facts.c.name.startswith(_FACT))).scalars()
-    removed = [name.removeprefix(_FACT) for name in told]
-    gone = 0
-    for organisation_id in removed:
+    told = connection.execute(sa.select(facts).where(facts.c.name.startswith(_FACT)))
+    removed = {row.name.removeprefix(_FACT): int(row.value) for row in told}
+    gone, long_ago = 0, now_ms() - _LATE_MS
+    for organisation_id in (one for one, at in removed.items() if at > long_ago):
         here = sa.exists().where(organisations.c.id == organisation_id)
         for table in (usage_records, receipts):
             late = sa.delete(table).where(table.c.organisation_id == organisation_id, ~here)
