@@ -61,7 +61,7 @@ def test_where_vectors_are_damaged_words_answer(
 
 @pytest.mark.parametrize(
     ("mistake", "raised"),
-    [("_MEANING", OperationalError), ("_similarity", TypeError), ("nearest", ValueError)],
+    [("MEANING", OperationalError), ("_similarity", TypeError), ("nearest", ValueError)],
 )
 def test_a_mistake_in_the_program_is_not_taken_for_damage(
     filled: IndexedDatabase, monkeypatch: pytest.MonkeyPatch, mistake: str, raised: type[Exception]

@@ -173,7 +173,7 @@ class Dialect:
     model: ScriptedModel
     pages: dict[str, httpx.Response]
 
-    async def settled(self, collection_id: str, *, within_seconds: float = 5.0) -> dict[str, Any]:
+    async def settled(self, collection_id: str, *, within_seconds: float = 30.0) -> dict[str, Any]:
         """The collection's state once nothing is queued."""
         with anyio.fail_after(within_seconds):
             while True:

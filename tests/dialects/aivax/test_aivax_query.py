@@ -109,3 +109,23 @@ async def test_a_query_without_any_term_is_refused(dialect: Dialect, filled: str
     response = await dialect.client.post("/api/v1/query", json={"collections": [filled]})
     assert response.status_code == 400
     assert response.json()["details"]["path"] == "terms"
+
+
+async def test_a_word_of_one_of_many_like_documents_leads_to_it(
+    dialect: Dialect, collection: str, upload: Callable[..., Awaitable[httpx.Response]]
+) -> None:
+    dust = " It stands on a shelf beside the others and is dusted once a month."
+    rows = [
+        {
+            "docid": f"text{number}",
+            "text": f"The mark of this text is zorba{number:05d}.{dust * (number % 8 or 20)}",
+        }
+        for number in range(1, 25)
+    ]
+    await upload(collection, b"\n".join(json.dumps(row).encode() for row in rows))
+    await dialect.settled(collection)
+    for number in (8, 21):
+        asked = (f"zorba{number:05d}", f"Which shelf does the text with the mark zorba{number:05d} stand on?")
+        for term in asked:
+            found = await search(dialect, collection, term=term, top=128, minScore=0.01)
+            assert found[0]["documentName"] == f"text{number}", term

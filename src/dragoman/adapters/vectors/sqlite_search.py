@@ -4,108 +4,28 @@ import json
 import re
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 from sqlalchemy import Connection
 from sqlalchemy.exc import DatabaseError
 
 from dragoman.adapters.vectors.codes import Codes, DamagedVectors, Probe, nearest, width
+from dragoman.adapters.vectors.fusion import JUDGED, JUDGED_ALREADY, MEANING, Bounds, Spoken, Statement
 from dragoman.adapters.vectors.sqlite_words import word_leg
-from dragoman.adapters.vectors.words import MAX_TERMS, WINDOW, WORD_WINDOW
+from dragoman.adapters.vectors.words import MAX_TERMS
 from dragoman.domain.knowledge.ports import IndexHit, IndexQuery
 from dragoman.kit.errors import InvalidInput
 
 _TABLE_NAME = re.compile(r"passage_vectors_(\d+)(?:_(\d+))?")
 
-# Similarities are materialized, as SQLite would compare each vector again for every mention of the result.
-_SEARCH = """
-with {words},
-best_words(k, s) as (select k, max(s) from words group by k order by 2 desc, 1 limit :word_window),
-judged(k, s, x) as materialized ({judged}),
-meaning(k, x) as materialized ({meaning}),
-by_words(k, s, x) as (select k, s, x from judged where x is null or x >= :floor),
-by_meaning(k, x) as (select k, x from meaning where x >= :floor order by x desc, k limit :window),
-candidates(k, s, x) as (
-  select k, max(s), max(x) from (
-    select k, s, x from (select k, s, x from by_words order by s desc, k limit :window) matched
-    union all
-    select k, null, x from by_meaning) both_legs
-  group by k),
-bounds(top_s, low_x, top_x) as (select max(s), min(x), max(x) from candidates)
-select k, {score} as score, x from candidates, bounds
-order by score desc, k limit :limit
-"""
-# Weighted so that fusing was better than either leg alone on every collection it was measured with; fusing by rank was not.
-_WORD_SHARE = "coalesce(s / nullif(top_s, 0), 0)"
-_MEANING_SHARE = (
-    f"case when x is null then {_WORD_SHARE} when top_x > low_x then (x - low_x) / (top_x - low_x) else 1 end"
-)
-_SCORES = {
-    "hybrid": f"0.25 * {_WORD_SHARE} + 0.75 * {_MEANING_SHARE}",
-    "vector": "x",
-    "keyword": "s",
-}
-_NO_WORDS = "words(k, s) as (select null, null where 0)"
-_NO_MEANING = "select null, null where 0"
-_UNJUDGED = "select k, s, null from best_words"
-_JUDGED = "select b.k, b.s, {similarity} from best_words b left join {vectors} v on v.passage_key = b.k"
-# Where every vector of the scope is compared anyway, the word matches take theirs from there.
-_JUDGED_ALREADY = "select b.k, b.s, m.x from best_words b left join meaning m on m.k = b.k"
-_MEANING = "select v.passage_key, {similarity} from {vectors} v where {scope}{candidates}"
 _COLLECTIONS = "v.collection_key in (select value from json_each(:collections))"
 _DOCUMENTS = " and v.document_key in (select value from json_each(:documents))"
 _WITHHELD = " and v.document_key not in (select value from json_each(:withheld))"
+_SPOKEN = Spoken(":{}", json.dumps, _COLLECTIONS, _DOCUMENTS, _WITHHELD)
 _CANDIDATES = " and v.passage_key in (select value from json_each(:candidates))"
 _COUNT_VECTORS = "select count(*) from (select 1 from {vectors} v where {scope} limit :most)"
 _OF_WRONG_LENGTH = "select 1 from {vectors} v where {scope} and length(v.vector) <> :bytes limit 1"
 _CODES = "select passage_keys, document_keys, bits from {codes} v where {scope}"
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What limits the work of a search; see ``SqliteIndex``."""
-
-    exact_rows: int
-    rescored: int
-    scored_rows: int
-
-
-@dataclass(slots=True)
-class _Statement:
-    """A search statement being put together: its conditions on ``v``, its parts and its parameters."""
-
-    scope: str
-    params: dict[str, object] = field(default_factory=dict[str, object])
-    words: str = _NO_WORDS
-    judged: str = _UNJUDGED
-    meaning: str = _NO_MEANING
-
-    @classmethod
-    def of(cls, query: IndexQuery) -> "_Statement":
-        statement = cls(_COLLECTIONS)
-        statement.params = {
-            "collections": json.dumps(query.collection_keys),
-            "floor": query.minimum_similarity,
-            "limit": query.limit,
-            "window": max(WINDOW, query.limit),
-            "word_window": max(WORD_WINDOW, query.limit),
-        }
-        if query.document_keys is not None:
-            statement.scope += _DOCUMENTS
-            statement.params["documents"] = json.dumps(query.document_keys)
-        if query.withheld:
-            statement.scope += _WITHHELD
-            statement.params["withheld"] = json.dumps(query.withheld)
-        return statement
-
-    def sql(self, fuse: str) -> str:
-        return (
-            _SEARCH.replace("{words}", self.words)
-            .replace("{judged}", self.judged)
-            .replace("{meaning}", self.meaning)
-            .replace("{score}", _SCORES[fuse])
-        )
 
 
 def search(connection: Connection, query: IndexQuery, bounds: Bounds) -> list[IndexHit]:
@@ -119,7 +39,7 @@ def search(connection: Connection, query: IndexQuery, bounds: Bounds) -> list[In
         raise InvalidInput(f"a search takes at most {MAX_TERMS} terms", param="terms")
     if not query.collection_keys or query.document_keys == () or query.limit < 1:
         return []
-    statement = _Statement.of(query)
+    statement = Statement.of(query, _SPOKEN)
     if query.fuse != "vector":
         leg = word_leg(connection, query, bounds.scored_rows)
         if leg is not None:
@@ -140,7 +60,7 @@ def search(connection: Connection, query: IndexQuery, bounds: Bounds) -> list[In
         raise
 
 
-def _hits(connection: Connection, query: IndexQuery, statement: _Statement) -> list[IndexHit]:
+def _hits(connection: Connection, query: IndexQuery, statement: Statement) -> list[IndexHit]:
     rows = connection.exec_driver_sql(statement.sql(query.fuse), statement.params)
     return [IndexHit(key, float(score), similarity) for key, score, similarity in rows]
 
@@ -195,21 +115,21 @@ def codes_of(row: Sequence[bytes], code_width: int) -> Codes:
     )
 
 
-def _compare(connection: Connection, query: IndexQuery, bounds: Bounds, statement: _Statement) -> None:
+def _compare(connection: Connection, query: IndexQuery, bounds: Bounds, statement: Statement) -> None:
     """Adds the vectors: word matches are judged by them, and the nearest passages are found."""
     assert query.vectors is not None
     vectors = np.ascontiguousarray(query.vectors, dtype=np.float32)
     dimensions, space = vectors.shape[1], query.space
     statement.params.update({f"vector{number}": vector.tobytes() for number, vector in enumerate(vectors)})
     similarity = _similarity(len(vectors))
-    statement.judged = named(_JUDGED, dimensions, space).replace("{similarity}", similarity)
+    statement.judged = named(JUDGED, dimensions, space).replace("{similarity}", similarity)
     if query.fuse == "keyword":
         return
     counting = named(_COUNT_VECTORS, dimensions, space).replace("{scope}", statement.scope)
     most = {**statement.params, "most": bounds.exact_rows + 1}
     candidates = ""
     if connection.exec_driver_sql(counting, most).scalar_one() <= bounds.exact_rows:
-        statement.judged = _JUDGED_ALREADY
+        statement.judged = JUDGED_ALREADY
     else:
         candidates = _CANDIDATES
         chunks = connection.exec_driver_sql(
@@ -224,7 +144,7 @@ def _compare(connection: Connection, query: IndexQuery, bounds: Bounds, statemen
         )
         statement.params["candidates"] = json.dumps(found.tolist())
     statement.meaning = (
-        named(_MEANING, dimensions, space)
+        named(MEANING, dimensions, space)
         .replace("{similarity}", similarity)
         .replace("{scope}", statement.scope)
         .replace("{candidates}", candidates)

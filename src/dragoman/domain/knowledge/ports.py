@@ -66,7 +66,7 @@ class IndexQuery:
     A passage's similarity is the best over the terms;
     passages below ``minimum_similarity`` do not come back when vectors are given (a passage without a vector yet is judged by
     words alone). ``fuse``: ``hybrid`` = a weighted sum of both legs' scores, each scaled over the
-    candidates; the other two are single legs.
+    candidates, and 1 more for the few passages that the words point to, if they do; the other two are single legs.
     """
 
     collection_keys: tuple[int, ...]
