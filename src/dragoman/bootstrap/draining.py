@@ -111,6 +111,8 @@ def make_server(
         port=port,
         ws="websockets-sansio",
         ws_max_size=_SOCKET_BYTES,
+        # Sound grows no smaller by it, and there are a hundred pieces of sound a second in a conversation.
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,

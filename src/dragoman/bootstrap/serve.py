@@ -109,8 +109,6 @@ async def _serve(loaded: LoadedSettings) -> int:
     async with open_running(settings, work=settings.machines.work) as running, AsyncExitStack() as stack:
         welcome = await _first_account(running)
         services = running.services
-        # What is there by now stays; full collections need not look through it again and again.
-        gc.freeze()
         services.accounts.versions.start(running.tasks)
         services.accounts.keys.start(running.tasks)
         running.tasks.start(running.metrics.watch_queue(running.database), name="metrics.queue")
@@ -131,6 +129,8 @@ async def _serve(loaded: LoadedSettings) -> int:
 
         async def announce() -> None:
             await server.listening.wait()
+            # What is there by now stays; full collections need not look through it again and again.
+            gc.freeze()
             running.address.listening(server.port())
             address = running.address.own
             _say(running, loaded, welcome, address)
