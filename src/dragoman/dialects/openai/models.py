@@ -67,7 +67,7 @@ async def list_models(request: Request) -> Response:
     caller = await caller_of(request)
     services = services_of(request)
     listing = await services.agents.listing(caller, "gateway")
-    gateways = _encoded_gateways(listing, await _owner(services, caller))
+    gateways = _encoded_gateways(listing, await _owner(services, caller)) if listing.rows else b""
     models = orjson.dumps(_catalogue(services))[1:-1]
     data = b",".join(part for part in (models, gateways) if part)
     return Response(b'{"object":"list","data":[%b]}' % data, media_type="application/json")
