@@ -1,11 +1,10 @@
 """Files in a local folder or an object store, through obstore."""
 
-import asyncio
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import obstore
 from anyio import to_thread
@@ -65,12 +64,10 @@ class ObjectStoreBlobs:
 
     async def fetch_to(self, key: str, path: Path) -> None:
         """Writes the stored bytes to a local file."""
-        file = await to_thread.run_sync(path.open, "wb")
-        try:
-            async for piece in self.open(key):
-                await to_thread.run_sync(file.write, piece)
-        finally:
-            await asyncio.shield(to_thread.run_sync(file.close))
+        # Opened for each piece: whoever is cancelled while a thread opens a file has nothing to close it by.
+        await to_thread.run_sync(_write, path, b"", "wb")
+        async for piece in self.open(key):
+            await to_thread.run_sync(_write, path, piece, "ab")
 
     async def delete(self, key: str) -> None:
         """Forgets the key."""
@@ -95,6 +92,11 @@ class ObjectStoreBlobs:
     async def forget_unfinished(self, *, before_ms: int) -> int:
         """Removes the parts of files whose writing never came to its end."""
         return 0 if self._folder is None else await to_thread.run_sync(_forget_parts, self._folder, before_ms)
+
+
+def _write(path: Path, piece: bytes, mode: Literal["wb", "ab"]) -> None:
+    with path.open(mode) as file:
+        file.write(piece)
 
 
 def _forget_parts(folder: Path, before_ms: int) -> int:
