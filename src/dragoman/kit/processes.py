@@ -107,11 +107,6 @@ class ChildPool:
         """How many processes there are now."""
         return sum(child.alive for child in self._children)
 
-    @property
-    def busy(self) -> int:
-        """How many of them are at work."""
-        return len(self._children) - len(self._idle)
-
     async def call(
         self,
         fn: Callable[..., R],

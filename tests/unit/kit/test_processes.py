@@ -228,11 +228,21 @@ async def test_work_that_may_be_done_twice_is_done_again_where_its_child_was_kil
     await children.close()
 
 
-async def test_short_work_that_nobody_waits_for_any_more_keeps_its_process_and_its_place() -> None:
+def begun_and_slow(mark: str) -> None:
+    Path(mark).touch()
+    time.sleep(0.3)
+
+
+async def test_short_work_that_nobody_waits_for_any_more_keeps_its_process_and_its_place(
+    tmp_path: Path,
+) -> None:
     children, tasks = pool(), TaskOwner()
     pid = await children.call(os.getpid, timeout_seconds=10)
-    waiting = tasks.start(children.call(time.sleep, 0.3, timeout_seconds=10, keep=True), name="waiting")
-    await until(lambda: children.busy == 1)
+    mark = tmp_path / "begun"
+    waiting = tasks.start(
+        children.call(begun_and_slow, str(mark), timeout_seconds=10, keep=True), name="waiting"
+    )
+    await until(mark.exists)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
