@@ -125,3 +125,25 @@ def test_by_meaning_alone_the_word_counts_for_nothing(indexed: IndexedDatabase) 
     hits = _search(indexed, "zorba4217", bounds={}, fuse="vector", limit=128)
     assert _keys(hits)[0] == NEAREST
     assert FAR[0] not in _keys(hits)
+
+
+SMALL = ("Refunds are paid within fourteen days.", "Please come back tomorrow.", "Invoice 4217 is of May.")
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [("How do I get my money back?", 1), ("what is on invoice 4217?", 3), ("tomorrow", 2)],
+)
+def test_among_few_passages_only_a_question_that_is_a_name_leads_away_from_its_meaning(
+    indexed: IndexedDatabase, question: str, first: int
+) -> None:
+    vectors = np.eye(DIMENSIONS, dtype=np.float32)[:3]
+    vectors[0] = vectors[0] + 3 * _question()[0]
+    vectors[0] /= np.linalg.norm(vectors[0])
+    entries = [IndexEntry(key, 1, key, text) for key, text in enumerate(SMALL, 1)]
+    with indexed.transaction() as connection:
+        index = indexed.make()
+        index.prepare(connection, DIMENSIONS)
+        index.add_text(connection, entries)
+        index.add_vectors(connection, entries, vectors)
+    assert _keys(_search(indexed, question, bounds={}))[0] == first

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dragoman.adapters.vectors.words import WINDOW, WORD_WINDOW
+from dragoman.adapters.vectors.words import WINDOW, WORD_WINDOW, asks_by_name
 from dragoman.domain.knowledge.ports import IndexQuery
 
 # Similarities are materialized, as SQLite would compare each vector again for every mention of the result.
 # Words point to passages when these are few of those compared, and none further has more than half of their word score.
+# Among less than forty passages any word is rare; there only a question that is a name points.
 _SEARCH = """
 with {words},
 best_words(k, s) as materialized (
@@ -25,7 +26,7 @@ candidates(k, s, x) as (
   group by k),
 bounds(top_s, low_x, top_x) as (select max(s), min(x), max(x) from candidates),
 few(few) as (
-  select case when count(*) < 40 then 1 when count(*) < 400 then count(*) / 20 else 20 end from meaning),
+  select case when count(*) < 40 then {fewest} when count(*) < 400 then count(*) / 20 else 20 end from meaning),
 bar(bar_s) as (
   select coalesce(2 * (select s from best_words order by s desc limit 1 offset (select few from few)), 0))
 select k, {score} as score, x from candidates, bounds, bar
@@ -79,6 +80,7 @@ class Statement:
     spoken: Spoken
     scope: str
     params: dict[str, object]
+    by_name: bool = False
     words: str = _NO_WORDS
     judged: str = _UNJUDGED
     meaning: str = _NO_MEANING
@@ -93,7 +95,7 @@ class Statement:
             "window": max(WINDOW, query.limit),
             "word_window": max(WORD_WINDOW, query.limit),
         }
-        statement = cls(spoken, spoken.collections, params)
+        statement = cls(spoken, spoken.collections, params, asks_by_name(query.terms))
         if query.document_keys is not None:
             statement.scope += spoken.documents
             params["documents"] = spoken.listed(query.document_keys)
@@ -112,4 +114,5 @@ class Statement:
             .replace("{judged}", self.judged)
             .replace("{meaning}", self.meaning)
             .replace("{score}", _SCORES[fuse])
+            .replace("{fewest}", str(int(self.by_name)))
         )

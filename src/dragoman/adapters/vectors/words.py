@@ -12,6 +12,7 @@ MAX_WORDS_PER_PASSAGE = 20_000
 MAX_TERMS = 100
 MAX_WORDS_PER_TERM = 48
 MAX_WORD_CHARS = 64
+_NAME_WORDS = 2
 # Up to this many documents are words of the match; more are looked up for each match.
 MAX_DOCUMENT_WORDS = 64
 # Words times collections of one search.
@@ -59,6 +60,19 @@ def query_words(term: str) -> tuple[str, ...]:
     distinct = dict.fromkeys(_words(term, pairs_only=True))
     telling = [word for word in distinct if word not in STOP_WORDS] or list(distinct)
     return tuple(telling[:MAX_WORDS_PER_TERM])
+
+
+def asks_by_name(terms: Sequence[str]) -> bool:
+    """Whether a question is a name rather than a sentence: it has few telling words, or one with a digit.
+
+    In a sentence a rare word often is not what is asked for.
+    """
+    asked = [query_words(term) for term in terms]
+    return any(len(words) <= _NAME_WORDS or any(map(_has_digit, words)) for words in asked if words)
+
+
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
 
 
 def collection_prefix(collection_key: int) -> str:
