@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 from onnxruntime.capi.onnxruntime_pybind11_state import SessionOptions
 
-from dragoman.adapters.synthesizers.halves import Halves, halves
+from dragoman.adapters.synthesizers.halves import halves
 from dragoman.kit.errors import ProviderError
 from dragoman.kit.pcm import Resampler, as_pcm
 
@@ -61,12 +61,10 @@ class PiperVoice:
         )
         self._threads = threads
         self._speakers = facts.get("num_speakers", 1)
-        self._halves = halves(model)
-        if self._halves is None:
-            self._whole, self._decoder = self._session(str(model)), None
-        else:
-            self._whole, self._decoder = self._session(self._halves.frames), self._session(self._halves.sound)
-            self._halves = Halves(b"", b"", self._halves.name)
+        cut = halves(model)
+        # The decoder with the name of what it takes; None where one model does everything.
+        self._decoder = None if cut is None else (self._session(cut.sound), cut.name)
+        self._first = self._session(str(model) if cut is None else cut.frames)
         self._gain = 1.0
         loudest = max((float(np.abs(sound).max()) for sound in self._sounds(_SAID_FIRST, 1.0)), default=0.0)
         if loudest:
@@ -84,16 +82,17 @@ class PiperVoice:
         phonemes = self._spelled(text)
         if not phonemes:
             return
-        first = _floats(self._whole.run(None, self._asked(phonemes, length)))
-        if self._decoder is None or self._halves is None:
+        first = _floats(self._first.run(None, self._asked(phonemes, length)))
+        if self._decoder is None:
             yield first.reshape(-1)
             return
+        decoder, taken = self._decoder
         count, at, size = first.shape[2], 0, _FIRST_FRAMES
         while at < count:
             end = min(count, at + size)
             begin = max(0, at - _BESIDE_FRAMES)
             frames = first[:, :, begin : min(count, end + _BESIDE_FRAMES)]
-            sound = _floats(self._decoder.run(None, {self._halves.name: frames})).reshape(-1)
+            sound = _floats(decoder.run(None, {taken: frames})).reshape(-1)
             samples = len(sound) // frames.shape[2]
             yield sound[(at - begin) * samples : (end - begin) * samples]
             at, size = end, min(2 * size, _MOST_FRAMES)
