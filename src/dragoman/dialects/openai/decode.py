@@ -154,7 +154,7 @@ class _StreamOptions(_Wire):
     include_usage: bool = False
 
 
-class Settings(BaseModel):
+class SharedFields(BaseModel):
     """The fields of a request that are neither its messages nor this server's own."""
 
     model_config = ConfigDict(extra="ignore", strict=True, defer_build=True)
@@ -185,7 +185,7 @@ class Settings(BaseModel):
         return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-class CompletionRequest(Settings, ExtraFields):
+class CompletionRequest(SharedFields, ExtraFields):
     """The body of a chat completion; keys without a meaning here are let through unread."""
 
     model_config = ConfigDict(extra="allow", strict=True, defer_build=False)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import Field, ValidationError
 
-from dragoman.dialects.openai.decode import MessageHead, Settings
+from dragoman.dialects.openai.decode import MessageHead, SharedFields
 from dragoman.dialects.openai.extras import ExtraFields, check_format
 from dragoman.kit.errors import InvalidInput
 
@@ -12,7 +12,7 @@ from dragoman.kit.errors import InvalidInput
 _OURS = frozenset(("prompt", *ExtraFields.model_fields))
 
 
-class Passed(Settings):
+class Passed(SharedFields):
     """A request as far as it is read before it is passed on."""
 
     messages: list[MessageHead] = Field(min_length=1)

@@ -88,7 +88,7 @@ class Room:
         if spec != self._spec:
             self._spec = spec
             self._call.mind.adopt(spec)
-            self._call.engine.retune(spec)
+            self._call.engine.retune(self._call.mind.spec)
 
     def cancel(self, answer: Answer) -> None:
         """Stops what is being said; what was not begun is over at once."""
